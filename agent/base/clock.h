@@ -1,0 +1,45 @@
+// Clock: what time it is, injected, so that tests own time.
+//
+// `steady` measures spans and never jumps; `wall_ms` is what people and other machines call now,
+// and may jump.
+
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+
+namespace runnel {
+
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  virtual SteadyTime steady() const = 0;
+  virtual std::int64_t wall_ms() const = 0;  // since 1970-01-01T00:00:00Z
+};
+
+// The machine's own clock. Any thread.
+Clock& system_clock();
+
+// A clock that stands still until it is told to move. Any thread.
+class ManualClock final : public Clock {
+ public:
+  explicit ManualClock(std::int64_t wall_ms = 1'767'225'600'000) : wall_ms_(wall_ms) {}
+  SteadyTime steady() const override {
+    return SteadyTime(std::chrono::nanoseconds(steady_ns_.load()));
+  }
+  std::int64_t wall_ms() const override { return wall_ms_.load(); }
+  void advance(std::chrono::nanoseconds by) {
+    steady_ns_ += by.count();
+    wall_ms_ += std::chrono::duration_cast<std::chrono::milliseconds>(by).count();
+  }
+  void jump_wall(std::chrono::milliseconds by) { wall_ms_ += by.count(); }
+
+ private:
+  std::atomic<std::int64_t> steady_ns_{1'000'000'000};
+  std::atomic<std::int64_t> wall_ms_;
+};
+
+}  // namespace runnel

@@ -1,0 +1,75 @@
+// Mutex, Lock and CondVar with the annotations by which clang's -Wthread-safety judges who may
+// touch what.
+
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+
+#if defined(__clang__)
+#define RUNNEL_THREAD(x) __attribute__((x))
+#else
+#define RUNNEL_THREAD(x)
+#endif
+
+#define CAPABILITY(x) RUNNEL_THREAD(capability(x))
+#define SCOPED_CAPABILITY RUNNEL_THREAD(scoped_lockable)
+#define GUARDED_BY(x) RUNNEL_THREAD(guarded_by(x))
+#define PT_GUARDED_BY(x) RUNNEL_THREAD(pt_guarded_by(x))
+#define REQUIRES(...) RUNNEL_THREAD(requires_capability(__VA_ARGS__))
+#define EXCLUDES(...) RUNNEL_THREAD(locks_excluded(__VA_ARGS__))
+#define ACQUIRE(...) RUNNEL_THREAD(acquire_capability(__VA_ARGS__))
+#define RELEASE(...) RUNNEL_THREAD(release_capability(__VA_ARGS__))
+#define TRY_ACQUIRE(...) RUNNEL_THREAD(try_acquire_capability(__VA_ARGS__))
+#define NO_THREAD_SAFETY_ANALYSIS RUNNEL_THREAD(no_thread_safety_analysis)
+
+namespace runnel {
+
+class CAPABILITY("mutex") Mutex {
+ public:
+  void lock() ACQUIRE() { mutex_.lock(); }
+  void unlock() RELEASE() { mutex_.unlock(); }
+  bool try_lock() TRY_ACQUIRE(true) { return mutex_.try_lock(); }
+
+ private:
+  friend class CondVar;
+  std::mutex mutex_;
+};
+
+class SCOPED_CAPABILITY Lock {
+ public:
+  explicit Lock(Mutex& mutex) ACQUIRE(mutex) : mutex_(mutex) { mutex_.lock(); }
+  ~Lock() RELEASE() { mutex_.unlock(); }
+  Lock(const Lock&) = delete;
+  Lock& operator=(const Lock&) = delete;
+
+ private:
+  Mutex& mutex_;
+};
+
+// Wakes may be spurious: wait in a loop over the condition.
+class CondVar {
+ public:
+  void wait(Mutex& mutex) REQUIRES(mutex) {
+    std::unique_lock<std::mutex> lock(mutex.mutex_, std::adopt_lock);
+    condition_.wait(lock);
+    lock.release();
+  }
+  // Returns false when the time was up.
+  template <typename ClockT, typename DurationT>
+  bool wait_until(Mutex& mutex, std::chrono::time_point<ClockT, DurationT> deadline)
+      REQUIRES(mutex) {
+    std::unique_lock<std::mutex> lock(mutex.mutex_, std::adopt_lock);
+    const bool woken = condition_.wait_until(lock, deadline) == std::cv_status::no_timeout;
+    lock.release();
+    return woken;
+  }
+  void notify_one() { condition_.notify_one(); }
+  void notify_all() { condition_.notify_all(); }
+
+ private:
+  std::condition_variable condition_;
+};
+
+}  // namespace runnel

@@ -1,0 +1,75 @@
+// Text and bytes.
+
+#include "agent/base/bytes.h"
+
+#include <doctest/doctest.h>
+
+#include "agent/base/hash.h"
+#include "agent/base/ids.h"
+
+namespace runnel {
+
+using namespace std::chrono_literals;
+
+TEST_CASE("a period is read with NiFi's units and refused without one") {
+  CHECK(*parse_period("5 sec") == 5s);
+  CHECK(*parse_period("1min") == 60s);
+  CHECK(*parse_period("100 ms") == 100ms);
+  CHECK(*parse_period("3 days") == 72h);
+  CHECK(*parse_period("0.5 s") == 500ms);
+  CHECK(parse_period("5").code() == Code::kInvalid);
+  CHECK(parse_period("5 parsecs").error().text().find("unknown unit `parsecs`") !=
+        std::string::npos);
+  CHECK(parse_period("").code() == Code::kInvalid);
+  CHECK(parse_period("99999999999 weeks").code() == Code::kInvalid);
+}
+
+TEST_CASE("a size counts in powers of 1024") {
+  CHECK(*parse_size("512 MB") == 512ULL << 20);
+  CHECK(*parse_size("1kb") == 1024);
+  CHECK(*parse_size("17") == 17);
+  CHECK(parse_size("1 XB").code() == Code::kInvalid);
+  CHECK(parse_size("99999999 PB").code() == Code::kInvalid);
+  CHECK(size_text(1536) == "1.5 KB");
+}
+
+TEST_CASE("base64 and hexadecimal come back as they went") {
+  for (const std::string text :
+       {"", "a", "ab", "abc", "abcd", std::string("\0\xff\x80", 3).c_str()}) {
+    CHECK(*from_base64(to_base64(text)) == text);
+    CHECK(*from_hex(to_hex(text)) == text);
+  }
+  CHECK(to_base64("ab") == "YWI=");
+  CHECK(from_base64("a*b=").code() == Code::kInvalid);
+  CHECK(from_hex("0g").code() == Code::kInvalid);
+}
+
+TEST_CASE("ill-formed UTF-8 is replaced and never reaches JSON") {
+  CHECK(is_utf8("größe €"));
+  CHECK_FALSE(is_utf8("\xC0\xAF"));
+  CHECK_FALSE(is_utf8("\xED\xA0\x80"));
+  CHECK(json_quoted("a\"\n\x01\xFFz") == "\"a\\\"\\n\\u0001\xEF\xBF\xBDz\"");
+}
+
+TEST_CASE("the nearest word is the one a person meant") {
+  const std::vector<std::string> words{"properties", "terminate", "retry"};
+  CHECK(nearest("proprties", words) == "properties");
+  CHECK(nearest("Retry", words) == "retry");
+  CHECK(nearest("zebra", words).empty());
+}
+
+TEST_CASE("times are written in UTC with milliseconds") {
+  CHECK(iso_time(0) == "1970-01-01T00:00:00.000Z");
+  CHECK(iso_time(1767225600123) == "2026-01-01T00:00:00.123Z");
+  CHECK(iso_time(-1) == "1969-12-31T23:59:59.999Z");
+}
+
+TEST_CASE("a UUID of version 5 is the one that RFC 4122 gives") {
+  const Uuid dns = *parse_uuid("6ba7b810-9dad-11d1-80b4-00c04fd430c8");
+  CHECK(named_uuid(dns, "www.example.com").text() == "2ed6657d-e927-568b-95e1-2665a8aea6a2");
+  CHECK(random_uuid() != random_uuid());
+  CHECK(parse_uuid("6ba7b810-9dad-11d1-80b4").code() == Code::kInvalid);
+  CHECK(sha256_hex("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+}  // namespace runnel
