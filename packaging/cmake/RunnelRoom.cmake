@@ -25,8 +25,13 @@ endif()
 
 function(runnel_room NAME FOLDER)
   file(GLOB sources CONFIGURE_DEPENDS ${FOLDER}/*.cc)
-  add_library(${NAME} STATIC ${sources})
-  target_link_libraries(${NAME} PUBLIC runnel_options ${ARGN})
+  if(sources)
+    add_library(${NAME} STATIC ${sources})
+    target_link_libraries(${NAME} PUBLIC runnel_options ${ARGN})
+  else()
+    add_library(${NAME} INTERFACE)
+    target_link_libraries(${NAME} INTERFACE runnel_options ${ARGN})
+  endif()
 endfunction()
 
 # runnel_tests(ROOM FOLDER DEPS…): one doctest program of all *_test.cc files of one folder; a ctest of the same name.
