@@ -1,0 +1,110 @@
+// Context: what a running processor may ask of the runtime, beyond its sessions.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "agent/base/clock.h"
+#include "agent/base/result.h"
+#include "agent/sdk/session.h"
+
+namespace runnel {
+
+enum class BulletinLevel { kDebug, kInfo, kWarning, kError };
+
+// A mark that follows what is safe (design of acknowledgements: agent/README.md). Any thread.
+class SafeMark {
+ public:
+  virtual ~SafeMark() = default;
+  // Every ticket up to this one is safe.
+  virtual Ticket safe_through() const = 0;
+  // The peer will send nothing more before it gets acknowledgements: do not wait for the linger
+  // time, write now.
+  virtual void urge() = 0;
+};
+
+// One thing that arrived from outside, on its way to become a FlowFile.
+struct Arrival {
+  std::string content;
+  std::vector<std::pair<std::string, std::string>> attributes;
+  std::string uri;  // where it came from, for provenance
+};
+
+// The hand-over from a client library's thread to the processor's sessions: bounded, in order.
+class Intake {
+ public:
+  virtual ~Intake() = default;
+  // From any thread, at once. The ticket says which acknowledgement it is; kFull when the bounds
+  // are reached: hold it back and try again.
+  virtual Result<Ticket> deliver(Arrival arrival) = 0;
+  // In on_trigger: the next arrival as a FlowFile of `session` (content, attributes, RECEIVE
+  // event), or none. If the session rolls back it is given again.
+  virtual FlowFile next(Session& session) = 0;
+  // Delivered, not yet safe.
+  virtual std::size_t waiting() const = 0;
+  virtual Ticket safe_through() const = 0;
+  virtual void urge() = 0;
+};
+
+struct IntakeOptions {
+  std::size_t count_max = 10'000;
+  std::size_t bytes_max = 16 << 20;
+  // Called in order, on the ledger's thread; must not block. Not called after `stop` has returned.
+  std::function<void(Ticket safe_through)> on_safe;
+};
+
+// Small values that must be on disk when the call returns (a client library's session, for
+// instance). Any thread.
+class DurableMap {
+ public:
+  virtual ~DurableMap() = default;
+  virtual Result<> put(std::string_view key, std::string_view bytes) = 0;
+  virtual Result<std::optional<std::string>> find(std::string_view key) = 0;
+  virtual Result<> remove(std::string_view key) = 0;
+  virtual Result<> clear() = 0;
+  virtual Result<std::vector<std::string>> keys() = 0;
+};
+
+class Context {
+ public:
+  virtual ~Context() = default;
+
+  // The processor's name in its flow, its path of groups (`group/sub/name`), and its id, stable
+  // over edits of the flow.
+  virtual const std::string& name() const = 0;
+  virtual const std::string& path() const = 0;
+  virtual const std::string& id() const = 0;
+  // Stable for this agent's state directory.
+  virtual const std::string& agent_id() const = 0;
+
+  // The relationship of this name; asserts that the processor has described it.
+  virtual Relationship relationship(std::string_view name) const = 0;
+  // Whether FlowFiles sent there go anywhere (not auto-terminated).
+  virtual bool is_connected(Relationship relationship) const = 0;
+
+  // Trigger me: there is something to do. Any thread, at any time, cheap when already woken.
+  virtual void wake() = 0;
+  // Trigger me not before then (in addition to other reasons).
+  virtual void wake_at(SteadyTime when) = 0;
+  // Whether an output connection is full, so that no trigger will come.
+  virtual bool is_blocked() const = 0;
+
+  // Tells the operator. Bounded and rate-limited by the runtime. Any thread.
+  virtual void bulletin(BulletinLevel level, std::string_view text) = 0;
+
+  virtual std::unique_ptr<Intake> open_intake(IntakeOptions options) = 0;
+  // on_safe: as in IntakeOptions.
+  virtual std::unique_ptr<SafeMark> open_mark(std::function<void(Ticket safe_through)> on_safe) = 0;
+  virtual DurableMap& durable() = 0;
+  virtual Clock& clock() = 0;
+};
+
+}  // namespace runnel

@@ -1,0 +1,315 @@
+// Describe: binds a component's description to the members of its Config, so that everything about
+// a property is said once.
+//
+//   return Describe<ControlRate>("ControlRate", "Lets at most …")
+//       .property("Maximum Rate", &ControlRateConfig::maximum_rate, {.doc = "…", .required = true,
+//       .min = 1}) .relationship("success", "…");
+//
+// The default of a property is its member's initializer. Binding two properties to one member
+// asserts at registration. PropertyTraits<T> says how a member of type T is written; specialize it
+// where T lives.
+
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "agent/base/bytes.h"
+#include "agent/base/result.h"
+#include "agent/sdk/processor.h"
+#include "agent/spec/component.h"
+
+namespace runnel {
+
+// A number of bytes, written "1 MB".
+struct Size {
+  std::uint64_t bytes = 0;
+};
+
+// The properties whose names the user made up, in the order of names.
+using DynamicProperties = std::vector<std::pair<std::string, std::string>>;
+
+struct ProcessorType {
+  ComponentSpec spec;
+  // Builds one from values that have passed check_values; kInvalid names the property.
+  std::function<Result<std::unique_ptr<Processor>>(const PropertyValues&)> make;
+};
+
+// How a member of type T is written: kind, parse, text. Specialize `EnumNames<E>` for an enum to
+// make it a choice:
+//   template <> struct EnumNames<Order> { static constexpr std::array<std::pair<Order,
+//   std::string_view>, 2> names{{…}}; };
+template <typename T>
+struct PropertyTraits;
+
+template <typename E>
+struct EnumNames;
+
+template <>
+struct PropertyTraits<std::string> {
+  static constexpr PropertyKind kKind = PropertyKind::kText;
+  static Result<std::string> parse(std::string_view text) { return std::string(text); }
+  static std::string text(const std::string& value) { return value; }
+};
+
+template <>
+struct PropertyTraits<bool> {
+  static constexpr PropertyKind kKind = PropertyKind::kBoolean;
+  static Result<bool> parse(std::string_view text) {
+    if (equal_ignoring_case(text, "true")) return true;
+    if (equal_ignoring_case(text, "false")) return false;
+    return invalid("`" + std::string(text) + "` is neither `true` nor `false`");
+  }
+  static std::string text(bool value) { return value ? "true" : "false"; }
+};
+
+template <typename N>
+requires std::is_integral_v<N>
+struct PropertyTraits<N> {
+  static constexpr PropertyKind kKind = PropertyKind::kInteger;
+  static Result<N> parse(std::string_view text) {
+    TRY_ASSIGN(number, parse_int(text));
+    if (!std::in_range<N>(number)) return invalid("`" + std::string(text) + "` is out of range");
+    return static_cast<N>(number);
+  }
+  static std::string text(N value) { return std::to_string(value); }
+};
+
+template <>
+struct PropertyTraits<double> {
+  static constexpr PropertyKind kKind = PropertyKind::kDecimal;
+  static Result<double> parse(std::string_view text) { return parse_double(text); }
+  static std::string text(double value) {
+    std::string out = std::to_string(value);
+    while (out.back() == '0') out.pop_back();
+    if (out.back() == '.') out.pop_back();
+    return out;
+  }
+};
+
+template <typename R, typename P>
+struct PropertyTraits<std::chrono::duration<R, P>> {
+  using Duration = std::chrono::duration<R, P>;
+  static constexpr PropertyKind kKind = PropertyKind::kPeriod;
+  static Result<Duration> parse(std::string_view text) {
+    TRY_ASSIGN(period, parse_period(text));
+    return std::chrono::duration_cast<Duration>(period);
+  }
+  static std::string text(Duration value) {
+    return period_text(std::chrono::duration_cast<std::chrono::nanoseconds>(value));
+  }
+};
+
+template <>
+struct PropertyTraits<Size> {
+  static constexpr PropertyKind kKind = PropertyKind::kSize;
+  static Result<Size> parse(std::string_view text) {
+    TRY_ASSIGN(bytes, parse_size(text));
+    return Size{bytes};
+  }
+  static std::string text(Size value) { return size_text(value.bytes); }
+};
+
+template <typename E>
+requires std::is_enum_v<E>
+struct PropertyTraits<E> {
+  static constexpr PropertyKind kKind = PropertyKind::kChoice;
+  static Result<E> parse(std::string_view text) {
+    for (const auto& [value, name] : EnumNames<E>::names) {
+      if (name == text) return value;
+    }
+    return invalid("`" + std::string(text) + "` is not one of the allowed values");
+  }
+  static std::string text(E wanted) {
+    for (const auto& [value, name] : EnumNames<E>::names) {
+      if (value == wanted) return std::string(name);
+    }
+    return {};
+  }
+};
+
+// An optional member has no default: it is empty unless the flow says something.
+template <typename T>
+struct PropertyTraits<std::optional<T>> {
+  static constexpr PropertyKind kKind = PropertyTraits<T>::kKind;
+  static Result<std::optional<T>> parse(std::string_view text) {
+    TRY_ASSIGN(value, PropertyTraits<T>::parse(text));
+    return std::optional<T>(std::move(value));
+  }
+  static std::string text(const std::optional<T>& value) {
+    return value ? PropertyTraits<T>::text(*value) : std::string{};
+  }
+};
+
+template <typename T>
+inline constexpr bool kIsOptional = false;
+template <typename T>
+inline constexpr bool kIsOptional<std::optional<T>> = true;
+template <typename T>
+struct EnumOf {
+  using Type = T;
+};
+template <typename T>
+struct EnumOf<std::optional<T>> {
+  using Type = T;
+};
+
+// A bound of a property: a number, a period or a size.
+struct Bound {
+  Bound(double number) : value(number) {}
+  template <typename R, typename P>
+  Bound(std::chrono::duration<R, P> period)
+      : value(static_cast<double>(
+            std::chrono::duration_cast<std::chrono::nanoseconds>(period).count())) {}
+  Bound(Size size) : value(static_cast<double>(size.bytes)) {}
+  double value;
+};
+
+struct PropertyFacts {
+  std::string doc;
+  bool required = false;  // must be given; its member's initializer is then no default
+  bool sensitive = false;
+  std::optional<Bound> min = std::nullopt;
+  std::optional<Bound> max = std::nullopt;
+  std::vector<Choice> choices = {};  // of a text; an enum's come from EnumNames
+  std::string example = {};
+  // Only for types that say nothing of it themselves (PropertyTraits<T>::kExpressions).
+  ExpressionScope expressions = ExpressionScope::kNone;
+};
+
+template <typename P>
+class Describe {
+ public:
+  using Config = typename P::Config;
+
+  Describe(std::string type, std::string doc) {
+    type_.spec.type = std::move(type);
+    type_.spec.doc = std::move(doc);
+  }
+
+  template <typename T>
+  Describe& property(std::string name, T Config::*member, PropertyFacts facts) {
+    RUNNEL_ASSERT(type_.spec.property(name) == nullptr);
+    note_member(member);
+    PropertySpec spec;
+    spec.name = std::move(name);
+    spec.doc = std::move(facts.doc);
+    spec.kind = facts.choices.empty() ? PropertyTraits<T>::kKind : PropertyKind::kChoice;
+    spec.is_required = facts.required;
+    spec.is_sensitive = facts.sensitive;
+    spec.expressions = facts.expressions;
+    if constexpr (requires { PropertyTraits<T>::kExpressions; }) {
+      spec.expressions = PropertyTraits<T>::kExpressions;
+    }
+    if (facts.min) spec.min = facts.min->value;
+    if (facts.max) spec.max = facts.max->value;
+    spec.choices = std::move(facts.choices);
+    if constexpr (std::is_enum_v<typename EnumOf<T>::Type>) {
+      for (const auto& [value, text] : EnumNames<typename EnumOf<T>::Type>::names) {
+        spec.choices.push_back({std::string(text), {}});
+      }
+    }
+    spec.example = std::move(facts.example);
+    if constexpr (!kIsOptional<T>) {
+      const Config defaults{};
+      std::string text = PropertyTraits<T>::text(defaults.*member);
+      if (!facts.required && !text.empty()) spec.default_value = std::move(text);
+    }
+    setters_.push_back({spec.name, [member](Config& config, std::string_view text) -> Result<> {
+                          TRY_ASSIGN(value, PropertyTraits<T>::parse(text));
+                          config.*member = std::move(value);
+                          return {};
+                        }});
+    type_.spec.properties.push_back(std::move(spec));
+    return *this;
+  }
+
+  // Properties whose names the user makes up end in `member`.
+  Describe& dynamic_properties(DynamicProperties Config::*member, DynamicPropertySpec spec) {
+    type_.spec.dynamic_properties = std::move(spec);
+    dynamic_ = member;
+    return *this;
+  }
+  Describe& relationship(std::string name, std::string doc) {
+    type_.spec.relationships.push_back({std::move(name), std::move(doc)});
+    return *this;
+  }
+  Describe& writes(std::string attribute, std::string doc) {
+    type_.spec.writes.push_back({std::move(attribute), std::move(doc)});
+    return *this;
+  }
+  Describe& reads(std::string attribute, std::string doc) {
+    type_.spec.reads.push_back({std::move(attribute), std::move(doc)});
+    return *this;
+  }
+  Describe& input(InputRule rule) {
+    type_.spec.input = rule;
+    return *this;
+  }
+  Describe& trigger(DefaultTrigger trigger) {
+    type_.spec.trigger = trigger;
+    return *this;
+  }
+  // Several tasks of it may run at once, each on an object of its own.
+  Describe& concurrent() {
+    type_.spec.is_single_threaded = false;
+    return *this;
+  }
+  Describe& example(std::string text) {
+    type_.spec.example = std::move(text);
+    return *this;
+  }
+
+  operator ProcessorType() const {
+    ProcessorType type = type_;
+    type.make = [setters = setters_, dynamic = dynamic_, spec = type_.spec](
+                    const PropertyValues& values) -> Result<std::unique_ptr<Processor>> {
+      Config config{};
+      for (const auto& [name, set] : setters) {
+        const auto found = values.find(name);
+        if (found == values.end()) continue;
+        TRY(set(config, found->second).within("property `" + name + "`"));
+      }
+      if (dynamic) {
+        for (const auto& [name, value] : values) {
+          if (spec.property(name) == nullptr) (config.*dynamic).emplace_back(name, value);
+        }
+      }
+      if constexpr (requires { P::make(std::move(config)); }) {
+        TRY_ASSIGN(made, P::make(std::move(config)));
+        return std::unique_ptr<Processor>(std::move(made));
+      } else {
+        return std::unique_ptr<Processor>(std::make_unique<P>(std::move(config)));
+      }
+    };
+    return type;
+  }
+
+ private:
+  using Setter = std::function<Result<>(Config&, std::string_view)>;
+
+  template <typename T>
+  void note_member(T Config::*member) {
+    const Config probe{};
+    const auto offset = static_cast<std::size_t>(reinterpret_cast<const char*>(&(probe.*member)) -
+                                                 reinterpret_cast<const char*>(&probe));
+    for (const std::size_t known : members_) RUNNEL_ASSERT(known != offset);
+    members_.push_back(offset);
+  }
+
+  ProcessorType type_;
+  std::vector<std::pair<std::string, Setter>> setters_;
+  std::vector<std::size_t> members_;
+  DynamicProperties Config::*dynamic_ = nullptr;
+};
+
+}  // namespace runnel

@@ -1,0 +1,203 @@
+// Session: one unit of work of one processor; all of it is committed, or none.
+//
+// A session takes FlowFiles from the processor's input connections, creates, changes and transfers
+// them. The runtime commits it when `on_trigger` returned well, and rolls back what the last call
+// did when it returned an error. Content is shared by slices: clone, split and merge copy no bytes.
+// One thread.
+//
+// Every FlowFile that was taken or made must have been transferred, dropped or handed over when
+// `on_trigger` returns.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "agent/base/result.h"
+#include "agent/sdk/flowfile.h"
+
+namespace runnel {
+
+// One of a processor's relationships; looked up by name in `start` (Context::relationship).
+struct Relationship {
+  std::uint16_t index = 0xFFFF;
+};
+
+// Reads content from front to back, whatever its size.
+class ContentReader {
+ public:
+  virtual ~ContentReader() = default;
+  // Fills as much of `into` as there is; 0 at the end. kCorrupt when the stored bytes cannot be
+  // read.
+  virtual Result<std::size_t> read(std::span<char> into) = 0;
+};
+
+// Writes content from front to back, whatever its size; large content goes to disk as it comes.
+class ContentWriter {
+ public:
+  virtual ~ContentWriter() = default;
+  // kFull when the disk quota is reached.
+  virtual Result<> write(std::string_view bytes) = 0;
+  // After this the FlowFile has the new content. A writer destroyed unfinished leaves the old
+  // content.
+  virtual Result<> finish() = 0;
+};
+
+// A FlowFile that outlives its trigger: handed to a client library, or kept in a bin. It counts as
+// queued, keeps its place in its connection, and is queued again after a crash. Movable; any
+// thread. Destroyed undecided: given back.
+class Handed {
+ public:
+  Handed() = default;
+  Handed(Handed&& other) noexcept
+      : owner_(std::exchange(other.owner_, nullptr)), slot_(other.slot_) {}
+  Handed& operator=(Handed&& other) noexcept {
+    if (this != &other) {
+      reset();
+      owner_ = std::exchange(other.owner_, nullptr);
+      slot_ = other.slot_;
+    }
+    return *this;
+  }
+  ~Handed() { reset(); }
+
+  explicit operator bool() const { return owner_ != nullptr; }
+
+  // Commits it: transfers it to `to` (with attributes set on the way), or drops it where `to` is
+  // auto-terminated. Never blocks on the disk.
+  void transfer(Relationship to,
+                std::initializer_list<std::pair<std::string_view, std::string_view>> set = {}) &&;
+  // Puts it back where it was, to be taken again first; penalized ones wait for the penalty period.
+  void give_back(bool is_penalized = false) &&;
+
+  // What stands behind it; the runtime implements it. Any thread.
+  class Owner {
+   public:
+    virtual ~Owner() = default;
+    virtual void transfer(std::uint64_t slot, Relationship to,
+                          std::span<const std::pair<std::string_view, std::string_view>> set) = 0;
+    virtual void give_back(std::uint64_t slot, bool is_penalized) = 0;
+  };
+  Handed(Owner* owner, std::uint64_t slot) : owner_(owner), slot_(slot) {}
+  Owner* owner() const { return owner_; }
+  std::uint64_t slot() const { return slot_; }
+  std::uint64_t release() {
+    owner_ = nullptr;
+    return slot_;
+  }
+
+ private:
+  void reset();
+
+  Owner* owner_ = nullptr;
+  std::uint64_t slot_ = 0;
+};
+
+// A mark that follows what is safe: everything up to ticket n is fsynced, or finished by its
+// receivers (see Context::open_mark).
+class SafeMark;
+using Ticket = std::uint64_t;  // counts from 1, in the order of arrival
+
+enum class ProvenanceKind : std::uint8_t {
+  kCreate,
+  kReceive,
+  kFetch,
+  kSend,
+  kUpload,
+  kDownload,
+  kDrop,
+  kExpire,
+  kFork,
+  kJoin,
+  kClone,
+  kContentModified,
+  kAttributesModified,
+  kRoute,
+  kReplay,
+  kUnknown,
+};
+
+struct MergeText {
+  std::string_view header;
+  std::string_view demarcator;
+  std::string_view footer;
+};
+
+class Session {
+ public:
+  virtual ~Session() = default;
+
+  // ---- taking and making
+  // The next FlowFile from the input connections, or none.
+  virtual FlowFile get() = 0;
+  // A new FlowFile without content; `uuid`, `filename` and `path` attributes are set.
+  virtual FlowFile create() = 0;
+  // A new FlowFile with the parent's attributes, without content (FORK).
+  virtual FlowFile create(FlowFile parent) = 0;
+  // A copy that shares the content, or a slice of it (CLONE; a slice: FORK). The slice must lie
+  // within.
+  virtual FlowFile clone(FlowFile original) = 0;
+  virtual FlowFile clone(FlowFile original, std::uint64_t offset, std::uint64_t size) = 0;
+  // A new FlowFile whose content is theirs, one after the other; attributes that all have alike are
+  // kept (JOIN).
+  virtual FlowFile merge(std::span<const FlowFile> parts, MergeText text) = 0;
+
+  // ---- content
+  // The whole content at once; kFull when it is larger than `at_most` bytes: read it by `reader`.
+  // The view holds until the session ends.
+  virtual Result<std::string_view> content(FlowFile of, std::size_t at_most) = 0;
+  virtual Result<std::unique_ptr<ContentReader>> reader(FlowFile of) = 0;
+  // Replaces the content.
+  virtual Result<> write(FlowFile to, std::string_view bytes) = 0;
+  virtual Result<std::unique_ptr<ContentWriter>> writer(FlowFile to) = 0;
+
+  // ---- sending on
+  virtual void transfer(FlowFile what, Relationship to) = 0;
+  virtual void drop(FlowFile what) = 0;
+  // It will not be taken by the next processor before the penalty period of this one is over.
+  virtual void penalize(FlowFile what) = 0;
+  virtual Handed hand_over(FlowFile what) = 0;
+  // Brings a handed-over FlowFile of this processor into this session.
+  virtual FlowFile take_back(Handed handed) = 0;
+
+  // ---- provenance: what the runtime cannot know by itself
+  // `uri` is where it came from or went to; `details` is for people. Routes, forks, drops and the
+  // like are recorded by the runtime.
+  virtual void event(FlowFile of, ProvenanceKind kind, std::string_view uri,
+                     std::string_view details = {}) = 0;
+
+  // ---- the processor's state: committed in the same transaction as the FlowFiles
+  virtual std::optional<std::string> state(std::string_view key) = 0;
+  virtual void set_state(std::string_view key, std::string_view value) = 0;
+  virtual void remove_state(std::string_view key) = 0;
+  virtual void each_state(
+      const std::function<void(std::string_view key, std::string_view value)>& visit) = 0;
+
+  // ---- outward acknowledgement
+  // When all that this session puts into connections is safe, so is every ticket of `mark` up to
+  // `ticket`. Tickets of a mark are awaited in order.
+  virtual void await_safe(SafeMark& mark, Ticket ticket) = 0;
+
+  // Do not trigger this processor for its yield period. Also in force when the session rolls back.
+  virtual void yield() = 0;
+
+  // ---- what stands behind a FlowFile; called by FlowFile alone
+  virtual std::optional<std::string_view> attribute(const FlowRecord& record,
+                                                    std::string_view name) const = 0;
+  virtual void set_attribute(FlowRecord& record, std::string_view name, std::string_view value) = 0;
+  virtual void remove_attribute(FlowRecord& record, std::string_view name) = 0;
+  virtual void each_attribute(
+      const FlowRecord& record,
+      const std::function<void(std::string_view, std::string_view)>& visit) const = 0;
+  virtual std::string uuid(const FlowRecord& record) const = 0;
+};
+
+}  // namespace runnel
