@@ -34,8 +34,8 @@ TEST_CASE("a size counts in powers of 1024") {
 }
 
 TEST_CASE("base64 and hexadecimal come back as they went") {
-  for (const std::string text :
-       {"", "a", "ab", "abc", "abcd", std::string("\0\xff\x80", 3).c_str()}) {
+  const std::vector<std::string> texts{"", "a", "ab", "abc", "abcd", std::string("\0\xff\x80", 3)};
+  for (const std::string& text : texts) {
     CHECK(*from_base64(to_base64(text)) == text);
     CHECK(*from_hex(to_hex(text)) == text);
   }

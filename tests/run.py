@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+"""Runs every test and counts them: `./dev test [NAME…]`.
+
+A suite is a program that says how many of its cases passed: doctest programs (once as released, once under ASan and
+UBSan, once under TSan), Python scripts that drive the real programs (tests/scripts), and the web UI's unit tests. Suites run one after the
+other; each has a time limit, its output goes to build/tests/<suite>.log and is shown when it fails.
+The last line counts the cases of all suites: `N passed, N failed`.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+LOGS = os.path.join(ROOT, "build", "tests")
+SANITIZED = {
+    "asan": {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", "UBSAN_OPTIONS": "print_stacktrace=1"},
+    "tsan": {"TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1:suppressions=" + os.path.join(ROOT, "tests", "support", "tsan.supp")},
+}
+
+
+class Suite:
+    def __init__(self, name, command, count, seconds=600, env=None):
+        self.name, self.command, self.count, self.seconds, self.env = name, command, count, seconds, env or {}
+
+
+def doctest_count(text):
+    """(passed, failed) of a doctest summary, or None when there is none."""
+    found = re.search(r"test cases:\s*(\d+)\s*\|\s*(\d+) passed\s*\|\s*(\d+) failed", text)
+    return (int(found[2]), int(found[3])) if found else None
+
+
+def unittest_count(text):
+    ran = re.search(r"^Ran (\d+) tests?", text, re.M)
+    if not ran:
+        return None
+    bad = sum(int(n) for n in re.findall(r"(?:failures|errors)=(\d+)", text))
+    skipped = sum(int(n) for n in re.findall(r"skipped=(\d+)", text))
+    # A test that could not run is not a test that passed.
+    return (int(ran[1]) - bad - skipped, bad + skipped)
+
+
+def vitest_count(text):
+    text = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    line = re.search(r"^\s*Tests\s+(.*)$", text, re.M)
+    if not line:
+        return None
+    passed = re.search(r"(\d+) passed", line[1])
+    failed = re.search(r"(\d+) failed", line[1])
+    return (int(passed[1]) if passed else 0, int(failed[1]) if failed else 0)
+
+
+def unit_programs(kind):
+    folder = os.path.join(ROOT, "build", kind, "bin")
+    if not os.path.isdir(folder):
+        return []
+    return sorted(name for name in os.listdir(folder) if name.startswith("runnel_tests_"))
+
+
+def doctest_suites(kind):
+    suites = []
+    for program in unit_programs(kind):
+        room = program[len("runnel_tests_"):]
+        name = ("unit/" if kind == "release" else kind + "/") + room
+        seconds = 600 if kind == "release" else 1200
+        suites.append(Suite(name, [os.path.join(ROOT, "build", kind, "bin", program)], doctest_count, seconds,
+                            SANITIZED.get(kind)))
+    return suites
+
+
+def script_suites():
+    suites = []
+    for folder in ("scripts", "crash", "ui"):
+        path = os.path.join(ROOT, "tests", folder)
+        if not os.path.isdir(path):
+            continue
+        for name in sorted(os.listdir(path)):
+            if name.endswith("_test.py"):
+                suites.append(Suite(f"{folder}/{name[:-len('_test.py')]}", [sys.executable, os.path.join(path, name)],
+                                    unittest_count, 1200))
+    ui = os.path.join(ROOT, "hub", "ui")
+    if os.path.isfile(os.path.join(ui, "test.sh")):
+        suites.append(Suite("ui/unit", ["bash", os.path.join(ui, "test.sh")], vitest_count, 600))
+    return suites
+
+
+def wanted(name, names):
+    return not names or any(name.startswith(one) for one in names)
+
+
+def kinds_wanted(names):
+    if not names:
+        return ["release", "asan", "tsan"]
+    kinds = ["release"]
+    for kind in ("asan", "tsan"):
+        if any(one.startswith(kind) for one in names):
+            kinds.append(kind)
+    return kinds
+
+
+def build(kind):
+    began = time.monotonic()
+    target = ["all"] if kind == "release" else ["runnel_unit_tests"]
+    done = subprocess.run([os.path.join(ROOT, "dev"), "internal-build", kind, *target], cwd=ROOT)
+    print(f"built {kind} in {time.monotonic() - began:.0f} s", flush=True)
+    return done.returncode == 0
+
+
+def run(suite):
+    """Runs one suite; returns (passed, failed)."""
+    log_path = os.path.join(LOGS, suite.name.replace("/", "_") + ".log")
+    began = time.monotonic()
+    env = dict(os.environ, RUNNEL_BIN=os.path.join(ROOT, "build", "release", "bin"), **suite.env)
+    with open(log_path, "wb") as log:
+        process = subprocess.Popen(suite.command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=log,
+                                   stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            code = process.wait(timeout=suite.seconds)
+            note = "" if code == 0 else f"exit code {code}"
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, 9)
+            process.wait()
+            code, note = 1, f"stopped after {suite.seconds} s"
+    with open(log_path, encoding="utf-8", errors="replace") as log:
+        text = log.read()
+    counted = suite.count(text)
+    passed, failed = counted if counted else (0, 1)
+    if counted and passed + failed == 0:
+        failed, note = 1, "ran no test"
+    if code != 0 and failed == 0:
+        failed = 1
+    seconds = time.monotonic() - began
+    print(f"{'FAILED' if failed else 'ok    '} {suite.name:40} {passed:5} passed {failed:3} failed {seconds:7.1f} s {note}",
+          flush=True)
+    if failed:
+        print("\n".join(text.splitlines()[-60:]), flush=True)
+        print(f"(the whole output: {os.path.relpath(log_path, ROOT)})", flush=True)
+    return passed, failed
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./dev test", description="Build and run every test.")
+    parser.add_argument("--list", action="store_true", help="say which suites there are, run none")
+    parser.add_argument("names", nargs="*", help="only suites whose names begin so, e.g. unit/runtime, asan, scripts")
+    options = parser.parse_args()
+    os.makedirs(LOGS, exist_ok=True)
+
+    passed = failed = 0
+    suites = []
+    for kind in kinds_wanted(options.names):
+        if not options.list and not build(kind):
+            print(f"the {kind} build failed")
+            failed += 1
+            continue
+        suites += [suite for suite in doctest_suites(kind) if wanted(suite.name, options.names)]
+    suites += [suite for suite in script_suites() if wanted(suite.name, options.names)]
+    if options.list:
+        print("\n".join(suite.name for suite in suites))
+        return 0
+    if not suites and not failed:
+        print(f"no suite begins with {' or '.join(options.names)}; see ./dev test --list")
+        return 2
+    for suite in suites:
+        good, bad = run(suite)
+        passed += good
+        failed += bad
+    if shutil.which("ccache"):
+        subprocess.run(["ccache", "--show-stats"], stdout=open(os.path.join(LOGS, "ccache.log"), "w"), check=False)
+    print(f"{passed} passed, {failed} failed", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
