@@ -1,4 +1,5 @@
-// Text: a property in which `${…}` is evaluated for each FlowFile. EnvironmentText: once, at start, without a FlowFile.
+// Text: a property in which `${…}` is evaluated for each FlowFile. EnvironmentText: once, at start,
+// without a FlowFile.
 
 #pragma once
 

@@ -1,8 +1,9 @@
 // The door to librdkafka.
 //
-// Producer: delivery reports come as events of the main queue, which is forwarded to librdkafka's background thread: nothing of ours polls.
-// Consumer: offsets are neither stored nor committed by librdkafka; `commit` says what is safe. The poll interval is the longest there is,
-// since back pressure may hold this agent for hours and it should keep its partitions.
+// Producer: delivery reports come as events of the main queue, which is forwarded to librdkafka's
+// background thread: nothing of ours polls. Consumer: offsets are neither stored nor committed by
+// librdkafka; `commit` says what is safe. The poll interval is the longest there is, since back
+// pressure may hold this agent for hours and it should keep its partitions.
 
 #include "processors/kafka/client.h"
 
@@ -164,14 +165,14 @@ class RealProducer final : public Producer {
     switch (rd_kafka_event_type(event)) {
       case RD_KAFKA_EVENT_DR:
         while (const rd_kafka_message_t* message = rd_kafka_event_message_next(event)) {
-          on_report_(message->_private, fate_of(message->err),
-                     message->err == RD_KAFKA_RESP_ERR_NO_ERROR ? ""
-                                                                : rd_kafka_err2str(message->err));
+          on_report_(
+              message->_private, fate_of(message->err),
+              message->err == RD_KAFKA_RESP_ERR_NO_ERROR ? "" : rd_kafka_err2str(message->err));
         }
         break;
       case RD_KAFKA_EVENT_ERROR:
-        on_trouble_(trouble_of(client, rd_kafka_event_error(event),
-                               rd_kafka_event_error_string(event)));
+        on_trouble_(
+            trouble_of(client, rd_kafka_event_error(event), rd_kafka_event_error_string(event)));
         break;
       default:
         break;
@@ -256,7 +257,8 @@ class RealConsumer final : public Consumer {
 
  private:
   static Record record_of(const rd_kafka_message_t& message) {
-    Record record{rd_kafka_topic_name(message.rkt), message.partition, message.offset, -1, {}, {}, {}};
+    Record record{
+        rd_kafka_topic_name(message.rkt), message.partition, message.offset, -1, {}, {}, {}};
     rd_kafka_timestamp_type_t kind{};
     record.timestamp_ms = rd_kafka_message_timestamp(&message, &kind);
     if (message.key != nullptr) {
@@ -268,11 +270,10 @@ class RealConsumer final : public Consumer {
       const char* name = nullptr;
       const void* value = nullptr;
       std::size_t size = 0;
-      for (std::size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) ==
-                              RD_KAFKA_RESP_ERR_NO_ERROR;
+      for (std::size_t i = 0;
+           rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
            ++i) {
-        record.headers.emplace_back(name,
-                                    std::string_view(static_cast<const char*>(value), size));
+        record.headers.emplace_back(name, std::string_view(static_cast<const char*>(value), size));
       }
     }
     return record;
@@ -283,10 +284,12 @@ class RealConsumer final : public Consumer {
         trouble_of(client, static_cast<rd_kafka_resp_err_t>(error), text));
   }
 
-  // Takes what the group gives. What was taken and is not yet safe comes again, to whoever gets the partition.
+  // Takes what the group gives. What was taken and is not yet safe comes again, to whoever gets the
+  // partition.
   static void on_rebalance(rd_kafka_t* client, rd_kafka_resp_err_t error,
                            rd_kafka_topic_partition_list_t* partitions, void*) {
-    const bool is_cooperative = std::string_view(rd_kafka_rebalance_protocol(client)) == "COOPERATIVE";
+    const bool is_cooperative =
+        std::string_view(rd_kafka_rebalance_protocol(client)) == "COOPERATIVE";
     if (error == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
       if (is_cooperative) {
         rd_kafka_error_t* refused = rd_kafka_incremental_assign(client, partitions);

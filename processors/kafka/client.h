@@ -1,4 +1,5 @@
-// The Kafka client: a producer and a consumer, without librdkafka's types. client.cc is the door to librdkafka.
+// The Kafka client: a producer and a consumer, without librdkafka's types. client.cc is the door to
+// librdkafka.
 
 #pragma once
 
@@ -19,7 +20,8 @@ namespace runnel::kafka {
 // librdkafka's own property names and values (CONFIGURATION.md of librdkafka).
 using Settings = std::vector<std::pair<std::string, std::string>>;
 
-// What every connection to a cluster needs to know; each field is a property of the processors, under NiFi's name.
+// What every connection to a cluster needs to know; each field is a property of the processors,
+// under NiFi's name.
 struct Access {
   std::string brokers;
   std::string client_name;
@@ -47,7 +49,8 @@ using OnTrouble = std::function<void(const Trouble& trouble)>;
 
 enum class Fate {
   kDelivered,    // the broker has acknowledged it
-  kRefused,      // the broker or the client will never take it: too large, not authorized, no such topic
+  kRefused,      // the broker or the client will never take it: too large, not authorized, no such
+                 // topic
   kUndelivered,  // nobody knows: purged at stop, or the producer has died; to be sent again
 };
 
@@ -61,7 +64,8 @@ struct Message {
 
 class Producer {
  public:
-  // `cookie` is what was given to `send`. From librdkafka's background thread, in the order of reports.
+  // `cookie` is what was given to `send`. From librdkafka's background thread, in the order of
+  // reports.
   using OnReport = std::function<void(void* cookie, Fate fate, std::string_view reason)>;
 
   // kInvalid when librdkafka refuses a setting; being unable to reach a broker is no error here.
@@ -69,9 +73,11 @@ class Producer {
                                                 OnTrouble on_trouble);
   virtual ~Producer() = default;
 
-  // Copies the message into the client's queue; the report follows. kFull: the queue is full, wait for reports. kInvalid: never.
+  // Copies the message into the client's queue; the report follows. kFull: the queue is full, wait
+  // for reports. kInvalid: never.
   virtual Result<> send(const Message& message, void* cookie) = 0;
-  // Waits at most so long for reports, then purges the rest, which is reported kUndelivered. After it nothing is reported any more.
+  // Waits at most so long for reports, then purges the rest, which is reported kUndelivered. After
+  // it nothing is reported any more.
   virtual void close(int flush_ms) = 0;
 };
 
@@ -89,15 +95,20 @@ struct Record {
 
 class Consumer {
  public:
-  // `on_ready`: there may be something to poll; from librdkafka's threads. A topic that begins with `^` is a pattern.
+  // `on_ready`: there may be something to poll; from librdkafka's threads. A topic that begins with
+  // `^` is a pattern.
   static Result<std::unique_ptr<Consumer>> open(const Settings& settings,
                                                 const std::vector<std::string>& topics,
-                                                std::function<void()> on_ready, OnTrouble on_trouble);
+                                                std::function<void()> on_ready,
+                                                OnTrouble on_trouble);
   virtual ~Consumer() = default;
 
-  // Visits what is there, at most `count_max` records, without waiting; returns how many. The views hold during the visit.
-  virtual std::size_t poll(std::size_t count_max, const std::function<void(const Record&)>& visit) = 0;
-  // Everything of this partition before `offset + 1` is safe: commit it, in the background. Any thread.
+  // Visits what is there, at most `count_max` records, without waiting; returns how many. The views
+  // hold during the visit.
+  virtual std::size_t poll(std::size_t count_max,
+                           const std::function<void(const Record&)>& visit) = 0;
+  // Everything of this partition before `offset + 1` is safe: commit it, in the background. Any
+  // thread.
   virtual void commit(const std::string& topic, std::int32_t partition, std::int64_t offset) = 0;
   // Commits what is outstanding and leaves the group.
   virtual void close() = 0;

@@ -1,0 +1,416 @@
+// PublishKafka: sends the content of each FlowFile to a Kafka topic.
+//
+// A FlowFile leaves its queue when the broker has acknowledged it, not before: each is handed to
+// librdkafka and committed from its delivery report, many at a time. The producer is idempotent and
+// waits for all in-sync replicas, so that a broker that comes back gets every message once and in
+// order; without `Message Timeout` it waits for ever, because the queue behind it is durable and
+// librdkafka's memory is not.
+
+#include <atomic>
+#include <cmath>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/base/mutex.h"
+#include "agent/sdk/describe.h"
+#include "agent/sdk/processor.h"
+#include "processors/kafka/access_properties.h"
+#include "processors/kafka/client.h"
+#include "processors/registry.h"
+#include "processors/route/pattern.h"
+#include "processors/text_property.h"
+
+namespace runnel {
+
+enum class CompressCodec { kNone, kGzip, kSnappy, kLz4, kZstd };
+enum class Partitioner { kMurmur2Random, kConsistentRandom, kRandom, kFnv1aRandom };
+enum class DeliveryGuarantee { kAll, kOne, kZero };
+
+template <>
+struct EnumNames<CompressCodec> {
+  static constexpr std::array<std::pair<CompressCodec, std::string_view>, 5> names{
+      {{CompressCodec::kNone, "none"},
+       {CompressCodec::kGzip, "gzip"},
+       {CompressCodec::kSnappy, "snappy"},
+       {CompressCodec::kLz4, "lz4"},
+       {CompressCodec::kZstd, "zstd"}}};
+};
+
+template <>
+struct EnumNames<Partitioner> {
+  static constexpr std::array<std::pair<Partitioner, std::string_view>, 4> names{
+      {{Partitioner::kMurmur2Random, "murmur2_random"},
+       {Partitioner::kConsistentRandom, "consistent_random"},
+       {Partitioner::kRandom, "random"},
+       {Partitioner::kFnv1aRandom, "fnv1a_random"}}};
+};
+
+template <>
+struct EnumNames<DeliveryGuarantee> {
+  static constexpr std::array<std::pair<DeliveryGuarantee, std::string_view>, 3> names{
+      {{DeliveryGuarantee::kAll, "all"},
+       {DeliveryGuarantee::kOne, "1"},
+       {DeliveryGuarantee::kZero, "0"}}};
+};
+
+namespace {
+
+using namespace std::chrono_literals;
+
+struct PublishKafkaConfig : kafka::AccessConfig {
+  Text topic_name;
+  std::optional<Text> kafka_key;
+  std::optional<Text> partition;
+  std::optional<std::string> attributes_to_send;
+  DeliveryGuarantee delivery_guarantee = DeliveryGuarantee::kAll;
+  Partitioner partitioner = Partitioner::kMurmur2Random;
+  CompressCodec compress_codec = CompressCodec::kNone;
+  std::chrono::milliseconds request_timeout = 10s;
+  std::chrono::milliseconds message_timeout = 0ms;
+  std::chrono::milliseconds queue_buffering_max_time = 5ms;
+  std::uint32_t queue_max_message = 10'000;
+  Size queue_max_buffer_size{16 << 20};
+  std::uint32_t batch_size = 10'000;
+  Size target_batch_payload_size{512 << 10};
+  Size max_request_size{1'000'000};
+  Size max_flow_segment_size{0};
+  bool fail_empty_flow_files = true;
+};
+
+class PublishKafka final : public Processor {
+ public:
+  using Config = PublishKafkaConfig;
+  static Result<std::unique_ptr<PublishKafka>> make(Config config);
+  explicit PublishKafka(Config config, std::optional<Pattern> headers)
+      : config_(std::move(config)), headers_to_send_(std::move(headers)) {}
+  ~PublishKafka() override { stop(); }
+
+  Result<> start(Context& context) override;
+  Result<> on_trigger(Session& session) override;
+  void stop() override;
+
+ private:
+  // One FlowFile on its way: as many messages as it has segments.
+  struct Delivery {
+    PublishKafka* owner;
+    Handed handed;
+    std::atomic<std::uint32_t> messages_left;
+    std::uint64_t bytes;
+    std::atomic<kafka::Fate> fate{kafka::Fate::kDelivered};
+  };
+
+  kafka::Settings settings() const;
+  Result<> open_producer();
+  bool has_room() const {
+    return in_flight_.load(std::memory_order_relaxed) < config_.queue_max_message &&
+           in_flight_bytes_.load(std::memory_order_relaxed) < config_.queue_max_buffer_size.bytes;
+  }
+  void on_report(void* cookie, kafka::Fate fate, std::string_view reason);
+  void finish(std::unique_ptr<Delivery> delivery);
+  Result<> send(Session& session, FlowFile flowfile, std::string_view content);
+  void refuse(Session& session, FlowFile flowfile, std::string_view why);
+
+  const Config config_;
+  const std::optional<Pattern> headers_to_send_;
+  Context* context_ = nullptr;
+  kafka::TroubleReporter trouble_;
+  Relationship success_;
+  Relationship failure_;
+  std::unique_ptr<kafka::Producer> producer_;
+  std::atomic<bool> is_producer_dead_{false};
+  std::atomic<std::uint32_t> in_flight_{0};
+  std::atomic<std::uint64_t> in_flight_bytes_{0};
+  std::atomic<bool> is_waiting_for_room_{false};
+  // Reused from one FlowFile to the next.
+  std::string topic_text_;
+  std::string key_text_;
+  std::vector<std::pair<std::string, std::string>> header_list_;
+};
+
+constexpr int kFlushMs = 2000;
+
+std::string number(std::uint64_t value) { return std::to_string(value); }
+
+}  // namespace
+
+ProcessorType publish_kafka() {
+  auto describe = Describe<PublishKafka>(
+      "PublishKafka",
+      "Sends the content of each FlowFile to a Kafka topic. A FlowFile leaves its queue when the "
+      "broker has acknowledged it; a broker that is away for days loses nothing.");
+  using C = PublishKafkaConfig;
+  kafka::describe_access(describe, "Known Brokers")
+      .property("Topic Name", &C::topic_name,
+                {.doc = "The topic to send to.", .required = true, .example = "telemetry"})
+      .property("Kafka Key", &C::kafka_key,
+                {.doc = "The message's key; messages of one key keep their order. Empty: no key.",
+                 .example = "${vehicle}"})
+      .property("Partition", &C::partition,
+                {.doc = "The partition's number. Empty: the partitioner chooses by the key."})
+      .property(
+          "Partitioner", &C::partitioner,
+          {.doc =
+               "How the key chooses the partition. `murmur2_random` agrees with Java producers."})
+      .property("Delivery Guarantee", &C::delivery_guarantee,
+                {.doc = "Whose acknowledgement makes a FlowFile delivered: `all` in-sync replicas "
+                        "(with an idempotent producer), the leader (`1`), or nobody (`0`)."})
+      .property(
+          "Attributes to Send as Headers", &C::attributes_to_send,
+          {.doc = "Attributes whose whole name matches this regular expression become headers."})
+      .property("Compress Codec", &C::compress_codec, {.doc = "How batches are compressed."})
+      .property(
+          "Request Timeout", &C::request_timeout,
+          {.doc = "How long the broker may take to answer one request.", .min = 1ms, .max = 15min})
+      .property("Message Timeout", &C::message_timeout,
+                {.doc = "After this time without acknowledgement a FlowFile goes to `failure`. `0 "
+                        "sec`: never; "
+                        "it waits in its durable queue.",
+                 .min = 0ms})
+      .property("Queue Buffering Max Time", &C::queue_buffering_max_time,
+                {.doc = "How long a message may wait for others to share its batch.",
+                 .min = 0ms,
+                 .max = 15min})
+      .property("Queue Max Message", &C::queue_max_message,
+                {.doc = "FlowFiles in flight at most.", .min = 1, .max = 1'000'000})
+      .property("Queue Max Buffer Size", &C::queue_max_buffer_size,
+                {.doc = "Bytes in flight at most.", .min = Size{1024}, .max = Size{1ULL << 31}})
+      .property("Batch Size", &C::batch_size,
+                {.doc = "Messages in one batch at most.", .min = 1, .max = 1'000'000})
+      .property("Target Batch Payload Size", &C::target_batch_payload_size,
+                {.doc = "Bytes in one batch at most.", .min = Size{1}, .max = Size{2'147'483'647}})
+      .property("Max Request Size", &C::max_request_size,
+                {.doc = "The largest message that is sent; a larger FlowFile goes to `failure`. "
+                        "The broker has a limit of "
+                        "its own (`message.max.bytes`).",
+                 .min = Size{1000},
+                 .max = Size{1'000'000'000}})
+      .property("Max Flow Segment Size", &C::max_flow_segment_size,
+                {.doc = "Content above this size is sent as several messages of at most this size. "
+                        "`0 B`: as one."})
+      .property("Fail empty flow files", &C::fail_empty_flow_files,
+                {.doc = "Whether a FlowFile without content goes to `failure`, or is sent as an "
+                        "empty message."})
+      .relationship("success", "Acknowledged by the broker.")
+      .relationship("failure",
+                    "Will never be taken: too large, no such topic, not authorized, an expression "
+                    "that has no value.")
+      .example(R"(to-kafka:
+  type: PublishKafka
+  properties: {Known Brokers: "127.0.0.1:9092", Topic Name: telemetry, Kafka Key: "${mqtt.topic}"}
+  retry: {failure: {attempts: forever, backoff: 1s..1min}}
+  terminate: [success]
+)");
+  return describe;
+}
+
+Result<std::unique_ptr<PublishKafka>> PublishKafka::make(Config config) {
+  std::optional<Pattern> headers;
+  if (config.attributes_to_send) {
+    TRY_ASSIGN(pattern, Pattern::compile(*config.attributes_to_send)
+                            .within("property `Attributes to Send as Headers`"));
+    headers = std::move(pattern);
+  }
+  return std::make_unique<PublishKafka>(std::move(config), std::move(headers));
+}
+
+kafka::Settings PublishKafka::settings() const {
+  kafka::Settings all = kafka::settings_of(config_.access());
+  const auto add = [&all](const char* name, std::string value) {
+    all.emplace_back(name, std::move(value));
+  };
+  add("acks", PropertyTraits<DeliveryGuarantee>::text(config_.delivery_guarantee));
+  const bool is_idempotent = config_.delivery_guarantee == DeliveryGuarantee::kAll;
+  add("enable.idempotence", is_idempotent ? "true" : "false");
+  if (!is_idempotent) add("max.in.flight.requests.per.connection", "1");  // keeps the order
+  add("partitioner", PropertyTraits<Partitioner>::text(config_.partitioner));
+  add("compression.codec", PropertyTraits<CompressCodec>::text(config_.compress_codec));
+  add("request.timeout.ms", number(static_cast<std::uint64_t>(config_.request_timeout.count())));
+  add("message.timeout.ms", number(static_cast<std::uint64_t>(config_.message_timeout.count())));
+  add("queue.buffering.max.ms",
+      number(static_cast<std::uint64_t>(config_.queue_buffering_max_time.count())));
+  // Our own window is in FlowFiles; segments of one FlowFile need room beyond it.
+  add("queue.buffering.max.messages",
+      number(std::uint64_t{config_.queue_max_message} * 2 + 100'000));
+  add("queue.buffering.max.kbytes",
+      number(config_.queue_max_buffer_size.bytes / 1024 * 2 + 262'144));
+  add("batch.num.messages", number(config_.batch_size));
+  add("batch.size", number(config_.target_batch_payload_size.bytes));
+  add("message.max.bytes", number(config_.max_request_size.bytes));
+  return all;
+}
+
+Result<> PublishKafka::open_producer() {
+  TRY_ASSIGN(producer, kafka::Producer::open(
+                           settings(),
+                           [this](void* cookie, kafka::Fate fate, std::string_view reason) {
+                             on_report(cookie, fate, reason);
+                           },
+                           [this](const kafka::Trouble& trouble) {
+                             trouble_.report(trouble);
+                             if (trouble.is_fatal) {
+                               is_producer_dead_ = true;
+                               context_->wake();
+                             }
+                           }));
+  producer_ = std::move(producer);
+  is_producer_dead_ = false;
+  return {};
+}
+
+Result<> PublishKafka::start(Context& context) {
+  context_ = &context;
+  trouble_.attach(context);
+  success_ = context.relationship("success");
+  failure_ = context.relationship("failure");
+  return open_producer();
+}
+
+void PublishKafka::stop() {
+  if (producer_) producer_->close(kFlushMs);
+  producer_.reset();
+}
+
+Result<> PublishKafka::on_trigger(Session& session) {
+  if (is_producer_dead_) {
+    // What was in flight is given back by the reports of the purge.
+    producer_->close(0);
+    TRY(open_producer());
+  }
+  if (!has_room()) {
+    is_waiting_for_room_ = true;
+    if (!has_room()) return {};  // a report wakes us
+    is_waiting_for_room_ = false;
+  }
+  const FlowFile flowfile = session.get();
+  if (!flowfile) return {};
+  if (flowfile.size() == 0 && config_.fail_empty_flow_files) {
+    refuse(session, flowfile, "the FlowFile is empty");
+    return {};
+  }
+  const std::uint64_t segment = config_.max_flow_segment_size.bytes;
+  const std::uint64_t largest = config_.max_request_size.bytes;
+  if (segment == 0 && flowfile.size() > largest) {
+    refuse(session, flowfile,
+           "its " + std::to_string(flowfile.size()) + " bytes are more than `Max Request Size` (" +
+               size_text(largest) + ")");
+    return {};
+  }
+  // Segmented content is bounded by what may be in flight.
+  const Result<std::string_view> content = session.content(
+      flowfile, std::max<std::uint64_t>(largest, config_.queue_max_buffer_size.bytes));
+  if (!content.ok()) {
+    if (content.code() == Code::kFull) {
+      refuse(session, flowfile, content.error().text());
+      return {};
+    }
+    return content.error();
+  }
+  return send(session, flowfile, *content);
+}
+
+Result<> PublishKafka::send(Session& session, FlowFile flowfile, std::string_view content) {
+  const Result<std::string_view> topic = config_.topic_name.of(flowfile, topic_text_);
+  if (!topic.ok() || topic->empty()) {
+    refuse(session, flowfile,
+           topic.ok() ? "`Topic Name` has no value" : "`Topic Name`: " + topic.error().text());
+    return {};
+  }
+  kafka::Message message{.topic = *topic, .partition = -1, .key = {}, .value = {}, .headers = {}};
+  if (config_.kafka_key) {
+    const Result<std::string_view> key = config_.kafka_key->of(flowfile, key_text_);
+    if (!key.ok()) {
+      refuse(session, flowfile, "`Kafka Key`: " + key.error().text());
+      return {};
+    }
+    if (!key->empty()) message.key = *key;
+  }
+  if (config_.partition) {
+    const Result<std::string> text = config_.partition->of(flowfile);
+    const Result<std::int64_t> chosen = text.ok() ? parse_int(*text) : text.error();
+    if (!chosen.ok() || *chosen < 0 || *chosen > 1'000'000) {
+      refuse(session, flowfile, "`Partition` is no partition's number");
+      return {};
+    }
+    message.partition = static_cast<std::int32_t>(*chosen);
+  }
+  header_list_.clear();
+  if (headers_to_send_) {
+    flowfile.each_attribute([this](std::string_view name, std::string_view value) {
+      if (headers_to_send_->matches(name)) header_list_.emplace_back(name, value);
+    });
+  }
+  message.headers = header_list_;
+
+  const std::uint64_t segment_max = config_.max_flow_segment_size.bytes;
+  const std::uint64_t step = segment_max == 0 ? content.size() : segment_max;
+  const auto count = static_cast<std::uint32_t>(
+      step == 0 || content.empty() ? 1 : (content.size() + step - 1) / step);
+  session.event(flowfile, ProvenanceKind::kSend,
+                "kafka://" + config_.brokers.value + "/" + std::string(*topic));
+  auto delivery = std::make_unique<Delivery>();
+  delivery->owner = this;
+  delivery->messages_left = count;
+  delivery->bytes = content.size();
+  // From here on a report may come at any time, and needs the FlowFile.
+  delivery->handed = session.hand_over(flowfile);
+  in_flight_.fetch_add(1, std::memory_order_relaxed);
+  in_flight_bytes_.fetch_add(content.size(), std::memory_order_relaxed);
+  Delivery* const cookie = delivery.release();
+  for (std::uint32_t i = 0; i < count; ++i) {
+    message.value = content.substr(std::min<std::size_t>(i * step, content.size()), step);
+    const Result<> sent = producer_->send(message, cookie);
+    if (!sent.ok()) {
+      const kafka::Fate fate =
+          sent.code() == Code::kInvalid ? kafka::Fate::kRefused : kafka::Fate::kUndelivered;
+      for (std::uint32_t unsent = i; unsent < count; ++unsent) {
+        on_report(cookie, fate, sent.error().text());
+      }
+      if (fate == kafka::Fate::kUndelivered) session.yield();
+      break;
+    }
+  }
+  return {};
+}
+
+// From librdkafka's thread, or from `send` for what it would not take.
+void PublishKafka::on_report(void* cookie, kafka::Fate fate, std::string_view reason) {
+  auto* const delivery = static_cast<Delivery*>(cookie);
+  if (fate == kafka::Fate::kRefused) {
+    delivery->fate = fate;
+    context_->bulletin(BulletinLevel::kError, "refused by Kafka: " + std::string(reason));
+  } else if (fate == kafka::Fate::kUndelivered) {
+    kafka::Fate expected = kafka::Fate::kDelivered;
+    delivery->fate.compare_exchange_strong(expected, fate);
+  }
+  if (delivery->messages_left.fetch_sub(1) == 1) finish(std::unique_ptr<Delivery>(delivery));
+}
+
+void PublishKafka::finish(std::unique_ptr<Delivery> delivery) {
+  switch (delivery->fate.load()) {
+    case kafka::Fate::kDelivered:
+      std::move(delivery->handed).transfer(success_);
+      break;
+    case kafka::Fate::kRefused:
+      std::move(delivery->handed).transfer(failure_);
+      break;
+    case kafka::Fate::kUndelivered:
+      std::move(delivery->handed).give_back();
+      break;
+  }
+  in_flight_bytes_.fetch_sub(delivery->bytes, std::memory_order_relaxed);
+  const std::uint32_t left = in_flight_.fetch_sub(1, std::memory_order_relaxed) - 1;
+  // Half empty is soon enough, and wakes the worker once for many reports.
+  if (left <= config_.queue_max_message / 2 && is_waiting_for_room_.exchange(false)) {
+    context_->wake();
+  }
+}
+
+void PublishKafka::refuse(Session& session, FlowFile flowfile, std::string_view why) {
+  context_->bulletin(BulletinLevel::kError,
+                     "FlowFile " + flowfile.uuid() + " goes to failure: " + std::string(why));
+  session.penalize(flowfile);
+  session.transfer(flowfile, failure_);
+}
+
+}  // namespace runnel
