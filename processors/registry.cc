@@ -7,9 +7,19 @@
 
 namespace runnel {
 
+ProcessorType consume_kafka();
+ProcessorType publish_kafka();
+ProcessorType route_on_attribute();
+ProcessorType update_attribute();
+
 std::span<const ProcessorType> processor_types() {
   static const std::vector<ProcessorType> types = [] {
-    std::vector<ProcessorType> all{};
+    std::vector<ProcessorType> all{
+        consume_kafka(),
+        publish_kafka(),
+        route_on_attribute(),
+        update_attribute(),
+    };
     std::sort(all.begin(), all.end(), [](const ProcessorType& a, const ProcessorType& b) {
       return a.spec.type < b.spec.type;
     });

@@ -89,18 +89,4 @@ struct PropertyTraits<EnvironmentText> {
   static std::string text(const EnvironmentText& value) { return value.value; }
 };
 
-// PropertyTraits<std::optional<…>> hands on what its type says of expressions.
-template <>
-struct PropertyTraits<std::optional<Text>> {
-  static constexpr PropertyKind kKind = PropertyKind::kText;
-  static constexpr ExpressionScope kExpressions = ExpressionScope::kFlowFile;
-  static Result<std::optional<Text>> parse(std::string_view text) {
-    TRY_ASSIGN(value, PropertyTraits<Text>::parse(text));
-    return std::optional<Text>(std::move(value));
-  }
-  static std::string text(const std::optional<Text>& value) {
-    return value ? PropertyTraits<Text>::text(*value) : std::string{};
-  }
-};
-
 }  // namespace runnel

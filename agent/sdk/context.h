@@ -85,7 +85,8 @@ class Context {
   // Stable for this agent's state directory.
   virtual const std::string& agent_id() const = 0;
 
-  // The relationship of this name; asserts that the processor has described it.
+  // The relationship of this name; asserts that the processor has described it. An optional one
+  // that the flow neither connects nor terminates is false.
   virtual Relationship relationship(std::string_view name) const = 0;
   // Whether FlowFiles sent there go anywhere (not auto-terminated).
   virtual bool is_connected(Relationship relationship) const = 0;

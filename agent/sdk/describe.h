@@ -155,11 +155,11 @@ inline constexpr bool kIsOptional = false;
 template <typename T>
 inline constexpr bool kIsOptional<std::optional<T>> = true;
 template <typename T>
-struct EnumOf {
+struct WithoutOptional {
   using Type = T;
 };
 template <typename T>
-struct EnumOf<std::optional<T>> {
+struct WithoutOptional<std::optional<T>> {
   using Type = T;
 };
 
@@ -207,14 +207,15 @@ class Describe {
     spec.is_required = facts.required;
     spec.is_sensitive = facts.sensitive;
     spec.expressions = facts.expressions;
-    if constexpr (requires { PropertyTraits<T>::kExpressions; }) {
-      spec.expressions = PropertyTraits<T>::kExpressions;
+    using Inner = typename WithoutOptional<T>::Type;
+    if constexpr (requires { PropertyTraits<Inner>::kExpressions; }) {
+      spec.expressions = PropertyTraits<Inner>::kExpressions;
     }
     if (facts.min) spec.min = facts.min->value;
     if (facts.max) spec.max = facts.max->value;
     spec.choices = std::move(facts.choices);
-    if constexpr (std::is_enum_v<typename EnumOf<T>::Type>) {
-      for (const auto& [value, text] : EnumNames<typename EnumOf<T>::Type>::names) {
+    if constexpr (std::is_enum_v<Inner>) {
+      for (const auto& [value, text] : EnumNames<Inner>::names) {
         spec.choices.push_back({std::string(text), {}});
       }
     }
@@ -241,6 +242,11 @@ class Describe {
   }
   Describe& relationship(std::string name, std::string doc) {
     type_.spec.relationships.push_back({std::move(name), std::move(doc)});
+    return *this;
+  }
+  // One that a flow may leave neither connected nor terminated.
+  Describe& optional_relationship(std::string name, std::string doc) {
+    type_.spec.relationships.push_back({std::move(name), std::move(doc), true});
     return *this;
   }
   Describe& writes(std::string attribute, std::string doc) {

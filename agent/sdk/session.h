@@ -29,6 +29,9 @@ namespace runnel {
 // One of a processor's relationships; looked up by name in `start` (Context::relationship).
 struct Relationship {
   std::uint16_t index = 0xFFFF;
+
+  // False: an optional relationship that the flow left out. Nothing may be sent there.
+  explicit operator bool() const { return index != 0xFFFF; }
 };
 
 // Reads content from front to back, whatever its size.

@@ -65,6 +65,8 @@ struct DynamicPropertySpec {
 struct RelationshipSpec {
   std::string name;
   std::string doc;
+  // A flow may leave it neither connected nor terminated: the processor then sends nothing there.
+  bool is_optional = false;
 };
 
 struct AttributeSpec {
