@@ -1,0 +1,102 @@
+// A flow as a picture: processors and the connections between them, with what an agent says of each when there is one.
+
+import { Background, BackgroundVariant, Controls, MarkerType, MiniMap, ReactFlow, type Edge, type Node } from "@xyflow/react";
+import "@xyflow/react/dist/style.css";
+import "./canvas.css";
+import { useMemo } from "react";
+import type { FlowGraph, ProcessorStatus, QueueStatus } from "../api/types";
+import { ConnectionEdge, type ConnectionData } from "./connection-edge";
+import { layout } from "./layout";
+import { ProcessorNode, type ProcessorData } from "./processor-node";
+
+interface Props {
+  label: string;
+  graph: FlowGraph;
+  processors?: ProcessorStatus[];
+  queues?: QueueStatus[];
+  selected?: string;
+  onSelect?: (id: string) => void;
+  /** Names of what a comparison marks. */
+  height?: number;
+}
+
+const nodeTypes = { processor: ProcessorNode };
+const edgeTypes = { connection: ConnectionEdge };
+const marker = { type: MarkerType.ArrowClosed, width: 16, height: 16, color: "var(--line-strong)" };
+
+export default function Canvas({ label, graph, processors, queues, selected, onSelect, height = 480 }: Props) {
+  const shape = JSON.stringify([graph.nodes.map((node) => node.id), graph.edges.map((edge) => [edge.from, edge.to])]);
+  const places = useMemo(
+    () => layout(graph.nodes.map((node) => node.id), graph.edges),
+    // The same flow is not laid out again at each poll.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+    [shape],
+  );
+  const nodes = useMemo(() => {
+    const status = new Map(processors?.map((each) => [each.id, each]));
+    return graph.nodes.map(
+      (node): Node<ProcessorData> => ({
+        id: node.id,
+        type: "processor",
+        position: places.get(node.id) ?? { x: 0, y: 0 },
+        data: { node, status: status.get(node.id) },
+        selected: selected === node.id,
+        ariaLabel: `${node.type || node.kind} ${node.name}`,
+      }),
+    );
+  }, [graph.nodes, places, processors, selected]);
+  const edges = useMemo(() => {
+    const status = new Map(queues?.map((each) => [each.id, each]));
+    const beside = new Map<string, number>();
+    return graph.edges.map((edge): Edge<ConnectionData> => {
+      const pair = `${edge.from}\u0000${edge.to}`;
+      const index = beside.get(pair) ?? 0;
+      beside.set(pair, index + 1);
+      return {
+        id: edge.id,
+        type: "connection",
+        source: edge.from,
+        target: edge.to,
+        markerEnd: marker,
+        data: { edge, queue: status.get(edge.id), beside: index, onSelect, is_selected: selected === edge.id },
+        selected: selected === edge.id,
+        ariaLabel: `connection ${edge.name}`,
+      };
+    });
+  }, [graph.edges, queues, selected, onSelect]);
+
+  return (
+    <div className="canvas" style={{ height }} role="group" aria-label={label}>
+      <ReactFlow
+        nodes={nodes}
+        edges={edges}
+        nodeTypes={nodeTypes}
+        edgeTypes={edgeTypes}
+        fitView
+        fitViewOptions={{ padding: 0.12, maxZoom: 1 }}
+        minZoom={0.1}
+        maxZoom={1.6}
+        nodesDraggable={false}
+        nodesConnectable={false}
+        deleteKeyCode={null}
+        zoomOnScroll={false}
+        preventScrolling={false}
+        panOnDrag
+        zoomOnPinch
+        proOptions={{ hideAttribution: true }}
+        onNodeClick={(_event, node) => onSelect?.(node.id)}
+        onEdgeClick={(_event, edge) => onSelect?.(edge.id)}
+        onPaneClick={() => onSelect?.("")}
+        onSelectionChange={({ nodes: now }) => {
+          // Chosen by the keyboard: Enter on a focused node.
+          const id = now[0]?.id;
+          if (id && id !== selected && document.activeElement?.getAttribute("data-id") === id) onSelect?.(id);
+        }}
+      >
+        <Background variant={BackgroundVariant.Dots} gap={20} size={1} color="var(--line-strong)" />
+        <Controls showInteractive={false} />
+        {graph.nodes.length > 12 && <MiniMap pannable zoomable ariaLabel="Small map of the flow" nodeColor="var(--line-strong)" maskColor="transparent" />}
+      </ReactFlow>
+    </div>
+  );
+}

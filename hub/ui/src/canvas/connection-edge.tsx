@@ -1,0 +1,81 @@
+// One connection of the canvas: its relationships, how much waits in it and how near it is to holding back what feeds it.
+
+import { BaseEdge, EdgeLabelRenderer, getBezierPath, type Edge, type EdgeProps } from "@xyflow/react";
+import { memo } from "react";
+import type { GraphEdge, QueueStatus } from "../api/types";
+import { Icon } from "../parts/icon";
+import { bytes, compact } from "../text/numbers";
+import { duration } from "../text/times";
+import { fullness } from "./fullness";
+import { node_px } from "./layout";
+
+export interface ConnectionData extends Record<string, unknown> {
+  edge: GraphEdge;
+  queue: QueueStatus | undefined;
+  /** How many connections between the same two nodes come before this one. */
+  beside: number;
+  onSelect: ((id: string) => void) | undefined;
+  is_selected: boolean;
+}
+
+export const ConnectionEdge = memo(function ConnectionEdge(props: EdgeProps<Edge<ConnectionData>>) {
+  const { edge, queue, beside, onSelect, is_selected } = props.data!;
+  const [path, x, y] = way(props, beside);
+  const full = queue ? fullness(queue) : 0;
+  const tone = queue?.is_full ? "bad" : full >= 0.8 ? "warn" : "ok";
+  return (
+    <>
+      <BaseEdge path={path} {...(props.markerEnd ? { markerEnd: props.markerEnd } : {})} className={`wire${is_selected ? " selected" : ""}${queue?.is_full ? " full" : ""}`} />
+      <EdgeLabelRenderer>
+        <button
+          type="button"
+          tabIndex={-1}
+          className={`wire-label nodrag nopan${is_selected ? " selected" : ""}`}
+          style={{ transform: `translate(-50%, -50%) translate(${x}px, ${y + beside * 52}px)` }}
+          onClick={() => onSelect?.(edge.id)}
+          title={edge.name}
+        >
+          <span className="wire-name">{edge.relationships.join(", ") || "to"}</span>
+          {queue && (
+            <>
+              <span className="wire-count">
+                {compact(queue.queued_count)} · {bytes(queue.queued_bytes)}
+              </span>
+              <span className="gauge" aria-hidden="true">
+                <span className={`bar-${tone}`} style={{ width: `${Math.max(full * 100, queue.queued_count > 0 ? 2 : 0)}%` }} />
+              </span>
+              {queue.is_full ? (
+                <span className="tone-bad">
+                  <Icon name="stack" size={12} /> full, holds back
+                </span>
+              ) : (
+                full >= 0.8 && (
+                  <span className="tone-warn">
+                    <Icon name="warning" size={12} /> {Math.floor(full * 100)} % full
+                  </span>
+                )
+              )}
+              {(queue.age_ms_max ?? 0) > 60_000 && (
+                <span className="muted">
+                  <Icon name="clock" size={11} /> {duration(queue.age_ms_max)}
+                </span>
+              )}
+            </>
+          )}
+        </button>
+      </EdgeLabelRenderer>
+    </>
+  );
+});
+
+/** The line and the place of its label. A connection to itself, or back to the left, goes around beneath the nodes. */
+function way(props: EdgeProps, beside: number): [string, number, number] {
+  const { sourceX, sourceY, targetX, targetY } = props;
+  if (targetX > sourceX) {
+    const [path, x, y] = getBezierPath(props);
+    return [path, x, y];
+  }
+  const low = Math.max(sourceY, targetY) + node_px.height * 0.95 + beside * 26;
+  const path = `M${sourceX},${sourceY} C${sourceX + 60},${sourceY} ${sourceX + 60},${low} ${sourceX},${low} L${targetX},${low} C${targetX - 60},${low} ${targetX - 60},${targetY} ${targetX},${targetY}`;
+  return [path, (sourceX + targetX) / 2, low];
+}
