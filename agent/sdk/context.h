@@ -20,17 +20,6 @@ namespace runnel {
 
 enum class BulletinLevel { kDebug, kInfo, kWarning, kError };
 
-// A mark that follows what is safe (design of acknowledgements: agent/README.md). Any thread.
-class SafeMark {
- public:
-  virtual ~SafeMark() = default;
-  // Every ticket up to this one is safe.
-  virtual Ticket safe_through() const = 0;
-  // The peer will send nothing more before it gets acknowledgements: do not wait for the linger
-  // time, write now.
-  virtual void urge() = 0;
-};
-
 // One thing that arrived from outside, on its way to become a FlowFile.
 struct Arrival {
   std::string content;
@@ -51,13 +40,13 @@ class Intake {
   // Delivered, not yet safe.
   virtual std::size_t waiting() const = 0;
   virtual Ticket safe_through() const = 0;
-  virtual void urge() = 0;
 };
 
 struct IntakeOptions {
   std::size_t count_max = 10'000;
   std::size_t bytes_max = 16 << 20;
-  // Called in order, on the ledger's thread; must not block. Not called after `stop` has returned.
+  // Called in order, on the ledger's notifier thread; must not block. Not called any more when the
+  // Intake has been destroyed: its destructor waits for a call under way.
   std::function<void(Ticket safe_through)> on_safe;
 };
 
@@ -102,8 +91,9 @@ class Context {
   virtual void bulletin(BulletinLevel level, std::string_view text) = 0;
 
   virtual std::unique_ptr<Intake> open_intake(IntakeOptions options) = 0;
-  // on_safe: as in IntakeOptions.
-  virtual std::unique_ptr<SafeMark> open_mark(std::function<void(Ticket safe_through)> on_safe) = 0;
+  // The peer will send nothing more before it gets acknowledgements: do not wait for the linger
+  // time, write now. Any thread, cheap.
+  virtual void urge() = 0;
   virtual DurableMap& durable() = 0;
   virtual Clock& clock() = 0;
 };

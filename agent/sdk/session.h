@@ -104,10 +104,7 @@ class Handed {
   std::uint64_t slot_ = 0;
 };
 
-// A mark that follows what is safe: everything up to ticket n is fsynced, or finished by its
-// receivers (see Context::open_mark).
-class SafeMark;
-using Ticket = std::uint64_t;  // counts from 1, in the order of arrival
+using Ticket = std::uint64_t;  // counts from 1, in the order of arrival (Intake)
 
 enum class ProvenanceKind : std::uint8_t {
   kCreate,
@@ -185,9 +182,13 @@ class Session {
       const std::function<void(std::string_view key, std::string_view value)>& visit) = 0;
 
   // ---- outward acknowledgement
-  // When all that this session puts into connections is safe, so is every ticket of `mark` up to
-  // `ticket`. Tickets of a mark are awaited in order.
-  virtual void await_safe(SafeMark& mark, Ticket ticket) = 0;
+  // Calls `then` once all that this session put into connections, changed or moved is safe:
+  // fsynced, or finished by its receivers. (For a session with inputs, too: what it changed is safe
+  // when that change is, however long ago the FlowFile itself was written. FetchFile deletes its
+  // file by this.) In the order of this processor's commits, on the ledger's notifier thread: must
+  // not block. Destroyed uncalled when the session rolls back, and never called after `stop` has
+  // returned.
+  virtual void when_safe(std::function<void()> then) = 0;
 
   // Do not trigger this processor for its yield period. Also in force when the session rolls back.
   virtual void yield() = 0;
