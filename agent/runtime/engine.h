@@ -1,0 +1,86 @@
+// Engine: runs one flow over one state directory.
+//
+// It owns the ledger, the worker threads and the processors. Every function may be called from any
+// thread (not from a processor); those that start or stop something wait for it, the others return
+// at once. Components are named by id, by path (`group/sub/name`) or, where it is unique, by name.
+
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/base/clock.h"
+#include "agent/base/metrics.h"
+#include "agent/base/result.h"
+#include "agent/runtime/status.h"
+#include "agent/sdk/describe.h"
+
+namespace runnel {
+
+struct Flow;
+
+struct EngineOptions {
+  std::string state_dir;  // made if it is not there; locked while the engine is open
+  std::span<const ProcessorType> types;  // the registry; outlives the engine
+  unsigned workers = 0;                  // 0: as many as there are cores
+  Clock* clock = nullptr;                // nullptr: the machine's
+};
+
+class Engine {
+ public:
+  using Tap = std::function<void(const PeekedFlowFile&)>;
+  static constexpr std::size_t kTapContentMax = 64 * 1024;
+
+  // kUnavailable when another agent holds the state directory. What lay queued there waits for a
+  // flow.
+  static Result<std::unique_ptr<Engine>> open(EngineOptions options);
+  virtual ~Engine() = default;  // stops first, if nobody did
+
+  // ---- the flow. It has passed its checks.
+  // Builds and starts the first flow. A processor whose peer is away (kUnavailable) is no error: it
+  // is tried again with back-off. kInvalid: nothing runs.
+  virtual Result<> start(std::shared_ptr<const Flow> flow) = 0;
+  // Replaces the flow while it runs: processors and connections that are described alike keep
+  // running, undisturbed; the changed ones are replaced; FlowFiles of removed connections are
+  // parked under the flow's name. On an error the old flow goes on as it was.
+  virtual Result<> update(std::shared_ptr<const Flow> flow) = 0;
+  virtual std::shared_ptr<const Flow> flow() const = 0;  // nullptr: none
+  // Sources first, then what is in flight, until `deadline`; then commits and writes everything.
+  // kUnavailable: the time was not enough for something; it is queued again at the next start.
+  virtual Result<> stop(std::chrono::milliseconds deadline) = 0;
+
+  // ---- the operator's hand
+  virtual Result<> start_processor(std::string_view processor) = 0;
+  virtual Result<> stop_processor(std::string_view processor) = 0;
+  virtual Result<> start_flow() = 0;  // all processors that stand still
+  virtual Result<> stop_flow() = 0;   // all processors; the flow stays
+  // Removes what is queued and not taken; says how many. Counted in the loss ledger.
+  virtual Result<std::uint64_t> purge(std::string_view connection) = 0;
+
+  // ---- looking
+  virtual Status status() const = 0;
+  virtual std::vector<Bulletin> bulletins(std::uint64_t since_id = 0) const = 0;  // oldest first
+  virtual Result<std::vector<ProvenanceEvent>> provenance(const ProvenanceQuery& query) const = 0;
+  // The FlowFile that has this uuid here; kNotFound when it was made by another agent.
+  virtual Result<std::uint64_t> flowfile_of(std::string_view uuid) const = 0;
+  // In the order in which they will be taken.
+  virtual Result<std::vector<QueuedFlowFile>> list_queue(std::string_view connection,
+                                                         std::size_t limit) const = 0;
+  // kNotFound when it has gone on.
+  virtual Result<PeekedFlowFile> peek(std::string_view connection, std::uint64_t flowfile,
+                                      std::size_t content_max) const = 0;
+  // Calls `tap` with the next `count` FlowFiles that enter the connection, content up to
+  // kTapContentMax; on a worker's thread: it must not block. The number is for `untap`, after whose
+  // return `tap` is not called any more.
+  virtual Result<std::uint64_t> tap(std::string_view connection, std::size_t count, Tap tap) = 0;
+  virtual void untap(std::uint64_t number) = 0;
+  virtual void collect(MetricCollection& into) const = 0;
+};
+
+}  // namespace runnel
