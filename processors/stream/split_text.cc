@@ -1,0 +1,241 @@
+// SplitText: splits the content of each FlowFile into pieces of so many lines.
+//
+// The pieces share the original's content: no byte is copied, except where a header is put before
+// each. Content is read through once, in pieces of 64 KiB.
+
+#include <string>
+#include <vector>
+
+#include "agent/base/ids.h"
+#include "agent/sdk/describe.h"
+#include "agent/sdk/processor.h"
+#include "processors/registry.h"
+
+namespace runnel {
+namespace {
+
+struct SplitTextConfig {
+  std::uint32_t line_split_count = 1;
+  std::optional<Size> fragment_size_max;
+  std::uint32_t header_line_count = 0;
+  std::optional<std::string> header_marker;
+  bool remove_trailing_newlines = true;
+};
+
+class SplitText final : public Processor {
+ public:
+  using Config = SplitTextConfig;
+  explicit SplitText(Config config) : config_(std::move(config)) {}
+
+  Result<> start(Context& context) override;
+  Result<> on_trigger(Session& session) override;
+
+ private:
+  struct Fragment {
+    std::uint64_t from = 0;
+    std::uint64_t size = 0;
+    std::uint64_t lines = 0;
+  };
+  struct Plan {
+    std::string header;
+    std::vector<Fragment> fragments;
+  };
+
+  Result<Plan> plan(Session& session, FlowFile flowfile) const;
+  Result<> emit(Session& session, FlowFile original, const Plan& plan) const;
+
+  const Config config_;
+  Context* context_ = nullptr;
+  Relationship splits_;
+  Relationship original_;
+  Relationship failure_;
+};
+
+constexpr std::size_t kPiece = 64 << 10;
+constexpr std::size_t kHeaderMax = 1 << 20;
+constexpr std::size_t kFragmentsMax = 1'000'000;
+
+// Reads content line by line; remembers, of each line, where it is and how many bytes its end has.
+class Lines {
+ public:
+  explicit Lines(ContentReader& reader) : reader_(reader), piece_(kPiece) {}
+
+  struct Line {
+    std::uint64_t from = 0;
+    std::uint64_t size = 0;  // with its end
+    std::uint64_t end_size = 0;
+    std::string head;  // its first bytes, at most as many as were asked for
+  };
+
+  // False at the end. `head_max`: how much of the line to keep.
+  Result<bool> next(Line& line, std::size_t head_max) {
+    line = Line{};
+    line.from = at_;
+    char last = 0;
+    while (true) {
+      if (used_ == got_) {
+        TRY_ASSIGN(got, reader_.read(piece_));
+        got_ = got;
+        used_ = 0;
+        if (got == 0) return line.size > 0;
+      }
+      const std::string_view rest(piece_.data() + used_, got_ - used_);
+      const std::size_t end = rest.find('\n');
+      const std::size_t take = end == std::string_view::npos ? rest.size() : end + 1;
+      if (line.head.size() < head_max)
+        line.head += rest.substr(0, std::min(take, head_max - line.head.size()));
+      const char before = take >= 2 ? rest[take - 2] : last;
+      last = rest[take - 1];
+      used_ += take;
+      at_ += take;
+      line.size += take;
+      if (end == std::string_view::npos) continue;
+      line.end_size = before == '\r' && line.size >= 2 ? 2 : 1;
+      return true;
+    }
+  }
+
+ private:
+  ContentReader& reader_;
+  std::vector<char> piece_;
+  std::size_t got_ = 0;
+  std::size_t used_ = 0;
+  std::uint64_t at_ = 0;
+};
+
+}  // namespace
+
+ProcessorType split_text() {
+  using C = SplitTextConfig;
+  return Describe<SplitText>("SplitText",
+                             "Splits the content of each FlowFile into FlowFiles of so many lines.")
+      .property("Line Split Count", &C::line_split_count,
+                {.doc = "Lines in each piece, without header lines; 0: as many as `Maximum "
+                        "Fragment Size` allows.",
+                 .required = true})
+      .property("Maximum Fragment Size", &C::fragment_size_max,
+                {.doc = "A piece ends before the line with which it would be larger. A single "
+                        "longer line makes a piece of its own.",
+                 .min = Size{1}})
+      .property("Header Line Count", &C::header_line_count,
+                {.doc = "So many first lines are put before each piece."})
+      .property("Header Line Marker Characters", &C::header_marker,
+                {.doc = "First lines that begin so are put before each piece; only without `Header "
+                        "Line Count`."})
+      .property("Remove Trailing Newlines", &C::remove_trailing_newlines,
+                {.doc = "Whether the line ends at the end of each piece are left out; a piece of "
+                        "nothing but line ends is then left out itself."})
+      .relationship("splits", "The pieces.")
+      .relationship("original", "The FlowFile that was split.")
+      .relationship(
+          "failure",
+          "It has fewer header lines than `Header Line Count`, or too many pieces (1,000,000).")
+      .writes("text.line.count", "Lines in the piece, without the header.")
+      .writes("fragment.size", "Bytes of the piece.")
+      .writes("fragment.identifier", "The same random text for all pieces of one FlowFile.")
+      .writes("fragment.index", "Which piece it is; the first is 1.")
+      .writes("fragment.count", "How many pieces there are.")
+      .writes("segment.original.filename", "The original's `filename`.");
+}
+
+Result<> SplitText::start(Context& context) {
+  context_ = &context;
+  splits_ = context.relationship("splits");
+  original_ = context.relationship("original");
+  failure_ = context.relationship("failure");
+  if (config_.line_split_count == 0 && !config_.fragment_size_max) {
+    return invalid("`Line Split Count` 0 needs a `Maximum Fragment Size`");
+  }
+  return {};
+}
+
+Result<SplitText::Plan> SplitText::plan(Session& session, FlowFile flowfile) const {
+  TRY_ASSIGN(reader, session.reader(flowfile));
+  Lines lines(*reader);
+  Lines::Line line;
+  Plan plan;
+  Fragment open;
+  std::uint64_t trailing = 0;  // bytes of line ends at the end of the open piece
+  const auto close = [&] {
+    if (open.lines == 0) return;
+    if (config_.remove_trailing_newlines) open.size -= trailing;
+    if (open.size > 0) plan.fragments.push_back(open);
+    open = Fragment{};
+    trailing = 0;
+  };
+  std::uint32_t header_lines = 0;
+  bool is_in_header = config_.header_line_count > 0 || config_.header_marker.has_value();
+  while (true) {
+    TRY_ASSIGN(has_line, lines.next(line, is_in_header ? kHeaderMax : 0));
+    if (!has_line) break;
+    if (is_in_header) {
+      const bool is_header = config_.header_line_count > 0
+                                 ? header_lines < config_.header_line_count
+                                 : line.head.starts_with(*config_.header_marker);
+      if (is_header) {
+        if (plan.header.size() + line.size > kHeaderMax) return invalid("its header is above 1 MB");
+        plan.header += line.head;
+        ++header_lines;
+        continue;
+      }
+      is_in_header = false;
+    }
+    const std::uint64_t with = plan.header.size() + open.size + line.size;
+    if (config_.fragment_size_max && open.lines > 0 && with > config_.fragment_size_max->bytes)
+      close();
+    if (open.lines == 0) open.from = line.from;
+    open.size += line.size;
+    ++open.lines;
+    trailing = line.size == line.end_size ? trailing + line.end_size : line.end_size;
+    if (config_.line_split_count > 0 && open.lines == config_.line_split_count) close();
+    if (plan.fragments.size() > kFragmentsMax) return invalid("it has more than 1,000,000 pieces");
+  }
+  close();
+  if (header_lines < config_.header_line_count) {
+    return invalid("it has " + std::to_string(header_lines) + " of " +
+                   std::to_string(config_.header_line_count) + " header lines");
+  }
+  return plan;
+}
+
+Result<> SplitText::on_trigger(Session& session) {
+  const FlowFile flowfile = session.get();
+  if (!flowfile) return {};
+  const Result<Plan> planned = plan(session, flowfile);
+  if (!planned.ok()) {
+    if (planned.code() != Code::kInvalid) return planned.error();
+    context_->bulletin(BulletinLevel::kError,
+                       "FlowFile " + flowfile.uuid() + ": " + planned.error().text());
+    session.penalize(flowfile);
+    session.transfer(flowfile, failure_);
+    return {};
+  }
+  TRY(emit(session, flowfile, *planned));
+  session.transfer(flowfile, original_);
+  return {};
+}
+
+Result<> SplitText::emit(Session& session, FlowFile original, const Plan& plan) const {
+  const std::string identifier = random_uuid().text();
+  const std::string count = std::to_string(plan.fragments.size());
+  const std::string name(original.attribute("filename").value_or(std::string_view{}));
+  std::uint64_t index = 0;
+  for (const Fragment& fragment : plan.fragments) {
+    FlowFile piece = session.clone(original, fragment.from, fragment.size);
+    if (!plan.header.empty()) {
+      TRY_ASSIGN(body, session.content(piece, 256 << 20));
+      const std::string with_header = plan.header + std::string(body);
+      TRY(session.write(piece, with_header));
+    }
+    piece.set("text.line.count", std::to_string(fragment.lines));
+    piece.set("fragment.size", std::to_string(fragment.size + plan.header.size()));
+    piece.set("fragment.identifier", identifier);
+    piece.set("fragment.index", std::to_string(++index));
+    piece.set("fragment.count", count);
+    piece.set("segment.original.filename", name);
+    session.transfer(piece, splits_);
+  }
+  return {};
+}
+
+}  // namespace runnel
