@@ -1,8 +1,6 @@
 # Builds the web UI and makes the library runnel_hub_ui of it: ui_assets() of assets.h.
 #
-# -DRUNNEL_UI=OFF leaves the UI out (no Node needed; the hub then serves its API only).
-
-option(RUNNEL_UI "Build the hub's web UI and embed it" ON)
+# -DRUNNEL_UI=OFF (an option of the whole build) leaves the UI out: no Node is needed, the hub then serves its API only.
 
 set(ui_source ${CMAKE_CURRENT_LIST_DIR})
 set(ui_out ${CMAKE_BINARY_DIR}/hub/ui)

@@ -16,15 +16,14 @@ interface Props {
   queues?: QueueStatus[];
   selected?: string;
   onSelect?: (id: string) => void;
-  /** Names of what a comparison marks. */
-  height?: number;
+  height_max?: number;
 }
 
 const nodeTypes = { processor: ProcessorNode };
 const edgeTypes = { connection: ConnectionEdge };
 const marker = { type: MarkerType.ArrowClosed, width: 16, height: 16, color: "var(--line-strong)" };
 
-export default function Canvas({ label, graph, processors, queues, selected, onSelect, height = 480 }: Props) {
+export default function Canvas({ label, graph, processors, queues, selected, onSelect, height_max = 560 }: Props) {
   const shape = JSON.stringify([graph.nodes.map((node) => node.id), graph.edges.map((edge) => [edge.from, edge.to])]);
   const places = useMemo(
     () => layout(graph.nodes.map((node) => node.id), graph.edges),
@@ -38,7 +37,7 @@ export default function Canvas({ label, graph, processors, queues, selected, onS
       (node): Node<ProcessorData> => ({
         id: node.id,
         type: "processor",
-        position: places.get(node.id) ?? { x: 0, y: 0 },
+        position: places.nodes.get(node.id) ?? { x: 0, y: 0 },
         data: { node, status: status.get(node.id) },
         selected: selected === node.id,
         ariaLabel: `${node.type || node.kind} ${node.name}`,
@@ -48,7 +47,7 @@ export default function Canvas({ label, graph, processors, queues, selected, onS
   const edges = useMemo(() => {
     const status = new Map(queues?.map((each) => [each.id, each]));
     const beside = new Map<string, number>();
-    return graph.edges.map((edge): Edge<ConnectionData> => {
+    return graph.edges.map((edge, at): Edge<ConnectionData> => {
       const pair = `${edge.from}\u0000${edge.to}`;
       const index = beside.get(pair) ?? 0;
       beside.set(pair, index + 1);
@@ -58,12 +57,16 @@ export default function Canvas({ label, graph, processors, queues, selected, onS
         source: edge.from,
         target: edge.to,
         markerEnd: marker,
-        data: { edge, queue: status.get(edge.id), beside: index, onSelect, is_selected: selected === edge.id },
+        data: { edge, queue: status.get(edge.id), beside: index, way: places.ways.get(at), onSelect, is_selected: selected === edge.id },
         selected: selected === edge.id,
         ariaLabel: `connection ${edge.name}`,
       };
     });
-  }, [graph.edges, queues, selected, onSelect]);
+  }, [graph.edges, places, queues, selected, onSelect]);
+
+  // As high as the graph, so that a small flow does not float in an empty field.
+  const heights = [...places.nodes.values()].map((place) => place.y);
+  const height = Math.min(height_max, Math.max(300, Math.max(...heights) - Math.min(...heights) + 300));
 
   return (
     <div className="canvas" style={{ height }} role="group" aria-label={label}>
@@ -73,6 +76,7 @@ export default function Canvas({ label, graph, processors, queues, selected, onS
         nodeTypes={nodeTypes}
         edgeTypes={edgeTypes}
         fitView
+        onlyRenderVisibleElements={graph.nodes.length > 200}
         fitViewOptions={{ padding: 0.12, maxZoom: 1 }}
         minZoom={0.1}
         maxZoom={1.6}

@@ -7,20 +7,22 @@ import { Icon } from "../parts/icon";
 import { bytes, compact } from "../text/numbers";
 import { duration } from "../text/times";
 import { fullness } from "./fullness";
-import { node_px } from "./layout";
+import { node_px, type Placed } from "./layout";
 
 export interface ConnectionData extends Record<string, unknown> {
   edge: GraphEdge;
   queue: QueueStatus | undefined;
   /** How many connections between the same two nodes come before this one. */
   beside: number;
+  /** Where it passes the columns between its nodes. */
+  way: Placed[] | undefined;
   onSelect: ((id: string) => void) | undefined;
   is_selected: boolean;
 }
 
 export const ConnectionEdge = memo(function ConnectionEdge(props: EdgeProps<Edge<ConnectionData>>) {
-  const { edge, queue, beside, onSelect, is_selected } = props.data!;
-  const [path, x, y] = way(props, beside);
+  const { edge, queue, beside, way: passes, onSelect, is_selected } = props.data!;
+  const [path, x, y] = way(props, beside, passes);
   const full = queue ? fullness(queue) : 0;
   const tone = queue?.is_full ? "bad" : full >= 0.8 ? "warn" : "ok";
   return (
@@ -69,8 +71,25 @@ export const ConnectionEdge = memo(function ConnectionEdge(props: EdgeProps<Edge
 });
 
 /** The line and the place of its label. A connection to itself, or back to the left, goes around beneath the nodes. */
-function way(props: EdgeProps, beside: number): [string, number, number] {
+function way(props: EdgeProps, beside: number, passes: Placed[] = []): [string, number, number] {
   const { sourceX, sourceY, targetX, targetY } = props;
+  if (targetX > sourceX && passes.length > 0) {
+    let path = `M${sourceX},${sourceY}`;
+    let [x, y] = [sourceX, sourceY];
+    const to = (next_x: number, next_y: number) => {
+      const half = (x + next_x) / 2;
+      path += ` C${half},${y} ${half},${next_y} ${next_x},${next_y}`;
+      [x, y] = [next_x, next_y];
+    };
+    for (const pass of passes) {
+      to(pass.x, pass.y + node_px.height / 2);
+      path += ` L${pass.x + node_px.width},${y}`;
+      x = pass.x + node_px.width;
+    }
+    to(targetX, targetY);
+    const middle = passes[Math.floor(passes.length / 2)]!;
+    return [path, middle.x + node_px.width / 2, middle.y + node_px.height / 2];
+  }
   if (targetX > sourceX) {
     const [path, x, y] = getBezierPath(props);
     return [path, x, y];

@@ -12,25 +12,47 @@ interface Edge {
   to: string;
 }
 
-export const node_px = { width: 214, height: 88 };
-const gap_px = { x: 178, y: 40 };
-const passes = 8;
+interface Numbered extends Edge {
+  index: number;
+}
 
-export function layout(ids: string[], edges: Edge[]): Map<string, Placed> {
+export const node_px = { width: 214, height: 88 };
+const gap_px = { x: 138, y: 40 };
+const passes = 8;
+/** A graph with more of them is beyond drawing; its long edges then run straight. */
+const stand_ins_max = 5_000;
+
+export interface Layout {
+  nodes: Map<string, Placed>;
+  /** By index of the edge: the heights at which an edge over several columns passes them, with the left side of each column. */
+  ways: Map<number, Placed[]>;
+}
+
+export function layout(ids: string[], edges: Edge[]): Layout {
   const known = new Set(ids);
-  const forward = withoutCycles(ids, edges.filter((edge) => known.has(edge.from) && known.has(edge.to) && edge.from !== edge.to));
+  const numbered = edges.map((edge, index) => ({ ...edge, index }));
+  const forward = withoutCycles(ids, numbered.filter((edge) => known.has(edge.from) && known.has(edge.to) && edge.from !== edge.to));
   const column = columns(ids, forward);
   const { order, links } = orderColumns(ids, forward, column);
   return place(order, links, known);
 }
 
+function grouped<Item>(items: Item[], key: (item: Item) => string): Map<string, Item[]> {
+  const groups = new Map<string, Item[]>();
+  for (const item of items) {
+    const group = groups.get(key(item));
+    if (group) group.push(item);
+    else groups.set(key(item), [item]);
+  }
+  return groups;
+}
+
 /** The edges that do not lead back to a node that is being walked. */
-function withoutCycles(ids: string[], edges: Edge[]): Edge[] {
-  const next = new Map<string, Edge[]>();
-  for (const edge of edges) next.set(edge.from, [...(next.get(edge.from) ?? []), edge]);
+function withoutCycles(ids: string[], edges: Numbered[]): Numbered[] {
+  const next = grouped(edges, (edge) => edge.from);
   const done = new Set<string>();
   const open = new Set<string>();
-  const kept: Edge[] = [];
+  const kept: Numbered[] = [];
   // An own stack: a flow from a file may be deeper than the engine's.
   const walk = (root: string) => {
     const stack: { id: string; at: number }[] = [{ id: root, at: 0 }];
@@ -60,10 +82,10 @@ function columns(ids: string[], edges: Edge[]): Map<string, number> {
   const column = new Map(ids.map((id) => [id, 0]));
   const waits = new Map<string, number>(ids.map((id) => [id, 0]));
   for (const edge of edges) waits.set(edge.to, waits.get(edge.to)! + 1);
+  const next = grouped(edges, (edge) => edge.from);
   const ready = ids.filter((id) => waits.get(id) === 0);
-  for (let id = ready.shift(); id !== undefined; id = ready.shift()) {
-    for (const edge of edges) {
-      if (edge.from !== id) continue;
+  for (let id = ready.pop(); id !== undefined; id = ready.pop()) {
+    for (const edge of next.get(id) ?? []) {
       column.set(edge.to, Math.max(column.get(edge.to)!, column.get(id)! + 1));
       const left = waits.get(edge.to)! - 1;
       waits.set(edge.to, left);
@@ -74,20 +96,23 @@ function columns(ids: string[], edges: Edge[]): Map<string, number> {
 }
 
 /** Edges over several columns get a stand-in in each column between, so that they find a way past its nodes. */
-function orderColumns(ids: string[], edges: Edge[], column: Map<string, number>): { order: string[][]; links: Edge[] } {
+function orderColumns(ids: string[], edges: Numbered[], column: Map<string, number>): { order: string[][]; links: Edge[] } {
   const order: string[][] = [];
   for (const id of ids) (order[column.get(id)!] ??= []).push(id);
   const links: Edge[] = [];
-  edges.forEach((edge, index) => {
+  let stand_ins = 0;
+  for (const edge of edges) {
     let from = edge.from;
-    for (let at = column.get(edge.from)! + 1; at < column.get(edge.to)!; at++) {
-      const stand_in = `\u0000${index}/${at}`;
+    for (let at = column.get(edge.from)! + 1; at < column.get(edge.to)! && stand_ins < stand_ins_max; at++, stand_ins++) {
+      const stand_in = `\u0000${edge.index}/${at}`;
       order[at]!.push(stand_in);
       links.push({ from, to: stand_in });
       from = stand_in;
     }
     links.push({ from, to: edge.to });
-  });
+  }
+  const before = grouped(links, (link) => link.to);
+  const after = grouped(links, (link) => link.from);
   for (let pass = 0; pass < passes; pass++) {
     const down = pass % 2 === 0;
     const range = down ? order.slice(1) : order.slice(0, -1).reverse();
@@ -96,7 +121,7 @@ function orderColumns(ids: string[], edges: Edge[], column: Map<string, number>)
     for (const ids_here of range) {
       const weight = new Map<string, number>();
       ids_here.forEach((id, index) => {
-        const near = links.filter((link) => (down ? link.to : link.from) === id).map((link) => position.get(down ? link.from : link.to)!);
+        const near = ((down ? before : after).get(id) ?? []).map((link) => position.get(down ? link.from : link.to)!);
         weight.set(id, near.length ? near.reduce((sum, each) => sum + each, 0) / near.length : index);
       });
       ids_here.sort((a, b) => weight.get(a)! - weight.get(b)!);
@@ -107,13 +132,14 @@ function orderColumns(ids: string[], edges: Edge[], column: Map<string, number>)
 }
 
 /** Each node as near as it may be to the middle of what feeds it, below its neighbour. */
-function place(order: string[][], links: Edge[], known: Set<string>): Map<string, Placed> {
+function place(order: string[][], links: Edge[], known: Set<string>): Layout {
   const y = new Map<string, number>();
+  const before = grouped(links, (link) => link.to);
   const step = node_px.height + gap_px.y;
   order.forEach((ids, at) => {
     let free = -Infinity;
     const wished = ids.map((id, index) => {
-      const near = links.filter((link) => link.to === id).map((link) => y.get(link.from)).filter((each) => each !== undefined);
+      const near = (before.get(id) ?? []).map((link) => y.get(link.from)!);
       return at === 0 || near.length === 0 ? index * step : near.reduce((sum, each) => sum + each, 0) / near.length;
     });
     ids.forEach((id, index) => {
@@ -125,9 +151,18 @@ function place(order: string[][], links: Edge[], known: Set<string>): Map<string
     const drift = ids.reduce((sum, id, index) => sum + y.get(id)! - wished[index]!, 0) / Math.max(ids.length, 1);
     for (const id of ids) y.set(id, y.get(id)! - drift);
   });
-  const placed = new Map<string, Placed>();
+  const nodes = new Map<string, Placed>();
+  const ways = new Map<number, Placed[]>();
   order.forEach((ids, at) => {
-    for (const id of ids) if (known.has(id)) placed.set(id, { x: at * (node_px.width + gap_px.x), y: Math.round(y.get(id)!) });
+    for (const id of ids) {
+      const here = { x: at * (node_px.width + gap_px.x), y: Math.round(y.get(id)!) };
+      if (known.has(id)) {
+        nodes.set(id, here);
+      } else {
+        const index = Number(/^\u0000(\d+)/.exec(id)![1]);
+        ways.set(index, [...(ways.get(index) ?? []), here]);
+      }
+    }
   });
-  return placed;
+  return { nodes, ways };
 }

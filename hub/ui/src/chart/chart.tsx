@@ -27,6 +27,9 @@ const words: Record<MetricName, string> = {
 };
 const dashes = [[], [6, 4], [2, 3], [10, 4, 2, 4], [1, 4]];
 
+/** Ticks of sizes stand at 256 KiB and 512 KiB, not at 195.3 KiB. */
+const powers = Array.from({ length: 50 }, (_, power) => 2 ** power);
+
 interface Props {
   label: string;
   metrics: Metrics;
@@ -103,19 +106,19 @@ function options(element: HTMLElement, series: MetricName[], format: Props["form
   return {
     width: Math.max(element.clientWidth, 200),
     height,
-    padding: [10, 8, 0, 0],
+    padding: [10, 18, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { size: 6 } },
     ...(utc ? { tzDate: (seconds: number) => uPlot.tzDate(new Date(seconds * 1000), "UTC") } : {}),
     scales: { y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.08 : 1] } },
     axes: [
-      { ...axis, values: [
+      { ...axis, size: 32, values: [
         [86_400, "{MM}-{DD}", null, null, null, null, null, null, 1],
         [3_600, "{HH}:{mm}", "\n{MM}-{DD}", null, null, null, null, null, 1],
         [60, "{HH}:{mm}", null, null, null, null, null, null, 1],
         [1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 1],
       ] },
-      { ...axis, size: 70, values: (_plot, values) => values.map((value) => (value == null ? unknown : format(value))) },
+      { ...axis, size: 70, ...(series[0]?.includes("bytes") ? { incrs: powers } : {}), values: (_plot, values) => values.map((value) => (value == null ? unknown : format(value))) },
     ],
     series: [
       {},

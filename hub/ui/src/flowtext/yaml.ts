@@ -8,7 +8,11 @@ export interface Piece {
 // In order of trial: comment, quoted text (a key when a colon follows), a key, a number.
 const pattern = /(^|\s)(#.*)$|("(?:[^"\\]|\\.)*"|'(?:[^']|'')*')(\s*:(?=\s|$))?|([A-Za-z0-9_.\-][^\s:#,[\]{}"']*(?: [^\s:#,[\]{}"']+)*)(\s*:(?=\s|$))|(?<=[\s:[{,])(-?\d+(?:\.\d+)?)(?=\s*(?:[,\]}]|$))/g;
 
+/** Longer lines are data, not structure; the pattern would try each of their characters anew. */
+const line_chars_max = 1_000;
+
 export function pieces(line: string): Piece[] {
+  if (line.length > line_chars_max) return [{ kind: "", text: line }];
   const found: Piece[] = [];
   let end = 0;
   const add = (kind: Piece["kind"], text: string) => text && found.push({ kind, text });

@@ -28,7 +28,7 @@ export const agentColumns: Column<AgentRow>[] = [
   {
     id: "id",
     header: "Agent",
-    width: 190,
+    width: 150,
     value: (agent) => agent.id,
     cell: (agent) => (
       <>
@@ -37,21 +37,21 @@ export const agentColumns: Column<AgentRow>[] = [
       </>
     ),
   },
-  { id: "class", header: "Class", width: 110, value: (agent) => agent.class, cell: (agent) => agent.class },
+  { id: "class", header: "Class", width: 96, value: (agent) => agent.class, cell: (agent) => agent.class },
   {
     id: "connectivity",
     header: "Connectivity",
-    width: 116,
+    width: 112,
     value: (agent) => agent.connectivity,
     cell: (agent) => <Badge said={status.said(status.connectivity, agent.connectivity)} reason={agent.connectivity_reason} />,
   },
-  { id: "sync", header: "Sync", width: 112, value: (agent) => agent.sync, cell: (agent) => <Badge said={status.said(status.sync, agent.sync)} reason={agent.sync_reason} /> },
-  { id: "health", header: "Flow health", width: 132, value: (agent) => agent.health, cell: (agent) => <Badge said={status.said(status.health, agent.health)} reason={agent.health_reason} /> },
-  { id: "flow", header: "Flow", width: 210, value: (agent) => flowText(agent.flow_reported), cell: (agent) => <FlowCell agent={agent} /> },
-  { id: "last_seen_ms", header: "Last seen", width: 96, number: true, value: (agent) => iso(agent.last_seen_ms), cell: (agent) => <Ago ms={agent.last_seen_ms} /> },
-  { id: "in_records_per_s", header: "In /s", width: 78, number: true, value: (agent) => agent.in_records_per_s, cell: (agent) => compact(agent.in_records_per_s) },
-  { id: "out_records_per_s", header: "Out /s", width: 78, number: true, value: (agent) => agent.out_records_per_s, cell: (agent) => compact(agent.out_records_per_s) },
-  { id: "queued_count", header: "Queued", width: 84, number: true, value: (agent) => agent.queued_count, cell: (agent) => count(agent.queued_count) },
+  { id: "sync", header: "Sync", width: 104, value: (agent) => agent.sync, cell: (agent) => <Badge said={status.said(status.sync, agent.sync)} reason={agent.sync_reason} /> },
+  { id: "health", header: "Flow health", width: 142, value: (agent) => agent.health, cell: (agent) => <Badge said={status.said(status.health, agent.health)} reason={agent.health_reason} /> },
+  { id: "flow", header: "Flow", width: 200, value: (agent) => flowText(agent.flow_reported), cell: (agent) => <FlowCell agent={agent} /> },
+  { id: "last_seen_ms", header: "Last seen", width: 92, number: true, value: (agent) => iso(agent.last_seen_ms), cell: (agent) => <Ago ms={agent.last_seen_ms} /> },
+  { id: "in_records_per_s", header: "In /s", width: 66, number: true, value: (agent) => agent.in_records_per_s, cell: (agent) => compact(agent.in_records_per_s) },
+  { id: "out_records_per_s", header: "Out /s", width: 68, number: true, value: (agent) => agent.out_records_per_s, cell: (agent) => compact(agent.out_records_per_s) },
+  { id: "queued_count", header: "Queued", width: 78, number: true, value: (agent) => agent.queued_count, cell: (agent) => count(agent.queued_count) },
   { id: "queued_age_ms_max", header: "Oldest", width: 92, number: true, value: (agent) => agent.queued_age_ms_max, cell: (agent) => duration(agent.queued_age_ms_max) },
   { id: "cpu_percent", header: "CPU", width: 70, number: true, value: (agent) => agent.cpu_percent, cell: (agent) => percent(agent.cpu_percent) },
   { id: "memory_bytes", header: "Memory", width: 86, number: true, value: (agent) => agent.memory_bytes, cell: (agent) => bytes(agent.memory_bytes) },
@@ -66,7 +66,7 @@ export const agentColumns: Column<AgentRow>[] = [
 
 /** Shown until a person chooses others. */
 export const agentColumnsShown =
-  "id,class,connectivity,sync,health,flow,last_seen_ms,in_records_per_s,out_records_per_s,queued_count,queued_age_ms_max,cpu_percent,memory_bytes";
+  "id,class,connectivity,sync,health,flow,last_seen_ms,in_records_per_s,out_records_per_s,queued_count,queued_age_ms_max";
 
 /** Exported only: why a state is what it is. */
 export const agentReasons: Column<AgentRow>[] = [

@@ -36,16 +36,16 @@ function processorColumns({ agent, onAsk }: Props): Column<ProcessorStatus>[] {
     );
   };
   return [
-    { id: "name", header: "Processor", width: 170, value: (each) => each.name, cell: (each) => each.name },
-    { id: "type", header: "Type", width: 150, value: (each) => each.type, cell: (each) => each.type },
+    { id: "name", header: "Processor", width: 150, value: (each) => each.name, cell: (each) => each.name },
+    { id: "type", header: "Type", width: 142, value: (each) => each.type, cell: (each) => each.type },
     { id: "run_state", header: "State", width: 110, value: (each) => each.run_state, cell: (each) => <Badge said={status.said(status.runState, each.run_state)} /> },
-    { id: "in", header: "In", width: 90, number: true, value: (each) => each.in_records_per_s, cell: (each) => rate(each.in_records_per_s) },
-    { id: "out", header: "Out", width: 90, number: true, value: (each) => each.out_records_per_s, cell: (each) => rate(each.out_records_per_s) },
-    { id: "in_bytes", header: "In, bytes", width: 104, number: true, value: (each) => each.in_bytes_per_s, cell: (each) => byteRate(each.in_bytes_per_s) },
-    { id: "out_bytes", header: "Out, bytes", width: 104, number: true, value: (each) => each.out_bytes_per_s, cell: (each) => byteRate(each.out_bytes_per_s) },
-    { id: "tasks", header: "Tasks", width: 66, number: true, value: (each) => each.tasks_active, cell: (each) => count(each.tasks_active) },
-    { id: "errors", header: "Errors", width: 70, number: true, value: (each) => each.errors_total, cell: (each) => count(each.errors_total) },
-    { id: "error", header: "Newest error", width: 230, value: (each) => each.error, cell: (each) => (each.error ? <span className="tone-bad" title={each.error}>{each.error}</span> : null) },
+    { id: "in", header: "In", width: 76, number: true, value: (each) => each.in_records_per_s, cell: (each) => rate(each.in_records_per_s) },
+    { id: "out", header: "Out", width: 76, number: true, value: (each) => each.out_records_per_s, cell: (each) => rate(each.out_records_per_s) },
+    { id: "in_bytes", header: "In, bytes", width: 96, number: true, value: (each) => each.in_bytes_per_s, cell: (each) => byteRate(each.in_bytes_per_s) },
+    { id: "out_bytes", header: "Out, bytes", width: 96, number: true, value: (each) => each.out_bytes_per_s, cell: (each) => byteRate(each.out_bytes_per_s) },
+    { id: "tasks", header: "Tasks", width: 58, number: true, value: (each) => each.tasks_active, cell: (each) => count(each.tasks_active) },
+    { id: "errors", header: "Errors", width: 62, number: true, value: (each) => each.errors_total, cell: (each) => count(each.errors_total) },
+    { id: "error", header: "Newest error", width: 180, value: (each) => each.error, cell: (each) => (each.error ? <span className="tone-bad" title={each.error}>{each.error}</span> : null) },
     {
       id: "do",
       header: "",

@@ -117,7 +117,7 @@ function Preview({ class_name, flow, version, is_new_class }: { class_name: stri
                   <Icon name="cross" size={13} /> cannot run it:
                 </span>
               )}{" "}
-              {counted(manifest.agents_total, "agent")} of {manifest.agent_type} {manifest.agent_version} <code className="muted">{manifest.manifest_hash.slice(0, 12)}</code>
+              {counted(manifest.agents_total, "agent")} ({manifest.agent_type} {manifest.agent_version}) <code className="muted">{manifest.manifest_hash.slice(0, 12)}</code>
             </p>
             <Complaints complaints={manifest.complaints} />
           </section>

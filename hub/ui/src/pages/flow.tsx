@@ -234,7 +234,7 @@ function Picture({ flow, version, state, change }: Part) {
     <Panel className="flush" title={`Version ${version}`} actions={<VersionChoice flow={flow} version={version} onChange={(v) => change({ v })} />}>
       {query.data ? (
         <Suspense fallback={<Loading what="the canvas" />}>
-          <Canvas key={version} label={`Flow ${flow.name}, version ${version}`} graph={query.data.graph} selected={state.selected} onSelect={(selected) => change({ selected })} height={560} />
+          <Canvas key={version} label={`Flow ${flow.name}, version ${version}`} graph={query.data.graph} selected={state.selected} onSelect={(selected) => change({ selected })} />
         </Suspense>
       ) : query.error ? (
         <Failed what={`version ${version}`} error={query.error} />

@@ -121,7 +121,7 @@ function Form({ name, base }: { name: string; base: string }) {
                   .map((manifest) => (
                     <section key={manifest.manifest_hash} className="stack">
                       <h2>
-                        {counted(manifest.agents_total, "agent")} of {manifest.agent_type} {manifest.agent_version} cannot run it
+                        {counted(manifest.agents_total, "agent")} ({manifest.agent_type} {manifest.agent_version}) cannot run it
                       </h2>
                       <Complaints complaints={manifest.complaints} onGo={goTo} />
                     </section>
