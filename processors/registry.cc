@@ -10,15 +10,30 @@ namespace runnel {
 ProcessorType consume_kafka();
 ProcessorType publish_kafka();
 ProcessorType route_on_attribute();
+ProcessorType attributes_to_json();
+ProcessorType control_rate();
+ProcessorType evaluate_json_path();
+ProcessorType execute_process();
+ProcessorType fetch_file();
+ProcessorType get_file();
+ProcessorType invoke_http();
+ProcessorType list_file();
+ProcessorType listen_http();
+ProcessorType merge_content();
+ProcessorType put_file();
+ProcessorType replace_text();
+ProcessorType split_text();
+ProcessorType tail_file();
 ProcessorType update_attribute();
 
 std::span<const ProcessorType> processor_types() {
   static const std::vector<ProcessorType> types = [] {
     std::vector<ProcessorType> all{
-        consume_kafka(),
-        publish_kafka(),
-        route_on_attribute(),
-        update_attribute(),
+        consume_kafka(), publish_kafka(),      route_on_attribute(), attributes_to_json(),
+        control_rate(),  evaluate_json_path(), execute_process(),    fetch_file(),
+        get_file(),      invoke_http(),        list_file(),          listen_http(),
+        merge_content(), put_file(),           replace_text(),       split_text(),
+        tail_file(),     update_attribute(),
     };
     std::sort(all.begin(), all.end(), [](const ProcessorType& a, const ProcessorType& b) {
       return a.spec.type < b.spec.type;
