@@ -31,9 +31,9 @@ struct Arrival {
 class Intake {
  public:
   virtual ~Intake() = default;
-  // From any thread, at once. The ticket says which acknowledgement it is; kFull when the bounds
-  // are reached: hold it back and try again.
-  virtual Result<Ticket> deliver(Arrival arrival) = 0;
+  // From any thread, at once. The ticket says which acknowledgement it is: one more than the last
+  // one's. kFull when the bounds are reached: `arrival` is as it was, hold it back and try again.
+  virtual Result<Ticket> deliver(Arrival&& arrival) = 0;
   // In on_trigger: the next arrival as a FlowFile of `session` (content, attributes, RECEIVE
   // event), or none. If the session rolls back it is given again.
   virtual FlowFile next(Session& session) = 0;
