@@ -78,6 +78,9 @@ class Expression {
   static constexpr std::size_t kMaxArguments = 256;
   static constexpr std::size_t kMaxResult = 1024 * 1024;
 
+  struct Program;  // program.h
+  const Program& program() const { return *program_; }
+
   // The empty constant.
   Expression();
 
@@ -108,7 +111,6 @@ class Expression {
   Result<bool> evaluate_bool(const Scope& scope) const;
 
  private:
-  struct Program;
   explicit Expression(std::shared_ptr<const Program> program) : program_(std::move(program)) {}
 
   std::shared_ptr<const Program> program_;
