@@ -1,0 +1,47 @@
+// The door to zstd.
+
+#include "agent/runtime/compress.h"
+
+#include <zstd.h>
+
+#include <memory>
+
+namespace runnel {
+namespace {
+
+constexpr int kLevel = 1;  // what pays here is decided in agent/README.md
+
+struct FreeContext {
+  void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
+  void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
+};
+
+}  // namespace
+
+std::string compress(std::string_view bytes) {
+  const std::unique_ptr<ZSTD_CCtx, FreeContext> context(ZSTD_createCCtx());
+  std::string out(ZSTD_compressBound(bytes.size()), '\0');
+  const std::size_t size = ZSTD_compressCCtx(context.get(), out.data(), out.size(), bytes.data(),
+                                             bytes.size(), kLevel);
+  RUNNEL_ASSERT(ZSTD_isError(size) == 0);
+  out.resize(size);
+  out.shrink_to_fit();
+  return out;
+}
+
+Result<std::string> decompress(std::string_view bytes, std::size_t size_max) {
+  const unsigned long long size = ZSTD_getFrameContentSize(bytes.data(), bytes.size());
+  if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN || size > size_max) {
+    return corrupt("these are no bytes compressed here, or too many come out of them");
+  }
+  const std::unique_ptr<ZSTD_DCtx, FreeContext> context(ZSTD_createDCtx());
+  std::string out(static_cast<std::size_t>(size), '\0');
+  const std::size_t got =
+      ZSTD_decompressDCtx(context.get(), out.data(), out.size(), bytes.data(), bytes.size());
+  if (ZSTD_isError(got) != 0 || got != out.size()) {
+    return corrupt("compressed bytes are damaged");
+  }
+  return out;
+}
+
+}  // namespace runnel

@@ -1,0 +1,282 @@
+// Writes and reads the stream of provenance events.
+
+#include "agent/runtime/provenance_codec.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "agent/runtime/varint.h"
+
+namespace runnel {
+namespace {
+
+constexpr std::uint64_t kParents = 1U << 4;
+constexpr std::uint64_t kRelationship = 1U << 5;
+constexpr std::uint64_t kUri = 1U << 6;
+constexpr std::uint64_t kDetails = 1U << 7;
+constexpr std::size_t kCoveredMax = 2048;
+constexpr std::size_t kCoveredAfterShrink = 256;
+constexpr std::uint64_t kBitmapBytesMax = 64 * 1024;
+
+std::size_t size_of(std::uint64_t number) {
+  return static_cast<std::size_t>(std::bit_width(number | 1) + 6) / 7;
+}
+
+}  // namespace
+
+void shrink_to_hulls(std::vector<IdRange>& ranges, std::size_t count_max) {
+  IdSet set(std::move(ranges));
+  ranges.assign(set.ranges().begin(), set.ranges().end());
+  if (ranges.size() <= count_max) return;
+  // The widest gaps stay open.
+  std::vector<std::uint64_t> gaps;
+  for (std::size_t i = 1; i < ranges.size(); ++i) {
+    gaps.push_back(ranges[i].first - ranges[i - 1].last);
+  }
+  const std::size_t open = count_max - 1;
+  std::uint64_t narrowest_open = UINT64_MAX;
+  if (open > 0) {
+    const auto nth = gaps.begin() + static_cast<std::ptrdiff_t>(open - 1);
+    std::nth_element(gaps.begin(), nth, gaps.end(), std::greater<>());
+    narrowest_open = *nth;
+  }
+  std::size_t kept = 0;
+  std::size_t opened = 0;
+  for (std::size_t i = 1; i < ranges.size(); ++i) {
+    if (opened < open && ranges[i].first - ranges[kept].last >= narrowest_open) {
+      ranges[++kept] = ranges[i];
+      ++opened;
+    } else {
+      ranges[kept].last = ranges[i].last;
+    }
+  }
+  ranges.resize(kept + 1);
+}
+
+std::uint64_t ProvenanceEncoder::component_bit(std::string_view component) {
+  // FNV-1a: the same in every build, because the bits are stored.
+  std::uint64_t hash = 0xcbf29ce484222325U;
+  for (const char c : component) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
+  }
+  return std::uint64_t{1} << (hash >> 58);
+}
+
+void ProvenanceEncoder::put(std::uint64_t number) { put_varint(bytes_, number); }
+
+void ProvenanceEncoder::put_signed(std::int64_t number) { put(zigzag(number)); }
+
+std::size_t ProvenanceEncoder::put_text(std::string_view text) {
+  const auto found = texts_.find(text);
+  if (found != texts_.end()) {
+    put(found->second);
+    return found->second;
+  }
+  const std::size_t index = texts_.size();
+  put(index);
+  put(text.size());
+  bytes_ += text;
+  texts_.emplace(text, index);
+  return index;
+}
+
+void ProvenanceEncoder::put_ids(std::span<const IdRange> ids, std::uint64_t& next) {
+  RUNNEL_ASSERT(!ids.empty());
+  const std::uint64_t first = ids.front().first;
+  put_signed(static_cast<std::int64_t>(first - next));
+  next = ids.back().last + 1;
+  std::size_t range_bytes = size_of(ids.size()) + size_of(ids.front().count());
+  for (std::size_t i = 1; i < ids.size(); ++i) {
+    range_bytes += size_of(ids[i].first - ids[i - 1].last) + size_of(ids[i].count());
+  }
+  const std::uint64_t bitmap_bytes = (ids.back().last - first) / 8 + 1;
+  if (bitmap_bytes + 1 + size_of(bitmap_bytes) < range_bytes && bitmap_bytes <= kBitmapBytesMax) {
+    put(0);
+    put(bitmap_bytes);
+    const std::size_t at = bytes_.size();
+    bytes_.resize(at + bitmap_bytes, '\0');
+    for (const IdRange& range : ids) {
+      for (std::uint64_t bit = range.first - first; bit <= range.last - first; ++bit) {
+        char& byte = bytes_[at + bit / 8];
+        byte = static_cast<char>(static_cast<unsigned char>(byte) | (1U << (bit % 8)));
+      }
+    }
+    return;
+  }
+  put(ids.size());
+  put(ids.front().count() - 1);
+  for (std::size_t i = 1; i < ids.size(); ++i) {
+    put(ids[i].first - ids[i - 1].last - 1);
+    put(ids[i].count() - 1);
+  }
+}
+
+void ProvenanceEncoder::add(const ProvenanceRecord& record) {
+  if (record.flowfiles.empty()) return;
+  std::uint64_t flags = static_cast<std::uint64_t>(record.kind);
+  if (!record.parents.empty()) flags |= kParents;
+  if (!record.relationship.empty()) flags |= kRelationship;
+  if (!record.uri.empty()) flags |= kUri;
+  if (!record.details.empty()) flags |= kDetails;
+  put(flags);
+  const std::size_t component = put_text(record.component);
+  put_signed(record.at_ms - last_ms_);
+  std::uint64_t& next = next_id(component, record.kind);
+  put_ids(record.flowfiles, next);
+  if (!record.parents.empty()) {
+    std::uint64_t parent_base = next;
+    put_ids(record.parents, parent_base);
+  }
+  if (!record.relationship.empty()) put_text(record.relationship);
+  if (!record.uri.empty()) put_text(record.uri);
+  if (!record.details.empty()) put_text(record.details);
+
+  last_ms_ = record.at_ms;
+  first_ms_ = std::min(first_ms_, record.at_ms);
+  ++count_;
+  component_bits_ |= component_bit(record.component);
+  kind_bits_ |= 1U << static_cast<unsigned>(record.kind);
+  for (const std::span<const IdRange> ids : {record.flowfiles, record.parents}) {
+    for (const IdRange& range : ids) {
+      if (!covered_.empty() && covered_.back().last + 1 == range.first) {
+        covered_.back().last = range.last;
+      } else {
+        covered_.push_back(range);
+      }
+    }
+  }
+  if (covered_.size() > kCoveredMax) shrink_to_hulls(covered_, kCoveredAfterShrink);
+}
+
+std::vector<IdRange> ProvenanceEncoder::hulls(std::size_t count_max) const {
+  std::vector<IdRange> ranges = covered_;
+  shrink_to_hulls(ranges, count_max);
+  return ranges;
+}
+
+namespace {
+
+class Decoder : private ProvenanceContext {
+ public:
+  explicit Decoder(std::string_view bytes) : rest_(bytes) {}
+
+  bool at_end() const { return rest_.empty(); }
+  Result<> next(const std::function<void(const ProvenanceRecord&)>& visit);
+
+ private:
+  Result<std::uint64_t> number();
+  Result<std::size_t> text();
+  Result<> ids(std::vector<IdRange>& into, std::uint64_t& next);
+  Result<> bitmap(std::vector<IdRange>& into, std::uint64_t first);
+
+  static Error broken() { return corrupt("provenance: the bytes of a block are damaged"); }
+
+  std::string_view rest_;
+  std::vector<std::string_view> texts_;
+  std::vector<IdRange> flowfiles_;
+  std::vector<IdRange> parents_;
+};
+
+Result<std::uint64_t> Decoder::number() {
+  std::uint64_t number = 0;
+  if (!take_varint(rest_, number)) return broken();
+  return number;
+}
+
+Result<std::size_t> Decoder::text() {
+  TRY_ASSIGN(index, number());
+  if (index > texts_.size()) return broken();
+  if (index == texts_.size()) {
+    TRY_ASSIGN(size, number());
+    if (size > rest_.size()) return broken();
+    texts_.push_back(rest_.substr(0, size));
+    rest_.remove_prefix(size);
+  }
+  return static_cast<std::size_t>(index);
+}
+
+Result<> Decoder::bitmap(std::vector<IdRange>& into, std::uint64_t first) {
+  TRY_ASSIGN(size, number());
+  if (size > rest_.size() || size > kBitmapBytesMax) return broken();
+  for (std::uint64_t bit = 0; bit < size * 8; ++bit) {
+    const unsigned byte = static_cast<unsigned char>(rest_[bit / 8]);
+    if (((byte >> (bit % 8)) & 1U) == 0) continue;
+    if (!into.empty() && into.back().last + 1 == first + bit) {
+      ++into.back().last;
+    } else {
+      into.push_back({first + bit, first + bit});
+    }
+  }
+  rest_.remove_prefix(size);
+  if (into.empty()) return broken();
+  return {};
+}
+
+Result<> Decoder::ids(std::vector<IdRange>& into, std::uint64_t& next) {
+  into.clear();
+  TRY_ASSIGN(step, number());
+  const std::uint64_t first = next + static_cast<std::uint64_t>(unzigzag(step));
+  TRY_ASSIGN(ranges, number());
+  if (ranges == 0) {
+    TRY(bitmap(into, first));
+  } else {
+    if (ranges > rest_.size()) return broken();
+    std::uint64_t at = first;
+    for (std::uint64_t i = 0; i < ranges; ++i) {
+      if (i > 0) {
+        TRY_ASSIGN(gap, number());
+        at += gap + 1;
+      }
+      TRY_ASSIGN(more, number());
+      if (at + more < at) return broken();
+      into.push_back({at, at + more});
+      at += more;
+    }
+  }
+  next = into.back().last + 1;
+  return {};
+}
+
+Result<> Decoder::next(const std::function<void(const ProvenanceRecord&)>& visit) {
+  TRY_ASSIGN(flags, number());
+  ProvenanceRecord record;
+  record.kind = static_cast<ProvenanceKind>(flags & 0x0F);
+  TRY_ASSIGN(component, text());
+  TRY_ASSIGN(step, number());
+  last_ms_ = static_cast<std::int64_t>(static_cast<std::uint64_t>(last_ms_) +
+                                       static_cast<std::uint64_t>(unzigzag(step)));
+  record.at_ms = last_ms_;
+  std::uint64_t& next = next_id(component, record.kind);
+  TRY(ids(flowfiles_, next));
+  parents_.clear();
+  if ((flags & kParents) != 0) {
+    std::uint64_t parent_base = next;
+    TRY(ids(parents_, parent_base));
+  }
+  const auto optional_text = [this, flags](std::uint64_t flag,
+                                           std::string_view& into) -> Result<> {
+    if ((flags & flag) == 0) return {};
+    TRY_ASSIGN(index, text());
+    into = texts_[index];
+    return {};
+  };
+  TRY(optional_text(kRelationship, record.relationship));
+  TRY(optional_text(kUri, record.uri));
+  TRY(optional_text(kDetails, record.details));
+  record.component = texts_[component];
+  record.flowfiles = flowfiles_;
+  record.parents = parents_;
+  visit(record);
+  return {};
+}
+
+}  // namespace
+
+Result<> decode_provenance(std::string_view bytes,
+                           const std::function<void(const ProvenanceRecord&)>& visit) {
+  Decoder decoder(bytes);
+  while (!decoder.at_end()) TRY(decoder.next(visit));
+  return {};
+}
+
+}  // namespace runnel

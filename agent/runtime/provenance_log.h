@@ -1,0 +1,156 @@
+// ProvenanceLog: what happened to every FlowFile, bounded by size and age, found without decoding
+// it all.
+//
+// Events are collected in an open block. Each write of the ledger takes what was added since the
+// last one along, in its own transaction: as a tail row of the open block, or, when the block is
+// full, as one compressed row in place of its tails. A full row carries a head (times, up to 8
+// hulls of FlowFile ids, bits for components and kinds), so that a query decodes only rows that may
+// hold an answer. Rows have ids in the order of time; the oldest go when the log is too large or
+// too old.
+
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/base/mutex.h"
+#include "agent/base/result.h"
+#include "agent/runtime/provenance_codec.h"
+#include "agent/runtime/status.h"
+
+namespace runnel {
+
+struct ProvenanceRow {
+  std::uint64_t id = 0;
+  std::uint64_t bytes_before = 0;  // of all bodies ever written before this one, tails left out
+  std::uint64_t body_bytes = 0;
+  std::int64_t last_ms = 0;
+  bool is_tail = false;
+  std::string head;
+  std::string body;  // zstd
+};
+
+// Where the rows are kept.
+class ProvenanceShelf {
+ public:
+  virtual ~ProvenanceShelf() = default;
+  // The row with the smallest id from `from` on, without its body.
+  virtual Result<std::optional<ProvenanceRow>> first_from(std::uint64_t from) = 0;
+  // From the newest to the oldest, until `visit` returns false; without bodies. Rows below
+  // `before` only.
+  virtual Result<> each_before(std::uint64_t before,
+                               const std::function<bool(const ProvenanceRow&)>& visit) = 0;
+  virtual Result<std::string> body(std::uint64_t id) = 0;
+};
+
+// What one write of the ledger has to do, in one transaction.
+struct ProvenanceWrite {
+  std::vector<ProvenanceRow> insert;
+  std::vector<IdRange> remove;
+};
+
+class ProvenanceLog {
+ public:
+  struct Options {
+    std::uint64_t bytes_max = 64 << 20;
+    std::int64_t age_max_ms = std::int64_t{7} * 24 * 3600 * 1000;
+    std::size_t block_events = 4096;
+    std::size_t block_bytes = 256 << 10;  // before compression
+    std::size_t unwritten_bytes_max = 4 << 20;
+  };
+
+  // Takes up where the shelf ends. A row that cannot be read is skipped and said in the log.
+  static Result<std::unique_ptr<ProvenanceLog>> open(Options options, ProvenanceShelf& shelf);
+
+  // Any thread. Above `unwritten_bytes_max` (the ledger does not write) the oldest unwritten block
+  // is given up.
+  void add(const ProvenanceRecord& record);
+  // A block has become full: whoever writes should not wait for long.
+  bool wants_write() const;
+  bool has_unwritten() const;
+
+  // The writer: `take` what is to be written; then `written`, when it is on disk, or `failed`, and
+  // it is taken again. One write at a time.
+  ProvenanceWrite take(std::int64_t now_ms);
+  void written();
+  void failed();
+
+  // Newest first. Of the query's `component`, `component_ids` is what counts: those it stands for;
+  // none: all. Paths and types of components are left to the caller.
+  Result<std::vector<ProvenanceEvent>> query(const ProvenanceQuery& query,
+                                             const std::vector<std::string>& component_ids) const;
+
+  std::uint64_t stored_bytes() const;
+  std::uint64_t given_up_events() const;
+  // For tests: rows decoded by the queries so far.
+  std::uint64_t decoded_rows() const { return decoded_; }
+
+ private:
+  struct Block {
+    ProvenanceEncoder encoder;
+    std::uint64_t first_event = 0;
+    std::vector<std::uint64_t> tail_ids = {};  // of its rows on disk
+    std::size_t written_bytes = 0;             // of its stream, in those rows
+    std::uint64_t row_id = 0;                  // of its full row, once it was taken
+  };
+  // A query, made ready to be put to blocks.
+  struct Sought {
+    bool is_by_id = false;
+    IdSet ids;
+    std::vector<std::string> components;
+    std::uint64_t component_bits = 0;
+    std::uint32_t kind_bits = 0;
+    std::int64_t from_ms = 0;
+    std::int64_t to_ms = 0;
+  };
+  // What stands in memory at one moment, and below which rows the disk goes on.
+  struct Snapshot {
+    struct Stream {
+      std::uint64_t first_event;
+      std::string bytes;
+    };
+    std::vector<Stream> streams;  // newest first
+    std::vector<std::uint64_t> row_ids;
+    std::uint64_t rows_before = 0;
+  };
+
+  ProvenanceLog(Options options, ProvenanceShelf& shelf) : options_(options), shelf_(shelf) {}
+  Result<> load();
+  void open_block() REQUIRES(mutex_);
+  void give_up_oldest() REQUIRES(mutex_);
+  Result<> plan_removal(ProvenanceWrite& write, std::int64_t now_ms);
+  Snapshot snapshot() const;
+  using Found = std::function<void(std::uint64_t event_id, const ProvenanceRecord&)>;
+  Result<> search(Sought& sought, const Found& found, const std::function<bool()>& goes_on) const;
+  static Result<> search_stream(Sought& sought, std::uint64_t first_event, std::string_view bytes,
+                                const Found& found);
+  Result<IdSet> with_relatives(std::uint64_t flowfile) const;
+
+  const Options options_;
+  ProvenanceShelf& shelf_;
+  mutable Mutex mutex_;
+  // Full blocks that are not on disk yet, oldest first, and the open one at the end.
+  std::deque<std::unique_ptr<Block>> blocks_ GUARDED_BY(mutex_);
+  std::uint64_t next_row_ GUARDED_BY(mutex_) = 1;
+  std::uint64_t stored_bytes_ GUARDED_BY(mutex_) = 0;  // bodies ever written
+  std::uint64_t sealed_bytes_ GUARDED_BY(mutex_) = 0;  // of full blocks that are not written
+  std::uint64_t given_up_ GUARDED_BY(mutex_) = 0;
+  // Of the write under way.
+  std::size_t taken_blocks_ GUARDED_BY(mutex_) = 0;
+  std::size_t taken_bytes_ GUARDED_BY(mutex_) = 0;  // of the open block
+  std::uint64_t taken_tail_ GUARDED_BY(mutex_) = 0;
+  std::optional<ProvenanceRow> oldest_ GUARDED_BY(mutex_);
+  // The writer's own.
+  std::uint64_t taken_stored_bytes_ = 0;
+  std::optional<ProvenanceRow> oldest_after_;
+  mutable std::atomic<std::uint64_t> decoded_{0};
+};
+
+}  // namespace runnel

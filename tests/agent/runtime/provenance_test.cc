@@ -1,0 +1,315 @@
+// Provenance: the stream's bytes, and the log over blocks, tails, restarts, pruning and lineage.
+
+#include <doctest/doctest.h>
+
+#include <map>
+#include <random>
+
+#include "agent/runtime/provenance_log.h"
+
+namespace runnel {
+namespace {
+
+struct MemoryShelf final : ProvenanceShelf {
+  std::map<std::uint64_t, ProvenanceRow> rows;
+
+  Result<std::optional<ProvenanceRow>> first_from(std::uint64_t from) override {
+    const auto found = rows.lower_bound(from);
+    if (found == rows.end()) return std::optional<ProvenanceRow>{};
+    return std::optional(without_body(found->second));
+  }
+  Result<> each_before(std::uint64_t before,
+                       const std::function<bool(const ProvenanceRow&)>& visit) override {
+    for (auto row = rows.rbegin(); row != rows.rend(); ++row) {
+      if (row->first < before && !visit(without_body(row->second))) break;
+    }
+    return {};
+  }
+  Result<std::string> body(std::uint64_t id) override {
+    const auto found = rows.find(id);
+    if (found == rows.end()) return not_found("no such row");
+    return found->second.body;
+  }
+  static ProvenanceRow without_body(ProvenanceRow row) {
+    row.body.clear();
+    return row;
+  }
+  void apply(const ProvenanceWrite& write) {
+    for (const IdRange& range : write.remove) {
+      for (std::uint64_t id = range.first; id <= range.last; ++id) REQUIRE(rows.erase(id) == 1);
+    }
+    for (const ProvenanceRow& row : write.insert) REQUIRE(rows.emplace(row.id, row).second);
+  }
+};
+
+struct Bench {
+  MemoryShelf shelf;
+  ProvenanceLog::Options options;
+  std::unique_ptr<ProvenanceLog> log;
+
+  explicit Bench(ProvenanceLog::Options with = {}) : options(with) { reopen(); }
+  void reopen() {
+    auto opened = ProvenanceLog::open(options, shelf);
+    REQUIRE(opened.ok());
+    log = std::move(opened).value();
+  }
+  void write(std::int64_t now_ms = 0) {
+    shelf.apply(log->take(now_ms));
+    log->written();
+  }
+  void add(ProvenanceKind kind, std::vector<IdRange> ids, std::int64_t at_ms,
+           std::string_view component = "a", std::vector<IdRange> parents = {},
+           std::string_view uri = {}) {
+    log->add({.kind = kind,
+              .at_ms = at_ms,
+              .component = component,
+              .flowfiles = ids,
+              .parents = parents,
+              .relationship = {},
+              .uri = uri,
+              .details = {}});
+  }
+  std::vector<ProvenanceEvent> of(std::uint64_t id, bool with_lineage = false) {
+    auto events = log->query({.flowfile = id, .with_lineage = with_lineage, .component = {},
+                              .kind = {}},
+                             {});
+    REQUIRE(events.ok());
+    return std::move(events).value();
+  }
+};
+
+TEST_CASE("what is written to a stream is read back from it") {
+  std::mt19937_64 random(7);
+  struct Kept {
+    ProvenanceKind kind;
+    std::int64_t at_ms;
+    std::string component;
+    std::vector<IdRange> flowfiles;
+    std::vector<IdRange> parents;
+    std::string relationship;
+    std::string uri;
+    std::string details;
+  };
+  std::vector<Kept> kept;
+  ProvenanceEncoder encoder;
+  const auto ids = [&random](std::size_t most) {
+    IdSet set;
+    std::uint64_t at = random() % 1'000'000;
+    const std::size_t count = 1 + random() % most;
+    for (std::size_t i = 0; i < count; ++i) set.add(at += 1 + random() % (i % 2 == 0 ? 2 : 9));
+    return std::vector<IdRange>(set.ranges().begin(), set.ranges().end());
+  };
+  for (int i = 0; i < 2000; ++i) {
+    kept.push_back({static_cast<ProvenanceKind>(random() % 16),
+                    static_cast<std::int64_t>(random() % 1'000'000), "c" + std::to_string(i % 5),
+                    ids(300), i % 3 == 0 ? ids(4) : std::vector<IdRange>{},
+                    i % 2 == 0 ? "success" : "", i % 7 == 0 ? "mqtt://" + std::to_string(i) : "",
+                    i % 11 == 0 ? std::string("why\0not", 7) : ""});
+    const Kept& one = kept.back();
+    encoder.add({one.kind, one.at_ms, one.component, one.flowfiles, one.parents, one.relationship,
+                 one.uri, one.details});
+  }
+  std::size_t at = 0;
+  const Result<> decoded = decode_provenance(encoder.bytes(), [&](const ProvenanceRecord& record) {
+    REQUIRE(at < kept.size());
+    const Kept& one = kept[at++];
+    REQUIRE(record.kind == one.kind);
+    REQUIRE(record.at_ms == one.at_ms);
+    REQUIRE(record.component == one.component);
+    REQUIRE(std::ranges::equal(record.flowfiles, one.flowfiles));
+    REQUIRE(std::ranges::equal(record.parents, one.parents));
+    REQUIRE(record.relationship == one.relationship);
+    REQUIRE(record.uri == one.uri);
+    REQUIRE(record.details == one.details);
+  });
+  CHECK(decoded.ok());
+  CHECK(at == kept.size());
+  for (const Kept& one : kept) {
+    const std::vector<IdRange> hulls = encoder.hulls(8);
+    CHECK(hulls.size() <= 8);
+    for (const IdRange& range : one.flowfiles) {
+      CHECK(std::ranges::any_of(hulls, [&](const IdRange& hull) {
+        return hull.contains(range.first) && hull.contains(range.last);
+      }));
+    }
+  }
+}
+
+TEST_CASE("damaged bytes of a stream are refused, wherever the damage is") {
+  std::mt19937_64 random(11);
+  ProvenanceEncoder encoder;
+  for (std::uint64_t i = 1; i < 200; ++i) {
+    const std::vector<IdRange> ids{{i * 10, i * 10 + 3}, {i * 10 + 5, i * 10 + 6}};
+    encoder.add({ProvenanceKind::kRoute, static_cast<std::int64_t>(i), "c", ids, {}, "r", "u", {}});
+  }
+  for (std::size_t size = 0; size < encoder.bytes().size(); size += 7) {
+    static_cast<void>(decode_provenance(std::string_view(encoder.bytes()).substr(0, size),
+                                        [](const ProvenanceRecord&) {}));
+  }
+  for (int i = 0; i < 3000; ++i) {
+    std::string bytes = encoder.bytes();
+    for (int n = 0; n < 3; ++n) bytes[random() % bytes.size()] = static_cast<char>(random());
+    static_cast<void>(decode_provenance(bytes, [](const ProvenanceRecord&) {}));
+  }
+  CHECK(decode_provenance("\x01\x05", [](const ProvenanceRecord&) {}).code() == Code::kCorrupt);
+}
+
+TEST_CASE("a FlowFile's events are found, newest first, before and after they are written") {
+  Bench bench;
+  bench.add(ProvenanceKind::kCreate, {{1, 256}}, 10);
+  bench.add(ProvenanceKind::kRoute, {{1, 100}}, 11, "b");
+  bench.add(ProvenanceKind::kRoute, {{101, 256}}, 12, "b");
+  for (int round = 0; round < 3; ++round) {
+    const auto events = bench.of(150);
+    REQUIRE(events.size() == 2);
+    CHECK(events[0].kind == ProvenanceKind::kRoute);
+    CHECK(events[0].at_ms == 12);
+    CHECK(events[0].flowfiles ==
+          std::vector<std::pair<std::uint64_t, std::uint64_t>>{{150, 150}});
+    CHECK(events[1].kind == ProvenanceKind::kCreate);
+    CHECK(events[0].id > events[1].id);
+    CHECK(bench.of(257).empty());
+    if (round == 0) bench.write();
+    if (round == 1) bench.reopen();
+  }
+}
+
+TEST_CASE("tails of an open block are taken up at a restart and replaced by the full block") {
+  Bench bench({.block_events = 100});
+  for (std::uint64_t i = 1; i <= 250; ++i) {
+    bench.add(ProvenanceKind::kCreate, {{i, i}}, static_cast<std::int64_t>(i));
+    if (i % 30 == 0) bench.write();
+    if (i % 70 == 0) bench.reopen();
+  }
+  bench.write();
+  bench.reopen();
+  // What was not written before a restart (31-70 lose 61-70 and so on) has left no trace.
+  std::size_t known = 0;
+  for (std::uint64_t i = 1; i <= 250; ++i) known += bench.of(i).size();
+  CHECK(known == 250 - 10 - 20 - 0);
+  std::size_t full_rows = 0;
+  for (const auto& [id, row] : bench.shelf.rows) full_rows += row.is_tail ? 0 : 1;
+  CHECK(full_rows == 2);
+}
+
+TEST_CASE("a write that failed is taken again, whole") {
+  Bench bench({.block_events = 10});
+  for (std::uint64_t i = 1; i <= 25; ++i) bench.add(ProvenanceKind::kCreate, {{i, i}}, 1);
+  CHECK(bench.log->wants_write());
+  static_cast<void>(bench.log->take(0));
+  bench.log->failed();
+  bench.write();
+  CHECK(!bench.log->wants_write());
+  CHECK(!bench.log->has_unwritten());
+  bench.reopen();
+  for (std::uint64_t i = 1; i <= 25; ++i) CHECK(bench.of(i).size() == 1);
+}
+
+TEST_CASE("queries by component, kind, time and limit") {
+  Bench bench({.block_events = 50});
+  for (std::uint64_t i = 1; i <= 500; ++i) {
+    bench.add(i % 5 == 0 ? ProvenanceKind::kSend : ProvenanceKind::kReceive, {{i, i}},
+              static_cast<std::int64_t>(i), i % 2 == 0 ? "even" : "odd");
+    if (i % 60 == 0) bench.write();
+  }
+  const auto all = bench.log->query({.flowfile = {}, .component = {}, .kind = {}, .limit = 7}, {});
+  REQUIRE(all.ok());
+  REQUIRE(all->size() == 7);
+  CHECK(all->front().at_ms == 500);
+  CHECK(all->back().at_ms == 494);
+  const auto some = bench.log->query({.flowfile = {},
+                                      .component = {},
+                                      .kind = ProvenanceKind::kSend,
+                                      .from_ms = 101,
+                                      .to_ms = 200,
+                                      .limit = 1000},
+                                     {"even"});
+  REQUIRE(some.ok());
+  CHECK(some->size() == 10);
+  CHECK(some->front().at_ms == 200);
+}
+
+TEST_CASE("a query decodes only rows that may hold an answer") {
+  Bench bench({.block_events = 100});
+  for (std::uint64_t i = 1; i <= 10'000; ++i) {
+    bench.add(ProvenanceKind::kCreate, {{i, i}}, static_cast<std::int64_t>(i));
+    if (i % 1000 == 0) bench.write();
+  }
+  const std::uint64_t before = bench.log->decoded_rows();
+  CHECK(bench.of(4242).size() == 1);
+  CHECK(bench.log->decoded_rows() - before <= 2);
+}
+
+TEST_CASE("lineage follows clones, forks and joins, up and down, but not to siblings") {
+  Bench bench({.block_events = 3});
+  bench.add(ProvenanceKind::kReceive, {{1, 4}}, 1);
+  bench.add(ProvenanceKind::kClone, {{11, 14}}, 2, "a", {{1, 4}});  // 1->11, 2->12, …
+  bench.add(ProvenanceKind::kFork, {{21, 23}}, 3, "b", {{12, 12}});
+  bench.write();
+  bench.add(ProvenanceKind::kJoin, {{31, 31}}, 4, "c", {{13, 13}, {22, 22}});
+  bench.add(ProvenanceKind::kSend, {{31, 31}}, 5, "d");
+  const auto ids = [&](std::uint64_t of) {
+    IdSet met;
+    for (const ProvenanceEvent& event : bench.of(of, true)) {
+      for (const auto& [first, last] : event.flowfiles) {
+        for (std::uint64_t id = first; id <= last; ++id) met.add(id);
+      }
+    }
+    return std::vector<IdRange>(met.ranges().begin(), met.ranges().end());
+  };
+  CHECK(ids(22) == std::vector<IdRange>{{2, 2}, {12, 12}, {22, 22}, {31, 31}});
+  CHECK(ids(31) == std::vector<IdRange>{{2, 3}, {12, 13}, {22, 22}, {31, 31}});
+  CHECK(ids(4) == std::vector<IdRange>{{4, 4}, {14, 14}});
+}
+
+TEST_CASE("the log is bounded by size and by age; the oldest rows go") {
+  Bench bench({.bytes_max = 4000, .age_max_ms = 100'000, .block_events = 50});
+  std::mt19937_64 random(3);
+  for (std::uint64_t i = 1; i <= 5000; ++i) {
+    const std::string uri = "file:///" + std::to_string(random());
+    bench.add(ProvenanceKind::kFetch, {{i, i}}, static_cast<std::int64_t>(i), "a", {}, uri);
+    if (i % 20 == 0) bench.write(static_cast<std::int64_t>(i));
+    if (i == 2500) bench.reopen();
+  }
+  std::size_t bytes = 0;
+  for (const auto& [id, row] : bench.shelf.rows) bytes += row.is_tail ? 0 : row.body.size();
+  CHECK(bytes <= 4000);
+  CHECK(bytes > 2000);
+  CHECK(bench.log->stored_bytes() == bytes);
+  CHECK(bench.of(1).empty());
+  CHECK(bench.of(5000).size() == 1);
+  bench.write(1'000'000);
+  for (const auto& [id, row] : bench.shelf.rows) CHECK(row.is_tail);
+}
+
+TEST_CASE("when nobody writes, memory stays bounded and what is given up is counted") {
+  Bench bench({.block_events = 100, .unwritten_bytes_max = 20'000});
+  for (std::uint64_t i = 1; i <= 20'000; ++i) {
+    bench.add(ProvenanceKind::kFetch, {{i, i}}, 1, "a", {}, "u" + std::to_string(i));
+  }
+  CHECK(bench.log->given_up_events() > 10'000);
+  CHECK(bench.of(20'000).size() == 1);
+  bench.write();
+  bench.reopen();
+  CHECK(bench.of(20'000).size() == 1);
+}
+
+TEST_CASE("a tail that is damaged costs its events, not the log") {
+  Bench bench;
+  bench.add(ProvenanceKind::kCreate, {{1, 1}}, 1);
+  bench.write();
+  bench.add(ProvenanceKind::kCreate, {{2, 2}}, 2);
+  bench.write();
+  bench.shelf.rows.rbegin()->second.body = "nonsense";
+  bench.reopen();
+  CHECK(bench.of(1).size() == 1);
+  CHECK(bench.of(2).empty());
+  bench.add(ProvenanceKind::kCreate, {{3, 3}}, 3);
+  bench.write();
+  bench.reopen();
+  CHECK(bench.of(1).size() == 1);
+  CHECK(bench.of(3).size() == 1);
+}
+
+}  // namespace
+}  // namespace runnel
