@@ -15,10 +15,12 @@ ProcessorType control_rate();
 ProcessorType evaluate_json_path();
 ProcessorType execute_process();
 ProcessorType fetch_file();
+ProcessorType generate_flow_file();
 ProcessorType get_file();
 ProcessorType invoke_http();
 ProcessorType list_file();
 ProcessorType listen_http();
+ProcessorType log_attribute();
 ProcessorType merge_content();
 ProcessorType put_file();
 ProcessorType replace_text();
@@ -33,7 +35,7 @@ std::span<const ProcessorType> processor_types() {
         control_rate(),  evaluate_json_path(), execute_process(),    fetch_file(),
         get_file(),      invoke_http(),        list_file(),          listen_http(),
         merge_content(), put_file(),           replace_text(),       split_text(),
-        tail_file(),     update_attribute(),
+        tail_file(),     update_attribute(),   generate_flow_file(), log_attribute(),
     };
     std::sort(all.begin(), all.end(), [](const ProcessorType& a, const ProcessorType& b) {
       return a.spec.type < b.spec.type;

@@ -99,13 +99,8 @@ std::string json_line(LogLevel level, std::string_view room, std::string_view te
   return line;
 }
 
-}  // namespace
-
-void log_line(LogLevel level, std::string_view room, std::string_view text,
-              std::initializer_list<LogField> fields) {
-  if (level < threshold.load(std::memory_order_relaxed) || level >= LogLevel::kOff) return;
-  const int left_out = admit(room, text);
-  if (left_out < 0) return;
+void write_line(LogLevel level, std::string_view room, std::string_view text,
+                std::initializer_list<LogField> fields, int left_out) {
   const std::string line = as_json.load(std::memory_order_relaxed)
                                ? json_line(level, room, text, fields, left_out)
                                : text_line(level, room, text, fields, left_out);
@@ -115,6 +110,24 @@ void log_line(LogLevel level, std::string_view room, std::string_view text,
   }
   // Standard error may be closed or full; there is nowhere left to complain.
   [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
+}
+
+bool is_printed(LogLevel level) {
+  return level >= threshold.load(std::memory_order_relaxed) && level < LogLevel::kOff;
+}
+
+}  // namespace
+
+void log_line(LogLevel level, std::string_view room, std::string_view text,
+              std::initializer_list<LogField> fields) {
+  if (!is_printed(level)) return;
+  const int left_out = admit(room, text);
+  if (left_out >= 0) write_line(level, room, text, fields, left_out);
+}
+
+void log_line_unlimited(LogLevel level, std::string_view room, std::string_view text,
+                        std::initializer_list<LogField> fields) {
+  if (is_printed(level)) write_line(level, room, text, fields, 0);
 }
 
 void set_log_level(LogLevel level) { threshold = level; }

@@ -35,6 +35,10 @@ struct LogField {
 void log_line(LogLevel level, std::string_view room, std::string_view text,
               std::initializer_list<LogField> fields = {});
 
+// The same without a limit, for lines that a user asked for one by one.
+void log_line_unlimited(LogLevel level, std::string_view room, std::string_view text,
+                        std::initializer_list<LogField> fields = {});
+
 inline void log_debug(std::string_view room, std::string_view text,
                       std::initializer_list<LogField> fields = {}) {
   log_line(LogLevel::kDebug, room, text, fields);
