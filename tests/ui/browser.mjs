@@ -4,7 +4,7 @@
 // RUNNEL_UI_INSECURE=1 accepts the hub's own certificate, RUNNEL_UI_SHOTS=DIR keeps a picture of each page that a test looked at.
 
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,7 +12,7 @@ import { join } from "node:path";
 const ui = new URL("../../hub/ui/", import.meta.url);
 const require = createRequire(new URL("package.json", ui));
 const { chromium } = require("playwright-core");
-const axe_path = require.resolve("axe-core/axe.min.js");
+const axe_source = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 
 const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 /** How long a page may take to show something, on a busy machine. */
@@ -77,10 +77,8 @@ export async function openLoggedIn(hub, path, options) {
 
 /** No serious or critical finding of axe, in the theme that is on. */
 export async function assertAccessible(page, what) {
-  await page.addScriptTag({ path: axe_path }).catch(() => undefined);
-  const is_there = await page.evaluate(() => "axe" in window);
-  // The hub's policy forbids foreign scripts in the page: then axe goes in by the debugger, which no policy binds.
-  if (!is_there) await page.evaluate((await import("node:fs")).readFileSync(axe_path, "utf8"));
+  // The hub's policy forbids foreign scripts in the page: axe goes in by the debugger, which no policy binds.
+  await page.evaluate(axe_source);
   const found = await page.evaluate(async () => {
     const { violations } = await window.axe.run(document, { resultTypes: ["violations"] });
     return violations

@@ -2,7 +2,7 @@
 
 import { QueryClientProvider } from "@tanstack/react-query";
 import { lazy, Suspense } from "react";
-import { Redirect, Route, Switch } from "wouter";
+import { Redirect, Route, Switch, useLocation } from "wouter";
 import { queryClient, useMe } from "./api/queries";
 import { AgentPage } from "./pages/agent";
 import { AgentsPage } from "./pages/agents";
@@ -10,6 +10,7 @@ import { EventsPage } from "./pages/events";
 import { FlowsPage } from "./pages/flows";
 import { LoginPage } from "./pages/login";
 import { OverviewPage } from "./pages/overview";
+import { Boundary } from "./parts/boundary";
 import { Page } from "./parts/page";
 import { AwayBanner, Shell } from "./parts/shell";
 import { Empty, Loading } from "./parts/states";
@@ -29,6 +30,7 @@ export function App() {
 
 function Gate() {
   const me = useMe();
+  const [location] = useLocation();
   if (me.data === undefined) {
     return (
       <>
@@ -53,9 +55,11 @@ function Gate() {
       <Route path="/login" component={LoginPage} />
       <Route>
         <Shell session={session}>
-          <Suspense fallback={<Loading what="the page" />}>
-            <Pages />
-          </Suspense>
+          <Boundary key={location}>
+            <Suspense fallback={<Loading what="the page" />}>
+              <Pages />
+            </Suspense>
+          </Boundary>
         </Shell>
       </Route>
     </Switch>

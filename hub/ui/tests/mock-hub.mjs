@@ -265,6 +265,8 @@ function diff(flow, from, to) {
 
 // -------------------------------------------------------------------------------------------------------------------------- fleet
 
+const collator = new Intl.Collator("en", { numeric: true });
+
 function makeFleet(count) {
   const begun = Date.now();
   const hour = 3_600_000;
@@ -286,6 +288,7 @@ function makeFleet(count) {
       registered_ms: begun - 40 * hour - index * 60_000,
     };
   });
+  agents.sort((a, b) => collator.compare(a.id, b.id));
   const v2 = telemetry.replace("Quality of Service: 1}", "Quality of Service: 1}\n    schedule: {concurrent_tasks: 2}").replace("fast vehicles first", "moving vehicles first").replace("Maximum Rate: 10,", "Maximum Rate: 50,");
   const fleet = {
     agents,
@@ -441,7 +444,8 @@ function listAgents(fleet, query) {
   const key = (query.sort ?? "id").replace("-", "");
   const sign = query.sort?.startsWith("-") ? -1 : 1;
   const value = (row) => (key === "flow" ? `${row.flow_reported?.name}@${row.flow_reported?.version}` : row[key]);
-  const collator = new Intl.Collator("en", { numeric: true });
+  // The fleet is made in the order of its ids.
+  if (key === "id" && sign > 0) return found;
   return found.sort((a, b) => {
     const [x, y] = [value(a), value(b)];
     return sign * (typeof x === "number" ? x - y : collator.compare(x, y));

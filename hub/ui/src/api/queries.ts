@@ -115,7 +115,7 @@ export function useOperate() {
   return useMutation({
     mutationFn: ({ to, body }: { to: { agent: string } | { class: string }; body: T.NewOperation }) =>
       post<T.AcceptedOperations>("agent" in to ? path`agents/${to.agent}/operations` : path`classes/${to.class}/operations`, body),
-    onSuccess: () => client.invalidateQueries({ queryKey: ["agents"] }),
+    onSuccess: () => void client.invalidateQueries({ queryKey: ["agents"] }),
   });
 }
 
@@ -195,7 +195,7 @@ export function usePush() {
   const client = useQueryClient();
   return useMutation({
     mutationFn: (body: T.NewVersion) => post<T.PushedVersion>("flows", body),
-    onSuccess: () => client.invalidateQueries({ queryKey: ["flows"] }),
+    onSuccess: () => void client.invalidateQueries({ queryKey: ["flows"] }),
   });
 }
 
@@ -220,7 +220,7 @@ export function useDeploy() {
   const client = useQueryClient();
   return useMutation({
     mutationFn: (body: T.DeployRequest) => post<T.Deployment>("deployments", body),
-    onSuccess: () => client.invalidateQueries(),
+    onSuccess: () => void client.invalidateQueries(),
   });
 }
 

@@ -67,7 +67,9 @@ export default function Chart({ label, metrics, series, format, height = 150 }: 
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [series.join(), height, utc, theme]);
 
-  useEffect(() => plot.current?.setData(data), [data]);
+  useEffect(() => {
+    plot.current?.setData(data);
+  }, [data]);
 
   return (
     <figure className="chart" aria-label={label}>

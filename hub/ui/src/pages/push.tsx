@@ -31,9 +31,12 @@ export default function PushPage({ name = "" }: { name?: string }) {
   const flow = useFlow(name);
   const latest = useFlowVersion(name, flow.data?.version_latest ?? null);
   const is_new = name === "";
+  // The version that is written on stays the base when another one is pushed meanwhile.
+  const [base, setBase] = useState(is_new ? template : null);
+  if (base === null && latest.data) setBase(latest.data.text);
   const trail = [{ label: "Flows", to: "/flows" }, ...(is_new ? [] : [{ label: name, to: flowPath(name) }])];
   const title = is_new ? "New flow" : `New version of ${name}`;
-  if (!is_new && !latest.data) {
+  if (base === null) {
     const error = flow.error ?? latest.error;
     return (
       <Page title={title} trail={trail}>
@@ -43,7 +46,7 @@ export default function PushPage({ name = "" }: { name?: string }) {
   }
   return (
     <Page title={title} trail={trail}>
-      <Form name={name} base={latest.data?.text ?? template} />
+      <Form name={name} base={base} />
     </Page>
   );
 }

@@ -8,7 +8,9 @@ import { Menu, MenuCheck, MenuItem, MenuLine } from "./menu";
 
 export function Search({ label, value, onChange }: { label: string; value: string; onChange: (value: string) => void }) {
   const [text, setText] = useState(value);
-  useEffect(() => setText(value), [value]);
+  useEffect(() => {
+    setText(value);
+  }, [value]);
   useEffect(() => {
     if (text === value) return;
     const wait = setTimeout(() => onChange(text), 250);

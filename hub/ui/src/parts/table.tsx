@@ -73,8 +73,10 @@ export function Table<Row extends object>(props: Props<Row>) {
   useEffect(() => {
     if (last >= first) onRange?.(first, last);
   }, [onRange, first, last]);
-  // Another sort or filter begins at the top.
-  useEffect(() => scroller.current?.scrollTo({ top: 0 }), [sort]);
+  // Another sort begins at the top.
+  useEffect(() => {
+    if (scroller.current) scroller.current.scrollTop = 0;
+  }, [sort]);
 
   const definitions = useMemo(
     () =>
