@@ -306,7 +306,7 @@ void ExecuteProcess::deliver(std::string bytes) {
   arrival.attributes = {{"command", words_[0]},
                         {"command.arguments", config_.arguments ? config_.arguments->value : ""}};
   while (true) {
-    const Result<Ticket> ticket = intake_->deliver(arrival);
+    const Result<Ticket> ticket = intake_->deliver(std::move(arrival));
     if (ticket.ok() || ticket.code() != Code::kFull) return;
     Lock lock(mutex_);
     if (is_stopping_) return;
