@@ -8,7 +8,9 @@
 namespace runnel {
 
 ProcessorType consume_kafka();
+ProcessorType consume_mqtt();
 ProcessorType publish_kafka();
+ProcessorType publish_mqtt();
 ProcessorType route_on_attribute();
 ProcessorType attributes_to_json();
 ProcessorType control_rate();
@@ -36,6 +38,7 @@ std::span<const ProcessorType> processor_types() {
         get_file(),      invoke_http(),        list_file(),          listen_http(),
         merge_content(), put_file(),           replace_text(),       split_text(),
         tail_file(),     update_attribute(),   generate_flow_file(), log_attribute(),
+        consume_mqtt(),  publish_mqtt(),
     };
     std::sort(all.begin(), all.end(), [](const ProcessorType& a, const ProcessorType& b) {
       return a.spec.type < b.spec.type;
