@@ -7,33 +7,17 @@
 #include <utility>
 
 #include "agent/base/bytes.h"
+#include "agent/flow/el/lexer.h"
 
 namespace runnel::el {
 namespace {
 
-bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_name(char c) {
-  return !is_space(c) && std::string_view("${}()[],:;/*'\"|").find(c) == std::string_view::npos;
-}
 
 constexpr std::array<std::string_view, 5> kFacts{"flowFileId", "fileSize", "entryDate",
                                                  "lineageStartDate", "lastQueueDate"};
 
 std::string quoted(std::string_view text) { return "`" + std::string(text) + "`"; }
-
-// Text, and for each of its bytes where it stands in what the user wrote. A string literal whose
-// escapes are undone has its own map; plain text is its own map with a shift.
-struct Source {
-  std::string_view text;
-  std::size_t shift = 0;
-  const std::vector<std::size_t>* map = nullptr;
-
-  std::size_t offset(std::size_t at) const {
-    if (map == nullptr) return shift + at;
-    return at < map->size() ? (*map)[at] : (map->empty() ? shift : map->back() + 1);
-  }
-};
 
 class Parser {
  public:
@@ -44,17 +28,6 @@ class Parser {
   }
 
  private:
-  // Where one source is being read.
-  struct Cursor {
-    Source source;
-    std::size_t at = 0;
-
-    bool at_end() const { return at >= source.text.size(); }
-    char peek() const { return at_end() ? '\0' : source.text[at]; }
-    bool sees(std::string_view word) const { return source.text.substr(at).starts_with(word); }
-    std::size_t offset() const { return source.offset(at); }
-  };
-
   std::nullptr_t fail(std::size_t offset, std::string text) {
     if (error_.text.empty()) error_ = {offset, std::move(text)};
     return nullptr;
@@ -87,23 +60,6 @@ class Parser {
   bool check_call(const Function* function, std::string_view name, const Node& call,
                   bool has_subject);
   bool prepare(Node& call);
-
-  void skip_space(Cursor& in) {
-    while (!in.at_end()) {
-      if (is_space(in.peek())) {
-        ++in.at;
-      } else if (in.peek() == '#') {
-        while (!in.at_end() && in.peek() != '\n') ++in.at;
-      } else {
-        return;
-      }
-    }
-  }
-  std::string_view read_name(Cursor& in) {
-    const std::size_t begin = in.at;
-    while (!in.at_end() && is_name(in.peek())) ++in.at;
-    return in.source.text.substr(begin, in.at - begin);
-  }
 
   Expression::Program& program_;
   ElError& error_;
@@ -164,16 +120,16 @@ const Node* Parser::parse_expression(Cursor& in) {
                            " expressions inside one another");
   }
   in.at += 2;
-  skip_space(in);
+  in.skip_space();
   const Node* multi = nullptr;
   const Node* chain = parse_subject(in, multi);
   if (chain == nullptr) return nullptr;
   std::size_t links = 0;
-  for (skip_space(in); in.peek() == ':'; skip_space(in)) {
+  for (in.skip_space(); in.peek() == ':'; in.skip_space()) {
     ++in.at;
-    skip_space(in);
+    in.skip_space();
     const std::size_t offset = in.offset();
-    const std::string_view name = read_name(in);
+    const std::string_view name = in.read_name();
     if (name.empty()) return fail(offset, "a function is missing behind `:`");
     if (++links > Expression::kMaxArguments) {
       return fail(offset, "more than " + std::to_string(Expression::kMaxArguments) +
@@ -221,14 +177,14 @@ const Node* Parser::parse_subject(Cursor& in, const Node*& multi) {
                 "an attribute name that begins with a digit needs quotes; for a number write "
                 "`literal(…)`");
   }
-  const std::string_view name = read_name(in);
+  const std::string_view name = in.read_name();
   if (name.empty()) {
     if (in.at_end()) return fail(offset, "`${` is never closed by `}`");
     return fail(offset, "expected an attribute or a function, but found " +
                             quoted(in.source.text.substr(in.at, 1)));
   }
   const std::size_t behind_name = in.at;
-  skip_space(in);
+  in.skip_space();
   if (in.peek() != '(') {
     in.at = behind_name;
     return attribute(name, offset);
@@ -256,7 +212,7 @@ const Node* Parser::parse_call(Cursor& in, std::string_view name, std::size_t of
     if (!near.empty()) text += "; did you mean " + quoted(near) + "?";
     return fail(offset, std::move(text));
   }
-  skip_space(in);
+  in.skip_space();
   if (in.peek() != '(') {
     return fail(offset, quoted(name) + " is a function and needs its parentheses: `" +
                             std::string(name) + "(" + std::string(function->arguments) + ")`");
@@ -272,13 +228,13 @@ const Node* Parser::parse_call(Cursor& in, std::string_view name, std::size_t of
 // At `(`. Leaves the cursor behind `)`.
 bool Parser::parse_arguments(Cursor& in, std::string_view name, std::size_t offset, Node& call) {
   ++in.at;
-  skip_space(in);
+  in.skip_space();
   if (in.peek() == ')') {
     ++in.at;
     return true;
   }
   while (true) {
-    skip_space(in);
+    in.skip_space();
     const Node* argument = parse_argument(in);
     if (argument == nullptr) return false;
     call.arguments.push_back(argument);
@@ -287,7 +243,7 @@ bool Parser::parse_arguments(Cursor& in, std::string_view name, std::size_t offs
                        " arguments");
       return false;
     }
-    skip_space(in);
+    in.skip_space();
     if (in.peek() == ')') {
       ++in.at;
       return true;
@@ -309,7 +265,7 @@ const Node* Parser::parse_argument(Cursor& in) {
   if (c == '\'' || c == '"') return parse_string(in);
   if (in.sees("${")) return parse_expression(in);
   if (is_digit(c) || c == '-' || c == '+' || c == '.') return parse_number(in);
-  const std::string_view word = read_name(in);
+  const std::string_view word = in.read_name();
   if (word == "true" || word == "false" || word == "null") {
     Node* node = add(NodeKind::kLiteral, offset);
     if (word != "null") node->literal = boolean_value(word == "true");
@@ -325,16 +281,7 @@ const Node* Parser::parse_argument(Cursor& in) {
 
 const Node* Parser::parse_number(Cursor& in) {
   const std::size_t offset = in.offset();
-  const std::size_t begin = in.at;
-  // A sign may follow the exponent's letter and stand in front, but nowhere else.
-  while (!in.at_end()) {
-    const char c = in.peek();
-    const bool is_sign = c == '+' || c == '-';
-    const char before = in.at > begin ? in.source.text[in.at - 1] : 'e';
-    if (is_sign ? (before != 'e' && before != 'E') : !is_name(c)) break;
-    ++in.at;
-  }
-  const std::string_view text = in.source.text.substr(begin, in.at - begin);
+  const std::string_view text = in.read_number();
   const Value value =
       text.find_first_of("xXIN") == std::string_view::npos ? number_from(text) : null_value();
   if (value.is_null()) {
@@ -350,39 +297,9 @@ const Node* Parser::parse_number(Cursor& in) {
 const Node* Parser::parse_string(Cursor& in) {
   const std::size_t offset = in.offset();
   const char quote = in.peek();
-  ++in.at;
   std::string text;
   std::vector<std::size_t> map;
-  const auto put = [&](char c, std::size_t from) {
-    text += c;
-    map.push_back(from);
-  };
-  bool is_closed = false;
-  while (!in.at_end()) {
-    const std::size_t from = in.offset();
-    const char c = in.peek();
-    ++in.at;
-    if (c == quote) {
-      is_closed = true;
-      break;
-    }
-    if (c != '\\' || in.at_end()) {
-      put(c, from);
-      continue;
-    }
-    const char escaped = in.peek();
-    ++in.at;
-    constexpr std::string_view kFrom = "rnt'\"\\";
-    constexpr std::string_view kTo = "\r\n\t'\"\\";
-    const std::size_t index = kFrom.find(escaped);
-    if (index == std::string_view::npos) {
-      put('\\', from);  // `'\d'` keeps its backslash, for regular expressions
-      put(escaped, from + 1);
-    } else {
-      put(kTo[index], from);
-    }
-  }
-  if (!is_closed) {
+  if (!in.read_quoted(text, map)) {
     return fail(offset, std::string("the text is never closed by `") + quote + "`");
   }
   if (text.find("${") == std::string::npos) return add_text(std::move(text), offset);
