@@ -3,6 +3,7 @@
 #include <array>
 
 #include "agent/flow/el/json_path.h"
+#include "agent/flow/el/json_tree.h"
 #include "agent/flow/el/program.h"
 
 namespace runnel::el {
@@ -34,16 +35,15 @@ std::optional<Parts> parts_of(Call& call) {
 }
 
 // JsonPathBaseEvaluator.getResultRepresentation: null is empty, an array of one is its item.
-std::optional<std::string> representation(JsonMatch match) {
-  for (int depth = 0; match.kind == JsonKind::kArray && depth < 512; ++depth) {
-    auto document = JsonDocument::parse(match.text);
-    if (!document.ok()) break;
-    static const JsonPath kItems = *JsonPath::compile("$[*]");
-    auto items = kItems.find(*document);
-    if (!items.ok() || items->size() != 1) break;
-    match = std::move(items->front());
+std::string representation(JsonMatch match) {
+  if (match.kind == JsonKind::kArray) {
+    if (const auto array = parse_json(match.text); array.ok()) {
+      const JsonNode* node = &*array;
+      while (node->kind == JsonKind::kArray && node->items.size() == 1) node = &node->items.front();
+      match = match_of(*node);
+    }
   }
-  if (match.kind == JsonKind::kNull) return std::string();
+  if (match.kind == JsonKind::kNull) return {};
   return std::move(match.text);
 }
 
@@ -56,7 +56,7 @@ Value json_path(Call& call) {
   if (!match.ok()) {
     return match.code() == Code::kNotFound ? text_value("") : call.fail(match.error().text());
   }
-  return call.hold(*representation(std::move(match).value()));
+  return call.hold(representation(std::move(match).value()));
 }
 
 // Numbers and booleans are themselves in JSON, all else is a string.

@@ -33,7 +33,7 @@ Value part(Call& call, Side side, bool is_last) {
   if (!text) return text_value("");
   const auto mark = call.text(0);
   if (!mark || mark->empty()) return text_value(*text);
-  const std::size_t at = is_last ? text->rfind(*mark) : text->find(*mark);
+  const std::size_t at = is_last ? text->rfind(*mark) : find_text(*text, *mark);
   if (at == std::string_view::npos) return text_value(*text);
   return text_value(side == Side::kBefore ? text->substr(0, at) : text->substr(at + mark->size()));
 }

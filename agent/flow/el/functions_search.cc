@@ -25,14 +25,14 @@ Value ends_with(Call& call) {
   return test(call, [](auto text, auto value) { return text.ends_with(value); });
 }
 Value contains(Call& call) {
-  return test(call, [](auto text, auto value) { return text.find(value) != text.npos; });
+  return test(call, [](auto text, auto value) { return find_text(text, value) != text.npos; });
 }
 
 Value index(Call& call, bool is_last) {
   const auto text = call.subject_text();
   const auto value = call.text(0);
   if (!text || !value) return number_value(-1);
-  const std::size_t at = is_last ? text->rfind(*value) : text->find(*value);
+  const std::size_t at = is_last ? text->rfind(*value) : find_text(*text, *value);
   if (at == std::string_view::npos) return number_value(-1);
   return number_value(static_cast<std::int64_t>(character_count(text->substr(0, at))));
 }

@@ -119,9 +119,9 @@ Value replace(Call& call) {
     out += *replacement;
     return call.hold(std::move(out));
   }
-  std::size_t found = text->find(*search);
+  std::size_t found = find_text(*text, *search);
   if (found == std::string_view::npos) return text_value(*text);
-  for (; found != std::string_view::npos; found = text->find(*search, at)) {
+  for (; found != std::string_view::npos; found = find_text(*text, *search, at)) {
     out += text->substr(at, found - at);
     out += *replacement;
     at = found + search->size();

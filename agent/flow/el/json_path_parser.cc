@@ -286,6 +286,9 @@ class Parser {
       skip_space();
       TRY_ASSIGN(right, operand());
       test->right = std::move(right);
+      if (!names_one(test->left) || !names_one(test->right)) {
+        return error("a path in a comparison must name one value, or end in a function");
+      }
       const bool has_regex = test->right.kind == JsonOperand::Kind::kRegex;
       if (has_regex != (word.op == JsonOperator::kMatches)) {
         return error("`=~` needs a regular expression `/…/` behind it, and nothing else takes one");
@@ -297,6 +300,14 @@ class Parser {
       return error("expected a comparison");
     }
     return Condition(std::move(test));
+  }
+
+  static bool names_one(const JsonOperand& operand) {
+    const auto& steps = operand.path.steps;
+    if (steps.empty() || steps.back().kind != StepKind::kFunction)
+      return operand.path.is_definite();
+    const std::string& name = steps.back().names.front();
+    return name != "first" && name != "last";  // `[0]` and `[-1]` say the same without a copy
   }
 
   Result<JsonOperand> operand() {

@@ -89,7 +89,10 @@ class JsonWalk {
   bool holds(const JsonNode& current, const JsonCondition& condition);
   bool test(const JsonNode& current, const JsonCondition& condition);
   const JsonNode* value_of(const JsonNode& current, const JsonOperand& operand, JsonNode& storage);
-  bool spend();
+  bool are_equal(const JsonNode& a, const JsonNode& b);
+  bool is_within(const JsonNode& item, const JsonNode& list);
+  // Counts the work; false when the bound is reached.
+  bool spend(std::size_t visits);
 
   const JsonNode& root_;
   std::size_t visits_ = 0;

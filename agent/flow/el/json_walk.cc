@@ -13,30 +13,6 @@ std::optional<double> number_of(const JsonNode& node) {
   return node.kind == JsonKind::kNumber ? to_decimal(number_from(node.text)) : std::nullopt;
 }
 
-bool are_equal(const JsonNode& a, const JsonNode& b) {
-  if (a.kind != b.kind) return false;
-  switch (a.kind) {
-    case JsonKind::kNull:
-      return true;
-    case JsonKind::kBoolean:
-      return a.boolean == b.boolean;
-    case JsonKind::kNumber:
-      return a.text == b.text || number_of(a) == number_of(b);
-    case JsonKind::kString:
-      return a.text == b.text;
-    case JsonKind::kArray:
-      return std::equal(a.items.begin(), a.items.end(), b.items.begin(), b.items.end(), are_equal);
-    case JsonKind::kObject:
-      if (a.items.size() != b.items.size()) return false;
-      for (std::size_t i = 0; i < a.keys.size(); ++i) {
-        const JsonNode* other = b.member(a.keys[i]);
-        if (other == nullptr || !are_equal(a.items[i], *other)) return false;
-      }
-      return true;
-  }
-  return false;
-}
-
 // Less, equal, greater as -1, 0, 1; nothing for what has no order: only numbers and texts have.
 std::optional<int> order_of(const JsonNode& a, const JsonNode& b) {
   if (a.kind == JsonKind::kNumber && b.kind == JsonKind::kNumber) {
@@ -49,12 +25,6 @@ std::optional<int> order_of(const JsonNode& a, const JsonNode& b) {
     return order < 0 ? -1 : order > 0 ? 1 : 0;
   }
   return std::nullopt;
-}
-
-bool is_within(const JsonNode& item, const JsonNode& list) {
-  if (list.kind != JsonKind::kArray) return false;
-  return std::any_of(list.items.begin(), list.items.end(),
-                     [&](const JsonNode& other) { return are_equal(item, other); });
 }
 
 std::optional<std::size_t> size_of(const JsonNode& node) {
@@ -82,9 +52,43 @@ bool JsonSteps::is_definite() const {
   });
 }
 
-bool JsonWalk::spend() {
-  if (++visits_ > JsonPath::kMaxVisits) is_over_ = true;
+bool JsonWalk::spend(std::size_t visits) {
+  visits_ += visits;
+  if (visits_ > JsonPath::kMaxVisits) is_over_ = true;
   return !is_over_;
+}
+
+// Comparing costs as looking does: a filter may ask for the same large value again and again.
+bool JsonWalk::are_equal(const JsonNode& a, const JsonNode& b) {
+  if (!spend(1 + a.text.size() / 64) || a.kind != b.kind) return false;
+  switch (a.kind) {
+    case JsonKind::kNull:
+      return true;
+    case JsonKind::kBoolean:
+      return a.boolean == b.boolean;
+    case JsonKind::kNumber:
+      return a.text == b.text || number_of(a) == number_of(b);
+    case JsonKind::kString:
+      return a.text == b.text;
+    case JsonKind::kArray:
+      return std::equal(a.items.begin(), a.items.end(), b.items.begin(), b.items.end(),
+                        [&](const JsonNode& x, const JsonNode& y) { return are_equal(x, y); });
+    case JsonKind::kObject:
+      if (a.items.size() != b.items.size()) return false;
+      for (std::size_t i = 0; i < a.keys.size(); ++i) {
+        if (!spend(b.keys.size() / 8)) return false;
+        const JsonNode* other = b.member(a.keys[i]);
+        if (other == nullptr || !are_equal(a.items[i], *other)) return false;
+      }
+      return true;
+  }
+  return false;
+}
+
+bool JsonWalk::is_within(const JsonNode& item, const JsonNode& list) {
+  if (list.kind != JsonKind::kArray) return false;
+  return std::any_of(list.items.begin(), list.items.end(),
+                     [&](const JsonNode& other) { return are_equal(item, other); });
 }
 
 Result<std::vector<const JsonNode*>> JsonWalk::find(const JsonNode& from, const JsonSteps& steps) {
@@ -99,7 +103,7 @@ Result<std::vector<const JsonNode*>> JsonWalk::find(const JsonNode& from, const 
 
 // Returns false when a bound is reached.
 bool JsonWalk::walk(const JsonNode& node, const JsonSteps& steps, std::size_t at, Found& found) {
-  if (!spend()) return false;
+  if (!spend(1)) return false;
   if (at == steps.steps.size() || steps.steps[at].kind == StepKind::kFunction) {
     if (found.size() >= JsonPath::kMaxMatches) {
       is_over_ = true;
@@ -123,7 +127,7 @@ bool JsonWalk::take(const JsonNode& node, const JsonSteps& steps, std::size_t at
     case StepKind::kNames:
       if (node.kind != JsonKind::kObject) return true;
       for (const std::string& name : step.names) {
-        visits_ += node.keys.size() / 8;
+        if (!spend(node.keys.size() / 8)) return false;
         const JsonNode* member = node.member(name);
         if (member != nullptr && !walk(*member, steps, at + 1, found)) return false;
       }
@@ -178,7 +182,7 @@ bool JsonWalk::take_slice(const JsonNode& node, const JsonSteps& steps, std::siz
 }
 
 bool JsonWalk::holds(const JsonNode& current, const JsonCondition& condition) {
-  if (!spend()) return false;
+  if (!spend(1)) return false;
   switch (condition.kind) {
     case JsonCondition::Kind::kAnd:
       return std::all_of(condition.parts.begin(), condition.parts.end(),
@@ -194,8 +198,8 @@ bool JsonWalk::holds(const JsonNode& current, const JsonCondition& condition) {
   return false;
 }
 
-// The node that an operand stands for, or nullptr when its path finds none. What an indefinite path
-// finds is an array.
+// The node that an operand stands for, or nullptr when its path finds none. A path that is not
+// definite says only whether there is one (the parser lets it stand by itself only).
 const JsonNode* JsonWalk::value_of(const JsonNode& current, const JsonOperand& operand,
                                    JsonNode& storage) {
   if (operand.kind == JsonOperand::Kind::kConstant) return &operand.constant;
@@ -203,20 +207,17 @@ const JsonNode* JsonWalk::value_of(const JsonNode& current, const JsonOperand& o
   Found found;
   const JsonNode& from = operand.kind == JsonOperand::Kind::kRoot ? root_ : current;
   walk(from, operand.path, 0, found);
-  const bool is_definite = operand.path.is_definite();
-  if (is_over_ || (is_definite && found.empty())) return nullptr;
+  if (is_over_) return nullptr;
   const auto& steps = operand.path.steps;
-  if (!steps.empty() && steps.back().kind == StepKind::kFunction) {
-    auto result = apply_function(steps.back(), found, is_definite);
-    if (!result.ok()) return nullptr;
-    storage = std::move(result).value();
-    return &storage;
+  if (steps.empty() || steps.back().kind != StepKind::kFunction) {
+    return found.empty() ? nullptr : found.front();
   }
-  if (is_definite) return found.front();
-  if (found.empty()) return nullptr;
-  visits_ += found.size() * 8;
-  storage.kind = JsonKind::kArray;
-  for (const JsonNode* node : found) storage.items.push_back(*node);
+  for (const JsonNode* node : found) {
+    if (!spend(node->items.size())) return nullptr;
+  }
+  auto result = apply_function(steps.back(), found, operand.path.is_definite());
+  if (!result.ok()) return nullptr;
+  storage = std::move(result).value();
   return &storage;
 }
 
@@ -226,11 +227,12 @@ bool JsonWalk::test(const JsonNode& current, const JsonCondition& condition) {
   if (condition.op == JsonOperator::kExists) return left != nullptr;
   if (condition.op == JsonOperator::kMatches) {
     return left != nullptr && condition.right.regex && left->kind == JsonKind::kString &&
-           condition.right.regex->matches(left->text);
+           spend(left->text.size() / 64) && condition.right.regex->matches(left->text);
   }
   JsonNode right_storage;
   const JsonNode* right = value_of(current, condition.right, right_storage);
   if (left == nullptr || right == nullptr) return condition.op == JsonOperator::kNotEqual;
+  if (!spend(left->text.size() / 64)) return false;
   const std::optional<int> order = order_of(*left, *right);
   switch (condition.op) {
     case JsonOperator::kEqual:

@@ -3,6 +3,7 @@
 #include "agent/flow/el/unicode.h"
 
 #include <locale.h>
+#include <string.h>
 #include <wctype.h>
 
 #include <algorithm>
@@ -48,6 +49,15 @@ std::uint32_t lower_of(std::uint32_t character) {
 }
 
 }  // namespace
+
+std::size_t find_text(std::string_view text, std::string_view what, std::size_t from) {
+  if (from > text.size()) return std::string_view::npos;
+  if (what.empty()) return from;
+  if (text.size() == from) return std::string_view::npos;
+  const void* found = memmem(text.data() + from, text.size() - from, what.data(), what.size());
+  if (found == nullptr) return std::string_view::npos;
+  return static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
+}
 
 std::size_t character_count(std::string_view text) {
   return text.size() -

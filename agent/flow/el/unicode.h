@@ -12,6 +12,9 @@ namespace runnel::el {
 
 inline bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
+// Where `what` begins in `text`, or npos: in linear time, which string_view::find does not promise.
+std::size_t find_text(std::string_view text, std::string_view what, std::size_t from = 0);
+
 // How many characters `text` has.
 std::size_t character_count(std::string_view text);
 // The byte at which character `index` begins; the size of `text` when there are not so many.

@@ -197,6 +197,18 @@ TEST_CASE("depth, size and work are bounded") {
   for (int i = 0; i < 300; ++i) steps += ".a";
   CHECK(read(steps).find("more than 256 steps") != std::string::npos);
 
+  // What a filter asks for again and again counts each time.
+  std::string items = "1";
+  for (int i = 0; i < 20'000; ++i) items += ",1";
+  CHECK(read_from("$.a[?(@ in $.a)]", "{\"a\":[" + items + "]}").size() > 20'000);
+  CHECK(read_from("$.a[?(2 in $.a)]", "{\"a\":[" + items + "]}").find("looks at more than") !=
+        std::string::npos);
+  const std::string text(200'000, 'x');
+  CHECK(read_from("$.a[?($.t =~ /y*z/)]", "{\"t\":\"" + text + "\",\"a\":[" + items + "]}")
+            .find("looks at more than") != std::string::npos);
+  CHECK(read("$.a[?(@..b == 1)]").find("must name one value") != std::string::npos);
+  CHECK(read("$.a[?(@.b.first() == 1)]").find("must name one value") != std::string::npos);
+
   // Each `..*` multiplies the paths to a deep node.
   std::string nested = "1";
   for (int i = 0; i < 100; ++i) nested = "[" + nested + "]";
