@@ -1,0 +1,157 @@
+// Content: the bytes of FlowFiles, shared by slices: in memory, in segment files on disk, or a rope
+// of such slices.
+
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/base/mutex.h"
+#include "agent/base/result.h"
+#include "agent/sdk/session.h"
+
+namespace runnel {
+
+// Content above this size lives in segment files; up to it, in memory and in the ledger's batches.
+inline constexpr std::size_t kSmallContentMax = 16 << 10;
+
+// One append-only file of contents, `content/<number>.seg`. The file is removed when nobody refers
+// to it any more.
+class SegmentFile {
+ public:
+  SegmentFile(std::string path, std::uint64_t number, int descriptor, std::uint64_t size)
+      : path_(std::move(path)), number_(number), descriptor_(descriptor), size_(size) {}
+  ~SegmentFile();
+  SegmentFile(const SegmentFile&) = delete;
+  SegmentFile& operator=(const SegmentFile&) = delete;
+
+  std::uint64_t number() const { return number_; }
+  Result<std::size_t> read_at(std::uint64_t offset, char* into, std::size_t size) const;
+  // The file stays when the object goes: the agent is closing.
+  void keep() { is_kept_ = true; }
+
+ private:
+  friend class SegmentStore;
+  const std::string path_;
+  const std::uint64_t number_;
+  const int descriptor_;
+  std::uint64_t size_;  // SegmentStore's mutex guards it
+  std::uint64_t synced_ = 0;
+  std::atomic<bool> is_kept_{false};
+};
+
+// All segment files of one state directory. Any thread.
+class SegmentStore {
+ public:
+  static Result<std::unique_ptr<SegmentStore>> open(std::string directory);
+  ~SegmentStore();
+
+  struct Place {
+    std::shared_ptr<SegmentFile> file;
+    std::uint64_t offset = 0;
+  };
+  // kFull: no room on the disk.
+  Result<Place> append(std::string_view bytes);
+  // The file of that number; kNotFound when it is not there.
+  Result<std::shared_ptr<SegmentFile>> find(std::uint64_t number);
+  // Everything appended so far is on disk when this returns.
+  Result<> sync();
+  // Removes the files that nobody refers to: what a crash left behind. After the ledger has read
+  // what it refers to.
+  void remove_orphans();
+  std::uint64_t bytes() const;
+  // From now on files stay: the agent is closing.
+  void keep_all();
+
+ private:
+  explicit SegmentStore(std::string directory) : directory_(std::move(directory)) {}
+  std::string path_of(std::uint64_t number) const;
+  Result<> open_next() REQUIRES(mutex_);
+
+  const std::string directory_;
+  mutable Mutex mutex_;
+  std::uint64_t next_number_ GUARDED_BY(mutex_) = 1;
+  std::shared_ptr<SegmentFile> current_ GUARDED_BY(mutex_);
+  bool is_directory_dirty_ GUARDED_BY(mutex_) = false;  // a new file's name in it is not synced
+  std::map<std::uint64_t, std::weak_ptr<SegmentFile>> files_ GUARDED_BY(mutex_);
+  std::vector<std::uint64_t> found_ GUARDED_BY(mutex_);  // at open; until remove_orphans
+};
+
+// Bytes that many FlowFiles may refer to. Immutable. Counted by hand: a FlowRecord is copied as it
+// is.
+class Content {
+ public:
+  struct Slice {
+    Content* of = nullptr;
+    std::uint64_t offset = 0;
+    std::uint64_t size = 0;
+  };
+
+  // Each returns one reference.
+  static Content* of_bytes(std::string_view bytes);
+  static Content* of_segment(SegmentStore::Place place, std::uint64_t size);
+  static Content* of_slices(const std::vector<Slice>& slices);  // retains each
+
+  void retain() { refs_.fetch_add(1, std::memory_order_relaxed); }
+  void release();
+
+  std::uint64_t size() const { return size_; }
+  // What it holds in memory.
+  std::uint64_t memory_bytes() const;
+  bool is_in_memory() const { return kind_ == Kind::kMemory; }
+  // REQUIRES: is_in_memory.
+  std::string_view bytes() const { return {reinterpret_cast<const char*>(this + 1), size_}; }
+  Result<std::size_t> read_at(std::uint64_t offset, char* into, std::size_t size) const;
+  // Visits the pieces of [offset, offset + size) in order: bytes in memory, or a place in a segment
+  // file.
+  struct Piece {
+    std::string_view bytes;  // when `file` is nullptr
+    std::shared_ptr<SegmentFile> file;
+    std::uint64_t offset = 0;
+    std::uint64_t size = 0;
+  };
+  void each_piece(std::uint64_t offset, std::uint64_t size,
+                  const std::function<void(const Piece&)>& visit) const;
+
+ private:
+  enum class Kind : std::uint8_t { kMemory, kSegment, kRope };
+  struct Segment;
+  struct Rope;
+  Content(Kind kind, std::uint64_t size) : kind_(kind), size_(size) {}
+
+  std::atomic<std::uint32_t> refs_{1};
+  const Kind kind_;
+  const std::uint64_t size_;
+};
+
+// Reads a slice from front to back.
+std::unique_ptr<ContentReader> reader_of(Content* content, std::uint64_t offset,
+                                         std::uint64_t size);
+
+// Collects bytes; what is above kSmallContentMax goes to segment files as it comes.
+class ContentBuilder {
+ public:
+  explicit ContentBuilder(SegmentStore& segments) : segments_(segments) {}
+  ~ContentBuilder();
+  ContentBuilder(const ContentBuilder&) = delete;
+  ContentBuilder& operator=(const ContentBuilder&) = delete;
+
+  Result<> write(std::string_view bytes);
+  // One reference, or nullptr when nothing was written.
+  Result<Content*> finish();
+
+ private:
+  Result<> spill();
+
+  SegmentStore& segments_;
+  std::string pending_;
+  std::vector<Content::Slice> parts_;
+};
+
+}  // namespace runnel

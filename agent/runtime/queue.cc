@@ -1,0 +1,445 @@
+// The log of positions.
+
+#include "agent/runtime/queue.h"
+
+#include <algorithm>
+
+#include "agent/base/assert.h"
+#include "agent/base/bytes.h"
+#include "agent/runtime/attributes.h"
+#include "agent/runtime/content.h"
+
+namespace runnel {
+
+Queue::Queue(Mutex& mutex, QueueSpec spec, std::uint64_t key)
+    : mutex_(mutex),
+      key_(key),
+      spec_(std::move(spec)),
+      count_max_(spec_.count_max),
+      bytes_max_(spec_.bytes_max) {}
+
+Queue::~Queue() NO_THREAD_SAFETY_ANALYSIS {
+  for (auto& [number, chunk] : chunks_) {
+    for (std::size_t i = 0; i < kChunk; ++i) {
+      if (!has(chunk->present, i)) continue;
+      if (chunk->at[i].attributes != nullptr) chunk->at[i].attributes->release();
+      if (chunk->at[i].content != nullptr) chunk->at[i].content->release();
+    }
+  }
+}
+
+void Queue::respecify(QueueSpec spec) {
+  const bool is_reordered =
+      spec.order != spec_.order || spec.order_attribute != spec_.order_attribute;
+  spec_ = std::move(spec);
+  count_max_ = spec_.count_max;
+  bytes_max_ = spec_.bytes_max;
+  if (!is_reordered) return;
+  ordered_.clear();
+  returned_.clear();
+  take_ = chunks_.empty() ? tail_ : chunks_.begin()->first * kChunk;
+  if (spec_.order == QueueRule::kFirstIn) return;
+  each([this](Position position, const FlowRecord& record, bool is_taken_now) {
+    if (!is_taken_now) enter_order(position, record);
+    return true;
+  });
+}
+
+// What a FlowFile holds in memory.
+std::uint64_t Queue::weight(const FlowRecord& record) {
+  std::uint64_t bytes = sizeof(FlowRecord);
+  if (record.attributes != nullptr) bytes += record.attributes->packed().size() + 16;
+  if (record.content != nullptr && record.content->is_in_memory()) bytes += record.size + 32;
+  return bytes;
+}
+
+Queue::Chunk* Queue::chunk_at(Position position) const {
+  const auto found = chunks_.find(position / kChunk);
+  return found == chunks_.end() ? nullptr : found->second.get();
+}
+
+Queue::Chunk& Queue::chunk_for(Position position) {
+  std::unique_ptr<Chunk>& chunk = chunks_[position / kChunk];
+  if (!chunk) chunk = std::make_unique<Chunk>();
+  return *chunk;
+}
+
+void Queue::publish() {
+  count_.store(present_ + paged_count_, std::memory_order_relaxed);
+  bytes_.store(queued_bytes_ + paged_bytes_, std::memory_order_relaxed);
+  ready_.store(untaken_ + paged_count_, std::memory_order_relaxed);
+  penalty_ends_ms_.store(penalized_.empty() ? 0 : penalized_.begin()->first,
+                         std::memory_order_relaxed);
+}
+
+Queue::Position Queue::append(const FlowRecord& record) {
+  const Position position = tail_++;
+  if (tail_chunk_ == nullptr || slot(position) == 0) tail_chunk_ = &chunk_for(position);
+  Chunk& chunk = *tail_chunk_;
+  const std::size_t i = slot(position);
+  chunk.at[i] = record;
+  put(chunk.present, i);
+  ++chunk.count;
+  ++chunk.unsaved;
+  if (unsaved_++ == 0) first_unsaved_ = position;
+  ++present_;
+  queued_bytes_ += record.size;
+  memory_bytes_ += weight(record);
+  ++traffic_.in_count;
+  traffic_.in_bytes += record.size;
+  if (record.penalty_until_ms != 0) {
+    penalized_.emplace(record.penalty_until_ms, position);
+  } else {
+    ++untaken_;
+    if (spec_.order != QueueRule::kFirstIn) enter_order(position, record);
+  }
+  if (tap) tap(record);
+  publish();
+  return position;
+}
+
+void Queue::restore(Position position, const FlowRecord& record, SavedPlace place) {
+  Chunk& chunk = chunk_for(position);
+  if (position / kChunk == tail_ / kChunk) tail_chunk_ = &chunk;
+  const std::size_t i = slot(position);
+  RUNNEL_ASSERT(!has(chunk.present, i));
+  chunk.at[i] = record;
+  put(chunk.present, i);
+  put(chunk.saved, i);
+  if (!chunk.places) chunk.places = std::make_unique<std::array<SavedPlace, kChunk>>();
+  (*chunk.places)[i] = place;
+  ++chunk.count;
+  ++present_;
+  ++untaken_;
+  queued_bytes_ += record.size;
+  memory_bytes_ += weight(record);
+  if (position >= tail_) tail_ = position + 1;
+  if (spec_.order != QueueRule::kFirstIn) {
+    enter_order(position, record);
+  } else if (position < take_) {
+    returned_.insert(position);
+  }
+  publish();
+}
+
+void Queue::begin_at(Position tail) {
+  tail_ = std::max(tail_, tail);
+  tail_chunk_ = nullptr;
+  tail_chunk_ = slot(tail_) == 0 ? nullptr : &chunk_for(tail_);
+  if (chunks_.size() == 1 && present_ == 0) take_ = tail_;
+}
+
+std::pair<double, std::string> Queue::key_of(Position position, const FlowRecord& record) const {
+  const auto lineage = static_cast<double>(record.entry_ms - record.lineage_lead_ms);
+  switch (spec_.order) {
+    case QueueRule::kNewestFirst:
+      return {-lineage, {}};
+    case QueueRule::kOldestFirst:
+      return {lineage, {}};
+    case QueueRule::kAttribute: {
+      const auto value = record.attributes == nullptr
+                             ? std::nullopt
+                             : record.attributes->find(spec_.order_attribute);
+      if (!value) return {1.7e308, "\xFF"};  // after all others
+      const Result<double> number = parse_double(*value);
+      if (number.ok()) return {*number, {}};
+      return {1e308, std::string(*value)};
+    }
+    case QueueRule::kFirstIn:
+    case QueueRule::kLiveFirst:
+      break;
+  }
+  return {static_cast<double>(position), {}};
+}
+
+void Queue::enter_order(Position position, const FlowRecord& record) {
+  ordered_.insert({key_of(position, record), position});
+}
+
+void Queue::mark_taken(Position position) { put(chunk_at(position)->taken, slot(position)); }
+
+bool Queue::take_at(Position position, std::uint32_t, Taken& taken) {
+  Chunk* const chunk = chunk_at(position);
+  const std::size_t i = slot(position);
+  if (chunk == nullptr || !has(chunk->present, i) || has(chunk->taken, i)) return false;
+  put(chunk->taken, i);
+  taken = {position, &chunk->at[i]};
+  return true;
+}
+
+bool Queue::take_penalized(std::uint32_t now_ms, Taken& taken) {
+  while (!penalized_.empty() && penalized_.begin()->first <= now_ms) {
+    const Position position = penalized_.begin()->second;
+    penalized_.erase(penalized_.begin());
+    if (!take_at(position, now_ms, taken)) continue;
+    taken.record->penalty_until_ms = 0;
+    return true;
+  }
+  return false;
+}
+
+bool Queue::take_first_in(std::uint32_t now_ms, Taken& taken) {
+  while (!returned_.empty()) {
+    const Position position = *returned_.begin();
+    returned_.erase(returned_.begin());
+    if (take_at(position, now_ms, taken)) {
+      --untaken_;
+      return true;
+    }
+  }
+  auto at = chunks_.lower_bound(take_ / kChunk);
+  while (at != chunks_.end()) {
+    const Position begin = at->first * kChunk;
+    if (take_ < begin) take_ = begin;
+    Chunk& chunk = *at->second;
+    // The next one that is present, neither taken nor penalized.
+    for (std::size_t i = slot(take_); take_ < begin + kChunk && take_ < tail_; i = slot(++take_)) {
+      if (!has(chunk.present, i) || has(chunk.taken, i) || chunk.at[i].penalty_until_ms != 0) {
+        if (take_ + 1 == begin + kChunk) break;
+        continue;
+      }
+      put(chunk.taken, i);
+      taken = {take_, &chunk.at[i]};
+      ++take_;
+      --untaken_;
+      return true;
+    }
+    if (take_ >= tail_) return false;
+    take_ = begin + kChunk;
+    ++at;
+  }
+  if (take_ < tail_) take_ = std::max(take_, tail_chunk_ == nullptr ? tail_ : take_);
+  return false;
+}
+
+bool Queue::take_ordered(std::uint32_t now_ms, Taken& taken) {
+  while (!ordered_.empty()) {
+    const Position position = ordered_.begin()->second;
+    ordered_.erase(ordered_.begin());
+    if (take_at(position, now_ms, taken)) {
+      --untaken_;
+      return true;
+    }
+  }
+  return false;
+}
+
+std::size_t Queue::take(std::size_t count_max, std::uint32_t now_ms, std::vector<Taken>& into) {
+  std::size_t count = 0;
+  Taken taken{};
+  while (count < count_max) {
+    const bool is_taken_now = take_penalized(now_ms, taken) ||
+                              (spec_.order == QueueRule::kFirstIn ? take_first_in(now_ms, taken)
+                                                                  : take_ordered(now_ms, taken));
+    if (!is_taken_now) break;
+    into.push_back(taken);
+    ++count;
+  }
+  publish();
+  return count;
+}
+
+void Queue::give_back(Position position, std::uint32_t penalty_until_ms) {
+  Chunk* const chunk = chunk_at(position);
+  if (chunk == nullptr || !has(chunk->present, slot(position))) return;
+  const std::size_t i = slot(position);
+  RUNNEL_ASSERT(has(chunk->taken, i));
+  clear(chunk->taken, i);
+  chunk->at[i].penalty_until_ms = penalty_until_ms;
+  if (penalty_until_ms != 0) {
+    penalized_.emplace(penalty_until_ms, position);
+  } else {
+    ++untaken_;
+    if (spec_.order == QueueRule::kFirstIn) {
+      returned_.insert(position);
+    } else {
+      enter_order(position, chunk->at[i]);
+    }
+  }
+  publish();
+}
+
+FlowRecord Queue::done(Position position, SavedPlace& place) {
+  Chunk* const chunk = chunk_at(position);
+  RUNNEL_ASSERT(chunk != nullptr);
+  const std::size_t i = slot(position);
+  RUNNEL_ASSERT(has(chunk->present, i));
+  const FlowRecord record = chunk->at[i];
+  if (!has(chunk->taken, i)) {  // removed while it waited
+    if (record.penalty_until_ms == 0) --untaken_;
+  }
+  if (has(chunk->saved, i)) {
+    place = (*chunk->places)[i];
+  } else {
+    place = {};
+    --chunk->unsaved;
+    --unsaved_;
+  }
+  clear(chunk->present, i);
+  clear(chunk->taken, i);
+  clear(chunk->saved, i);
+  --chunk->count;
+  --present_;
+  queued_bytes_ -= record.size;
+  memory_bytes_ -= weight(record);
+  ++traffic_.out_count;
+  traffic_.out_bytes += record.size;
+  if (!attempts_.empty()) attempts_.erase(position);
+  // A chunk goes when its own are done; the one that is being filled stays.
+  if (chunk->count == 0 && chunk != tail_chunk_) chunks_.erase(position / kChunk);
+  publish();
+  return record;
+}
+
+FlowRecord* Queue::find(Position position) {
+  Chunk* const chunk = chunk_at(position);
+  return chunk != nullptr && has(chunk->present, slot(position)) ? &chunk->at[slot(position)]
+                                                                 : nullptr;
+}
+
+bool Queue::is_taken(Position position) {
+  Chunk* const chunk = chunk_at(position);
+  return chunk != nullptr && has(chunk->taken, slot(position));
+}
+
+void Queue::each(const std::function<bool(Position, const FlowRecord&, bool)>& visit) const {
+  for (const auto& [number, chunk] : chunks_) {
+    for (std::size_t i = 0; i < kChunk; ++i) {
+      if (has(chunk->present, i) && !visit(number * kChunk + i, chunk->at[i], has(chunk->taken, i)))
+        return;
+    }
+  }
+}
+
+bool Queue::oldest_untaken(Position& position) {
+  bool is_found = false;
+  each([&](Position at, const FlowRecord&, bool is_taken_now) {
+    if (is_taken_now) return true;
+    position = at;
+    is_found = true;
+    return false;
+  });
+  return is_found;
+}
+
+bool Queue::newest_untaken(Position& position) {
+  for (auto at = chunks_.rbegin(); at != chunks_.rend(); ++at) {
+    for (std::size_t i = kChunk; i-- > 0;) {
+      if (!has(at->second->present, i) || has(at->second->taken, i)) continue;
+      position = at->first * kChunk + i;
+      return true;
+    }
+  }
+  return false;
+}
+
+void Queue::save_each(std::uint32_t epoch,
+                      const std::function<SavedPlace(Position, const FlowRecord&)>& visit) {
+  if (unsaved_ == 0) return;
+  bool has_left_one = false;
+  for (auto at = chunks_.lower_bound(first_unsaved_ / kChunk); at != chunks_.end(); ++at) {
+    Chunk& chunk = *at->second;
+    if (chunk.unsaved == 0) continue;
+    for (std::size_t word = 0; word < chunk.present.size(); ++word) {
+      std::uint64_t bits = chunk.present[word] & ~chunk.saved[word];
+      while (bits != 0) {
+        const std::size_t i = word * 64 + static_cast<std::size_t>(std::countr_zero(bits));
+        bits &= bits - 1;
+        const Position position = at->first * kChunk + i;
+        if (chunk.at[i].epoch > epoch) {
+          if (!has_left_one) first_unsaved_ = position;
+          has_left_one = true;
+          continue;
+        }
+        if (!chunk.places) chunk.places = std::make_unique<std::array<SavedPlace, kChunk>>();
+        (*chunk.places)[i] = visit(position, chunk.at[i]);
+        put(chunk.saved, i);
+        --chunk.unsaved;
+        --unsaved_;
+      }
+    }
+  }
+  if (!has_left_one) first_unsaved_ = tail_;
+}
+
+std::uint32_t Queue::oldest_queued_at_ms() const {
+  std::uint32_t oldest = 0;
+  for (const auto& [number, chunk] : chunks_) {
+    for (std::size_t i = 0; i < kChunk; ++i) {
+      if (has(chunk->present, i)) return chunk->at[i].queued_at_ms;
+    }
+  }
+  return oldest;
+}
+
+void Queue::add_paged(Position first, Paged paged) {
+  paged_count_ += paged.count;
+  paged_bytes_ += paged.bytes;
+  tail_ = std::max(tail_, paged.last + 1);
+  paged_.emplace(first, paged);
+  publish();
+}
+
+const Queue::Paged* Queue::next_paged(Position& first) const {
+  if (paged_.empty()) return nullptr;
+  first = paged_.begin()->first;
+  const Paged& paged = paged_.begin()->second;
+  // By any other rule than first-in, what comes first can only be known when all is in memory.
+  if (spec_.order != QueueRule::kFirstIn || untaken_ == 0) return &paged;
+  Position next = returned_.empty() ? UINT64_MAX : *returned_.begin();
+  for (auto at = chunks_.lower_bound(take_ / kChunk); at != chunks_.end() && next == UINT64_MAX;
+       ++at) {
+    for (std::size_t i = at->first == take_ / kChunk ? slot(take_) : 0; i < kChunk; ++i) {
+      if (has(at->second->present, i) && !has(at->second->taken, i)) {
+        next = at->first * kChunk + i;
+        break;
+      }
+    }
+  }
+  return first < next ? &paged : nullptr;
+}
+
+void Queue::drop_paged(Position first) {
+  const auto found = paged_.find(first);
+  RUNNEL_ASSERT(found != paged_.end());
+  paged_count_ -= found->second.count;
+  paged_bytes_ -= found->second.bytes;
+  paged_.erase(found);
+  publish();
+}
+
+FlowRecord Queue::page_out(Position position) {
+  Chunk* const chunk = chunk_at(position);
+  const std::size_t i = slot(position);
+  const FlowRecord record = chunk->at[i];
+  clear(chunk->present, i);
+  clear(chunk->saved, i);
+  --chunk->count;
+  --present_;
+  --untaken_;
+  queued_bytes_ -= record.size;
+  memory_bytes_ -= weight(record);
+  returned_.erase(position);
+  if (chunk->count == 0 && chunk != tail_chunk_) chunks_.erase(position / kChunk);
+  publish();
+  return record;
+}
+
+std::vector<std::pair<Queue::Position, SavedPlace>> Queue::pageable(std::size_t chunks_kept) const {
+  std::vector<std::pair<Position, SavedPlace>> found;
+  if (spec_.order != QueueRule::kFirstIn) return found;
+  auto at = chunks_.lower_bound(take_ / kChunk);
+  for (std::size_t i = 0; i < chunks_kept && at != chunks_.end(); ++i) ++at;
+  for (; at != chunks_.end(); ++at) {
+    const Chunk& chunk = *at->second;
+    for (std::size_t i = 0; i < kChunk; ++i) {
+      if (has(chunk.present, i) && has(chunk.saved, i) && !has(chunk.taken, i) &&
+          chunk.at[i].penalty_until_ms == 0) {
+        found.emplace_back(at->first * kChunk + i, (*chunk.places)[i]);
+      }
+    }
+  }
+  return found;
+}
+
+}  // namespace runnel

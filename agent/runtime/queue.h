@@ -1,0 +1,225 @@
+// Queue: the FlowFiles of one connection, as a log of positions.
+//
+// A FlowFile that enters gets the next position and keeps it until it is done: taken by a session,
+// it stays where it is, so that rollback and crash cost nothing. What the ledger still has to write
+// is what stands here unsaved; cancellation needs no set of ids. The ledger's mutex guards
+// everything but the published figures.
+
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <bit>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "agent/base/mutex.h"
+#include "agent/sdk/flow_record.h"
+
+namespace runnel {
+
+enum class QueueRule { kFirstIn, kNewestFirst, kOldestFirst, kAttribute, kLiveFirst };
+enum class FullRule { kBlock, kDropOldest, kDropNewest };
+
+struct QueueSpec {
+  std::string id;  // of the connection; what is stored is found again by it
+  std::string name;
+  std::uint64_t count_max = 10'000;  // 0: no limit
+  std::uint64_t bytes_max = 100ULL << 20;
+  FullRule when_full = FullRule::kBlock;
+  std::chrono::milliseconds expire{0};  // 0: never
+  QueueRule order = QueueRule::kFirstIn;
+  std::string order_attribute;
+};
+
+// Where a saved FlowFile lies in the database.
+struct SavedPlace {
+  std::uint64_t batch = 0;  // row; 0: not saved
+  std::uint32_t index = 0;  // in the row
+};
+
+class Queue {
+ public:
+  using Position = std::uint64_t;
+  // By the ledger, once; `key` is the connection's number in the database.
+  Queue(Mutex& mutex, QueueSpec spec, std::uint64_t key);
+  ~Queue();
+  Queue(const Queue&) = delete;
+  Queue& operator=(const Queue&) = delete;
+
+  const std::string& id() const { return spec_.id; }
+  std::uint64_t key() const { return key_; }
+
+  // ---- published, any thread, without the mutex
+  std::uint64_t count() const { return count_.load(std::memory_order_relaxed); }
+  std::uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
+  bool is_full() const {
+    const std::uint64_t count_max = count_max_.load(std::memory_order_relaxed);
+    const std::uint64_t bytes_max = bytes_max_.load(std::memory_order_relaxed);
+    return (count_max != 0 && count() >= count_max) || (bytes_max != 0 && bytes() >= bytes_max);
+  }
+  // Whether a session would get something: queued and neither taken nor penalized.
+  bool is_ready() const { return ready_.load(std::memory_order_relaxed) != 0; }
+  std::uint64_t ready() const { return ready_.load(std::memory_order_relaxed); }
+  // When the first penalty is over, by the ledger's clock in ms; 0: nobody is penalized.
+  std::uint32_t penalty_ends_ms() const { return penalty_ends_ms_.load(std::memory_order_relaxed); }
+
+  // Called without the mutex after a commit: `on_ready` when something can be taken that was not
+  // before, `on_room` when it is no longer full. Set while nothing runs.
+  std::function<void()> on_ready;
+  std::function<void()> on_room;
+
+  // ---- under the mutex
+  const QueueSpec& spec() const REQUIRES(mutex_) { return spec_; }
+  void respecify(QueueSpec spec) REQUIRES(mutex_);
+
+  // Takes over the record's references.
+  Position append(const FlowRecord& record) REQUIRES(mutex_);
+  // A FlowFile that is in the database already, paged in. Positions may come in any order, but are
+  // new.
+  void restore(Position position, const FlowRecord& record, SavedPlace place) REQUIRES(mutex_);
+
+  struct Taken {
+    Position position;
+    FlowRecord* record;  // stays where it is until it is done
+  };
+  // Takes up to `count_max` by the queue's rule, appending to `into`; returns how many.
+  std::size_t take(std::size_t count_max, std::uint32_t now_ms, std::vector<Taken>& into)
+      REQUIRES(mutex_);
+  // Puts taken ones back: they are the next to be taken, in their old order. `penalty_until_ms` 0:
+  // not penalized.
+  void give_back(Position position, std::uint32_t penalty_until_ms) REQUIRES(mutex_);
+  // It is finished here. Returns the record, whose references the caller now owns, and where it was
+  // saved.
+  FlowRecord done(Position position, SavedPlace& place) REQUIRES(mutex_);
+
+  FlowRecord* find(Position position) REQUIRES(mutex_);
+  bool is_taken(Position position) REQUIRES(mutex_);
+  // In the order of positions, until `visit` returns false.
+  void each(const std::function<bool(Position, const FlowRecord&, bool is_taken)>& visit) const
+      REQUIRES(mutex_);
+  // The untaken one that would be taken first or last; false when there is none.
+  bool oldest_untaken(Position& position) REQUIRES(mutex_);
+  bool newest_untaken(Position& position) REQUIRES(mutex_);
+
+  // How often it has been sent back by a retry; forgotten when it is done.
+  std::uint32_t& attempts(Position position) REQUIRES(mutex_) { return attempts_[position]; }
+
+  // ---- for the ledger's writer
+  // Visits the unsaved records with an epoch up to `epoch`, in order of position; each visited is
+  // marked as saved at the place that is returned.
+  void save_each(std::uint32_t epoch,
+                 const std::function<SavedPlace(Position, const FlowRecord&)>& visit)
+      REQUIRES(mutex_);
+  std::uint64_t unsaved() const REQUIRES(mutex_) { return unsaved_; }
+  Position next_position() const REQUIRES(mutex_) { return tail_; }
+  void begin_at(Position tail) REQUIRES(mutex_);
+
+  std::uint64_t memory_bytes() const REQUIRES(mutex_) { return memory_bytes_; }
+  std::uint32_t oldest_queued_at_ms() const REQUIRES(mutex_);
+
+  // ---- paging: what lies in the database only
+  // Batches that are not in memory: first position -> row. They count in `count` and `bytes`.
+  struct Paged {
+    std::uint64_t batch = 0;
+    std::uint64_t count = 0;
+    std::uint64_t bytes = 0;
+    Position last = 0;
+  };
+  void add_paged(Position first, Paged paged) REQUIRES(mutex_);
+  // The first batch that must be paged in before `take` may go on; nullptr: none.
+  const Paged* next_paged(Position& first) const REQUIRES(mutex_);
+  void drop_paged(Position first) REQUIRES(mutex_);
+  const std::map<Position, Paged>& paged() const REQUIRES(mutex_) { return paged_; }
+  // Takes one saved, untaken record out of memory (its count stays, by `add_paged`). Its references
+  // go to the caller.
+  FlowRecord page_out(Position position) REQUIRES(mutex_);
+  // The newest chunk's saved, untaken records: what can be paged out with the least harm. Empty:
+  // nothing.
+  std::vector<std::pair<Position, SavedPlace>> pageable(std::size_t chunks_kept) const
+      REQUIRES(mutex_);
+
+  struct Traffic {
+    std::uint64_t in_count = 0;
+    std::uint64_t in_bytes = 0;
+    std::uint64_t out_count = 0;
+    std::uint64_t out_bytes = 0;
+  };
+  const Traffic& traffic() const REQUIRES(mutex_) { return traffic_; }
+
+  // Sees each FlowFile that enters, under the mutex; for `tap`.
+  std::function<void(const FlowRecord&)> tap GUARDED_BY(mutex_);
+
+ private:
+  static constexpr std::size_t kChunk = 256;
+  using Bits = std::array<std::uint64_t, kChunk / 64>;
+  struct Chunk {
+    std::array<FlowRecord, kChunk> at;
+    Bits present{};  // queued
+    Bits taken{};
+    Bits saved{};
+    std::unique_ptr<std::array<SavedPlace, kChunk>> places;  // of the saved ones
+    std::uint32_t count = 0;                                 // present
+    std::uint32_t unsaved = 0;
+  };
+  static bool has(const Bits& bits, std::size_t i) { return ((bits[i / 64] >> (i % 64)) & 1) != 0; }
+  static void put(Bits& bits, std::size_t i) { bits[i / 64] |= std::uint64_t{1} << (i % 64); }
+  static void clear(Bits& bits, std::size_t i) { bits[i / 64] &= ~(std::uint64_t{1} << (i % 64)); }
+  static std::size_t slot(Position position) { return position % kChunk; }
+
+  Chunk& chunk_for(Position position) REQUIRES(mutex_);
+  Chunk* chunk_at(Position position) const REQUIRES(mutex_);
+  void publish() REQUIRES(mutex_);
+  bool take_first_in(std::uint32_t now_ms, Taken& taken) REQUIRES(mutex_);
+  bool take_ordered(std::uint32_t now_ms, Taken& taken) REQUIRES(mutex_);
+  bool take_penalized(std::uint32_t now_ms, Taken& taken) REQUIRES(mutex_);
+  bool take_at(Position position, std::uint32_t now_ms, Taken& taken) REQUIRES(mutex_);
+  void enter_order(Position position, const FlowRecord& record) REQUIRES(mutex_);
+  std::pair<double, std::string> key_of(Position position, const FlowRecord& record) const
+      REQUIRES(mutex_);
+  void mark_taken(Position position) REQUIRES(mutex_);
+  static std::uint64_t weight(const FlowRecord& record);
+
+  Mutex& mutex_;
+  const std::uint64_t key_;
+  QueueSpec spec_;
+
+  std::map<std::uint64_t, std::unique_ptr<Chunk>> chunks_
+      GUARDED_BY(mutex_);  // by position / kChunk
+  Chunk* tail_chunk_ GUARDED_BY(mutex_) = nullptr;
+  Position tail_ GUARDED_BY(mutex_) = 0;  // the next one to be given
+  Position take_ GUARDED_BY(mutex_) =
+      0;  // first-in: everything before was taken once, or is in `returned_`
+  Position first_unsaved_ GUARDED_BY(mutex_) = 0;  // nothing before it is unsaved
+  std::uint64_t unsaved_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t untaken_ GUARDED_BY(mutex_) = 0;  // present, in memory, neither taken nor penalized
+  std::uint64_t present_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t queued_bytes_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t memory_bytes_ GUARDED_BY(mutex_) = 0;
+  std::set<Position> returned_ GUARDED_BY(mutex_);
+  std::multimap<std::uint32_t, Position> penalized_
+      GUARDED_BY(mutex_);  // by the end of the penalty
+  std::set<std::pair<std::pair<double, std::string>, Position>> ordered_
+      GUARDED_BY(mutex_);  // other rules than first-in
+  std::unordered_map<Position, std::uint32_t> attempts_ GUARDED_BY(mutex_);
+  std::map<Position, Paged> paged_ GUARDED_BY(mutex_);
+  std::uint64_t paged_count_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t paged_bytes_ GUARDED_BY(mutex_) = 0;
+  Traffic traffic_ GUARDED_BY(mutex_);
+
+  std::atomic<std::uint64_t> count_{0};
+  std::atomic<std::uint64_t> bytes_{0};
+  std::atomic<std::uint64_t> ready_{0};
+  std::atomic<std::uint32_t> penalty_ends_ms_{0};
+  std::atomic<std::uint64_t> count_max_;
+  std::atomic<std::uint64_t> bytes_max_;
+};
+
+}  // namespace runnel

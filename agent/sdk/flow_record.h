@@ -1,0 +1,29 @@
+// FlowRecord: what a FlowFile handle stands for: 64 bytes that are copied, queued and written as
+// they are.
+
+#pragma once
+
+#include <cstdint>
+
+namespace runnel {
+
+class Attributes;  // agent/runtime/attributes.h
+class Content;     // agent/runtime/content.h
+
+// Owns one reference to `attributes` and one to `content`, which are managed by hand where it is
+// copied.
+struct FlowRecord {
+  std::uint64_t id = 0;
+  std::int64_t entry_ms = 0;         // wall time
+  Attributes* attributes = nullptr;  // nullptr: none
+  Content* content = nullptr;        // nullptr: empty
+  std::uint64_t offset = 0;          // of the slice of `content` that is this FlowFile's
+  std::uint64_t size = 0;
+  std::uint32_t epoch = 0;             // of its birth, which its descendants inherit (ledger.h)
+  std::uint32_t lineage_lead_ms = 0;   // how much earlier than `entry_ms` its oldest ancestor came
+  std::uint32_t penalty_until_ms = 0;  // by the ledger's own clock; 0: none
+  std::uint32_t queued_at_ms = 0;      // by the ledger's own clock
+};
+static_assert(sizeof(FlowRecord) == 64);
+
+}  // namespace runnel
