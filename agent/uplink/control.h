@@ -1,0 +1,58 @@
+// AgentControl: what the line to the hub may do with the agent, and see of it.
+//
+// The uplink knows no engine: `agent/hub_control.cc` puts one behind this. Called on the uplink's
+// thread only; every call may take as long as it needs.
+
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "agent/base/result.h"
+#include "agent/c2/messages.h"
+
+namespace runnel {
+
+// A flow as a hub delivers it.
+struct DeliveredFlow {
+  std::string id;  // the hub's: reported as `flowInfo.flowId` while it runs
+  std::string version = {};
+  std::string text = {};
+  std::string url = {};  // where it was fetched
+
+  bool operator==(const DeliveredFlow&) const = default;
+};
+
+// What the agent says of itself in a heartbeat; the uplink adds who it is and the machine's part.
+struct AgentFigures {
+  c2::FlowInfo flow = {};  // flow_id stays empty: the uplink knows it
+  std::vector<c2::ComponentState> components = {};
+  c2::RunnelInfo runnel = {};   // without boot, sequence, interval, update
+  std::int64_t started_ms = 0;  // wall time
+};
+
+class AgentControl {
+ public:
+  virtual ~AgentControl() = default;
+
+  virtual AgentFigures figures() = 0;
+  // JSON of agent/spec/manifest.h; made anew at each call, since it is large and seldom asked for.
+  virtual std::string manifest_json() = 0;
+  virtual std::string manifest_hash() = 0;
+
+  // Checks the flow and runs it instead of the present one. Well: it runs. An error: the present
+  // one runs on; one complaint a line.
+  virtual Result<> apply_flow(const DeliveredFlow& flow) = 0;
+  virtual Result<> start_flow() = 0;
+  virtual Result<> stop_flow() = 0;
+  // By id, path or unique name.
+  virtual Result<> start_processor(std::string_view processor) = 0;
+  virtual Result<> stop_processor(std::string_view processor) = 0;
+  // How many FlowFiles were removed.
+  virtual Result<std::uint64_t> clear_connection(std::string_view connection) = 0;
+  // Asks the program to end in good order and begin anew; returns at once.
+  virtual void restart() = 0;
+};
+
+}  // namespace runnel

@@ -1,0 +1,128 @@
+// The flow that last worked, on disk; what flow_keeper.h promises.
+
+#include "agent/uplink/flow_keeper.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "agent/base/hash.h"
+#include "agent/base/log.h"
+
+namespace runnel {
+namespace {
+
+constexpr std::size_t kFileMax = 65 * 1024 * 1024;
+
+Error failed(const std::string& what, const std::string& path) {
+  return unavailable(what + " `" + path + "`: " + std::strerror(errno));
+}
+
+// A file descriptor, closed at the end.
+class File {
+ public:
+  File(const std::string& path, int flags) : fd_(open(path.c_str(), flags | O_CLOEXEC, 0600)) {}
+  ~File() {
+    if (fd_ >= 0) close(fd_);
+  }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  bool is_open() const { return fd_ >= 0; }
+  int fd() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+Result<> write_synced(const std::string& path, const std::string& bytes) {
+  const File file(path, O_WRONLY | O_CREAT | O_TRUNC);
+  if (!file.is_open()) return failed("cannot write", path);
+  for (std::size_t done = 0; done < bytes.size();) {
+    const ssize_t count = write(file.fd(), bytes.data() + done, bytes.size() - done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return failed("cannot write", path);
+    done += static_cast<std::size_t>(count);
+  }
+  if (fsync(file.fd()) != 0) return failed("cannot sync", path);
+  return {};
+}
+
+Result<std::string> read_whole(const std::string& path) {
+  const File file(path, O_RDONLY);
+  if (!file.is_open()) return not_found("no `" + path + "`");
+  std::string bytes;
+  char buffer[65536];
+  while (bytes.size() <= kFileMax) {
+    const ssize_t count = read(file.fd(), buffer, sizeof buffer);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return failed("cannot read", path);
+    if (count == 0) return bytes;
+    bytes.append(buffer, static_cast<std::size_t>(count));
+  }
+  return corrupt("`" + path + "` is too large");
+}
+
+std::string file_text(const DeliveredFlow& flow) {
+  const nlohmann::ordered_json head = {{"id", flow.id},
+                                       {"version", flow.version},
+                                       {"url", flow.url},
+                                       {"sha256", sha256_hex(flow.text)},
+                                       {"size", flow.text.size()}};
+  return head.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n" +
+         flow.text;
+}
+
+Result<DeliveredFlow> read_flow_file(const std::string& path) {
+  TRY_ASSIGN(bytes, read_whole(path));
+  const std::size_t line = std::min(bytes.find('\n'), bytes.size());
+  const auto head =
+      nlohmann::json::parse(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(line),
+                            nullptr, /*allow_exceptions=*/false);
+  if (!head.is_object()) return corrupt("`" + path + "` has no head");
+  const auto text = [&head](const char* name) {
+    const auto found = head.find(name);
+    return found != head.end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  DeliveredFlow flow{.id = text("id"),
+                     .version = text("version"),
+                     .text = bytes.substr(std::min(line + 1, bytes.size())),
+                     .url = text("url")};
+  if (sha256_hex(flow.text) != text("sha256"))
+    return corrupt("`" + path + "` is damaged: its text has another digest");
+  return flow;
+}
+
+}  // namespace
+
+Result<> FlowKeeper::keep(const DeliveredFlow& flow) {
+  const std::string bytes = file_text(flow);
+  auto present = read_whole(path_);
+  if (present.ok() && *present == bytes) return {};
+  const std::string beside = path_ + ".new";
+  TRY(write_synced(beside, bytes));
+  if (present.ok()) std::rename(path_.c_str(), (path_ + ".previous").c_str());
+  if (std::rename(beside.c_str(), path_.c_str()) != 0) return failed("cannot rename to", path_);
+  const std::string folder = path_.substr(0, path_.rfind('/'));
+  const File directory(folder, O_RDONLY | O_DIRECTORY);
+  if (!directory.is_open() || fsync(directory.fd()) != 0) return failed("cannot sync", folder);
+  return {};
+}
+
+std::vector<DeliveredFlow> FlowKeeper::kept() const {
+  std::vector<DeliveredFlow> flows;
+  for (const char* end : {"", ".previous"}) {
+    auto flow = read_flow_file(path_ + end);
+    if (flow.ok()) {
+      flows.push_back(std::move(flow).value());
+    } else if (flow.code() != Code::kNotFound) {
+      log_error("uplink", "a kept flow cannot be used", {{"reason", flow.error().text()}});
+    }
+  }
+  return flows;
+}
+
+}  // namespace runnel
