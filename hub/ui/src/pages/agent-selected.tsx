@@ -1,5 +1,6 @@
 // The processor or connection that is chosen on the canvas: what it does now, and what can be done with it.
 
+import { useEffect, useRef } from "react";
 import type { AgentDetail } from "../api/types";
 import { Badge } from "../parts/badge";
 import { Icon } from "../parts/icon";
@@ -21,18 +22,24 @@ export function Selected(props: Props) {
   const { agent, id } = props;
   const node = agent.graph?.nodes.find((each) => each.id === id);
   const edge = agent.graph?.edges.find((each) => each.id === id);
+  const place = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    place.current?.scrollIntoView({ block: "nearest" });
+  }, []);
   const title = node?.name ?? edge?.name ?? "Not in this flow";
   return (
-    <Panel
-      title={title}
-      actions={
-        <button type="button" className="plain small" aria-label="Close" onClick={props.onClose}>
-          <Icon name="close" />
-        </button>
-      }
-    >
-      {node ? <Processor {...props} /> : edge ? <Connection {...props} /> : <Empty title="The flow has no such component any more" />}
-    </Panel>
+    <div ref={place}>
+      <Panel
+        title={title}
+        actions={
+          <button type="button" className="plain small" aria-label="Close" onClick={props.onClose}>
+            <Icon name="close" />
+          </button>
+        }
+      >
+        {node ? <Processor {...props} /> : edge ? <Connection {...props} /> : <Empty title="The flow has no such component any more" />}
+      </Panel>
+    </div>
   );
 }
 

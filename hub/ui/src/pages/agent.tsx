@@ -191,13 +191,13 @@ function Live({ agent, selected, onSelect, onAsk }: { agent: AgentDetail; select
     );
   }
   return (
-    <div className={selected ? "live-split" : "stack"}>
+    <div className={`live-split${selected ? " chosen" : ""}`}>
       <Panel title={`${agent.flow_reported?.name ?? "Flow"} · ${agent.flow_run_state}`} className="flush">
         <Suspense fallback={<Loading what="the canvas" />}>
           <Canvas label={`Flow of ${agent.id}`} graph={agent.graph} processors={agent.processors} queues={agent.queues} selected={selected} onSelect={onSelect} />
         </Suspense>
       </Panel>
-      {selected && <Selected agent={agent} id={selected} onAsk={onAsk} onClose={() => onSelect("")} />}
+      {selected && <Selected key={selected} agent={agent} id={selected} onAsk={onAsk} onClose={() => onSelect("")} />}
     </div>
   );
 }
