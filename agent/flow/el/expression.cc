@@ -3,6 +3,7 @@
 #include "agent/flow/el/expression.h"
 
 #include <algorithm>
+#include <array>
 
 #include "agent/base/bytes.h"
 #include "agent/flow/el/parser.h"
@@ -33,6 +34,22 @@ Value dynamic_attribute(const Node& node, Context& context) {
   append_text(text, name, context);
   const auto value = context.scope().attribute(text);
   return value ? text_value(*value) : null_value();
+}
+
+// A chain of calls from its begin to its end, without recursion: the stack grows with nesting only.
+Value chain_value(const Node& last, Context& context) {
+  std::array<const Node*, Expression::kMaxArguments + 1>
+      calls;  // the parser's bound, and a first one
+  std::size_t count = 0;
+  const Node* at = &last;
+  for (; at != nullptr && at->kind == NodeKind::kCall; at = at->subject) calls[count++] = at;
+  Value value = at == nullptr ? null_value() : evaluate(*at, context);
+  while (count > 0 && !context.has_failed()) {
+    const Node& node = *calls[--count];
+    Call call(node, context, value);
+    value = node.function->evaluate(call);
+  }
+  return context.has_failed() ? null_value() : value;
 }
 
 Value template_value(const Node& node, Context& context) {
@@ -92,14 +109,8 @@ Value evaluate(const Node& node, Context& context) {
       const auto value = context.scope().attribute(node.literal.text);
       return value ? text_value(*value) : null_value();
     }
-    case NodeKind::kCall: {
-      const Value subject =
-          node.subject == nullptr ? null_value() : evaluate(*node.subject, context);
-      if (context.has_failed()) return null_value();
-      Call call(node, context, subject);
-      const Value value = node.function->evaluate(call);
-      return context.has_failed() ? null_value() : value;
-    }
+    case NodeKind::kCall:
+      return chain_value(node, context);
     case NodeKind::kFact:
       return fact(node, context);
     case NodeKind::kDynamicAttribute:

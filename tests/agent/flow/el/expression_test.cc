@@ -150,6 +150,18 @@ TEST_CASE("results and what leads to them are bounded") {
   CHECK(failure_of("${w:evaluateELString()}", wide) != "");
 }
 
+TEST_CASE("the longest chains inside one another leave the stack alone") {
+  std::string text = "1";
+  for (std::size_t i = 0; i < Expression::kMaxNesting; ++i) {
+    text = "${literal(" + text + ")" + repeated(":not()", 160) + "}";
+  }
+  REQUIRE(text.size() <= Expression::kMaxText);
+  std::string result;
+  std::thread worker([&] { result = *Expression::compile(text)->evaluate(empty_scope()); });
+  worker.join();
+  CHECK(result == "false");
+}
+
 TEST_CASE("a hostile regular expression costs linear time") {
   const TestScope scope{{"a", repeated("a", 60'000)}};
   const auto expression = Expression::compile("${a:matches('(a|aa)+(a|aa)+b')}");
