@@ -17,6 +17,10 @@ namespace runnel {
 // is taken and none where it is needed.
 std::vector<Complaint> check_flow(const Flow& flow, std::span<const ComponentSpec> specs);
 
+// A connection that names no relationship of its processor means its only one: puts that in.
+// Where there are several, check_flow complains. `read_flow` has done it.
+void name_relationships(Flow& flow, std::span<const ComponentSpec> specs);
+
 // The names of the relationships that a processor of this spec has with these properties: the
 // described ones, then those that its dynamic properties add.
 std::vector<RelationshipSpec> relationships_of(const ComponentSpec& spec,

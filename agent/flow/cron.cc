@@ -127,9 +127,12 @@ unsigned nearest_weekday(int year, unsigned month, unsigned wanted) {
   const unsigned day = wanted == 0 ? last : wanted;
   if (day > last) return 0;
   switch (weekday_of(year, month, day)) {
-    case 6: return day == 1 ? 3 : day - 1;
-    case 0: return wanted == 0 ? day - 2 : day == last ? day - 2 : day + 1;
-    default: return day;
+    case 6:
+      return day == 1 ? 3 : day - 1;
+    case 0:
+      return wanted == 0 ? day - 2 : day == last ? day - 2 : day + 1;
+    default:
+      return day;
   }
 }
 

@@ -20,14 +20,15 @@
 namespace runnel {
 
 struct FlowReadLimits {
-  static constexpr std::size_t kText = 64 * 1024 * 1024;  // bytes
-  static constexpr std::size_t kDepth = 64;               // of nesting in the text
-  static constexpr std::size_t kNodes = 2'000'000;        // keys, values, lists, maps
-  static constexpr std::size_t kGroupDepth = 16;          // of process groups
-  static constexpr std::size_t kName = 256;               // bytes
-  static constexpr std::size_t kValue = 1024 * 1024;      // bytes of a property, parameters put in
-  static constexpr std::size_t kValues = 64 * 1024 * 1024;  // of all properties together
-  static constexpr std::size_t kComplaints = 1'000;         // the rest is counted in a last one
+  static constexpr std::size_t kText = 8 * 1024 * 1024;  // bytes
+  static constexpr std::size_t kDepth = 64;              // of nesting in the text
+  static constexpr std::size_t kNodes =
+      250'000;  // keys, values, lists, maps; as often as aliases repeat them
+  static constexpr std::size_t kGroupDepth = 16;      // of process groups
+  static constexpr std::size_t kName = 256;           // bytes
+  static constexpr std::size_t kValue = 1024 * 1024;  // bytes of a property, parameters put in
+  static constexpr std::size_t kValues = 16 * 1024 * 1024;  // of all properties together
+  static constexpr std::size_t kComplaints = 200;           // the rest is counted in a last one
 };
 
 struct FlowReadOptions {

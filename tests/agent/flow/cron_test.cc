@@ -2,9 +2,8 @@
 
 #include "agent/flow/cron.h"
 
-#include <doctest/doctest.h>
-
 #include <date/date.h>
+#include <doctest/doctest.h>
 
 #include <sstream>
 
@@ -85,10 +84,10 @@ TEST_CASE("a moment that the end of summer time repeats fires once, unless it re
 }
 
 TEST_CASE("a bad expression is refused with what is allowed") {
-  for (const char* bad : {"", "* * * * *", "0 0 0 0 * ?", "60 * * * * ?", "0 0 24 * * ?",
-                          "0 0 0 ? 13 *", "0 0 0 ? * 8", "0 0 0 ? * MON#6", "0 0/0 * * * ?",
-                          "0 -5 * * * ?", "a * * * * ?", "0 0 0 L-31 * ?", "0 0 0 W * ?",
-                          "0 0 0 1 1 ? 1969", "0 1,,2 * * * ?"}) {
+  for (const char* bad :
+       {"", "* * * * *", "0 0 0 0 * ?", "60 * * * * ?", "0 0 24 * * ?", "0 0 0 ? 13 *",
+        "0 0 0 ? * 8", "0 0 0 ? * MON#6", "0 0/0 * * * ?", "0 -5 * * * ?", "a * * * * ?",
+        "0 0 0 L-31 * ?", "0 0 0 W * ?", "0 0 0 1 1 ? 1969", "0 1,,2 * * * ?"}) {
     const Result<Cron> parsed = Cron::parse(bad);
     CHECK_MESSAGE(!parsed.ok(), bad);
     if (!parsed.ok()) CHECK(parsed.code() == Code::kInvalid);

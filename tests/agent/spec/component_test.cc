@@ -66,8 +66,8 @@ TEST_CASE("every complaint says what is allowed") {
         "property `Maximum Rate`: `ten` is no whole number");
   CHECK(complaint({{"Maximum Rate", "1"}, {"Time Duration", "2 hours"}}) ==
         "property `Time Duration`: `2 hours` is too large; the most is `1 hours`");
-  CHECK(complaint({{"Maximum Rate", "1"}, {"Order", "firs"}}) ==
-        "property `Order`: `firs` is not allowed; did you mean `first`? One of `first`, `last`");
+  CHECK(complaint({{"Maximum Rate", "1"}, {"Order", "frist"}}) ==
+        "property `Order`: `frist` is not allowed; did you mean `first`? One of `first`, `last`");
   CHECK(complaint({{"Maximum Rate", "1"}, {"Order", "middle-most"}}) ==
         "property `Order`: `middle-most` is not allowed; one of `first`, `last`");
   CHECK(complaint({{"Maximum Rate", "1"}, {"Buffer", "2 KB"}}) ==

@@ -1,0 +1,129 @@
+// Putting parameters in.
+
+#include "agent/flow/parameters.h"
+
+#include <set>
+
+#include "agent/base/bytes.h"
+#include "agent/flow/complaints.h"
+
+namespace runnel {
+namespace {
+
+constexpr std::size_t kProblemsMax = 10;  // of one value
+
+// Collects the value, and where each piece of it stands.
+class Composer {
+ public:
+  Composer(PutIn& out, const std::vector<PropertySource::Span>& spans, std::size_t at_most)
+      : out_(out), at_most_(at_most) {
+    written_.spans = spans;
+  }
+
+  void copy(std::string_view text, std::size_t offset) {
+    if (text.empty() || !has_room(text.size(), offset)) return;
+    add_span(place(offset));
+    for (const PropertySource::Span& span : written_.spans) {
+      if (span.offset <= offset || span.offset >= offset + text.size()) continue;
+      out_.spans.push_back(
+          {out_.value.size() + (span.offset - offset), span.at, span.is_parameter});
+    }
+    out_.value += text;
+  }
+
+  void put(std::string_view value, std::size_t offset) {
+    if (!has_room(value.size(), offset)) return;
+    add_span({0, written_.place_of(offset), true});
+    out_.value += value;
+  }
+
+ private:
+  bool has_room(std::size_t size, std::size_t offset) {
+    if (out_.value.size() + size <= at_most_) return true;
+    if (!is_full_) {
+      out_.problems.push_back(
+          {offset, "the value is longer than " + size_text(at_most_) + " with its parameters"});
+    }
+    is_full_ = true;
+    return false;
+  }
+
+  PropertySource::Span place(std::size_t offset) const {
+    bool is_fixed = true;
+    for (const PropertySource::Span& span : written_.spans) {
+      if (span.offset <= offset) is_fixed = span.is_parameter;
+    }
+    return {0, written_.place_of(offset), is_fixed};
+  }
+
+  void add_span(PropertySource::Span span) {
+    span.offset = out_.value.size();
+    out_.spans.push_back(span);
+  }
+
+  PutIn& out_;
+  PropertySource written_;
+  std::size_t at_most_;
+  bool is_full_ = false;
+};
+
+}  // namespace
+
+const Parameter* ParameterScope::find(std::string_view name) const {
+  const auto found = own_.find(name);
+  if (found != own_.end()) return found->second;
+  return outer_ == nullptr ? nullptr : outer_->find(name);
+}
+
+std::vector<std::string> ParameterScope::names() const {
+  std::set<std::string> all;
+  for (const ParameterScope* scope = this; scope != nullptr; scope = scope->outer_) {
+    for (const auto& [name, parameter] : scope->own_) all.insert(name);
+  }
+  return {all.begin(), all.end()};
+}
+
+PutIn put_in(std::string_view written, const std::vector<PropertySource::Span>& spans,
+             const ParameterScope& scope, std::size_t at_most) {
+  PutIn out;
+  Composer composer(out, spans, at_most);
+  std::size_t done = 0;
+  for (std::size_t brace = written.find("#{"); brace != std::string_view::npos;
+       brace = written.find("#{", std::max(brace + 2, done))) {
+    std::size_t first = brace;  // of the row of `#`
+    while (first > done && written[first - 1] == '#') --first;
+    const std::size_t count = brace + 1 - first;
+    composer.copy(written.substr(done, first - done), done);
+    composer.copy(written.substr(first, count / 2), first);
+    done = brace + 1;
+    if (count % 2 == 0) continue;
+    const std::size_t end = written.find('}', brace);
+    if (end == std::string_view::npos) {
+      out.problems.push_back({brace, "`#{` without its `}`; write `##{` for the plain characters"});
+      done = brace;
+      break;
+    }
+    const std::string_view name = trimmed(written.substr(brace + 2, end - brace - 2));
+    const Parameter* parameter = scope.find(name);
+    if (parameter == nullptr) {
+      if (out.problems.size() >= kProblemsMax) {
+        done = end + 1;
+        continue;
+      }
+      const std::vector<std::string> names = scope.names();
+      std::string cure = did_you_mean(name, names);
+      if (cure.empty()) {
+        cure = names.empty() ? "; the flow has no `parameters`" : "; there are " + listed(names);
+      }
+      out.problems.push_back({brace, "unknown parameter " + quoted(name) + cure});
+    } else {
+      out.is_sensitive = out.is_sensitive || parameter->is_sensitive;
+      if (parameter->value) composer.put(*parameter->value, brace);
+    }
+    done = end + 1;
+  }
+  composer.copy(written.substr(done), done);
+  return out;
+}
+
+}  // namespace runnel

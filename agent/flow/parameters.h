@@ -1,0 +1,50 @@
+// Parameters: puts the values of `#{name}` into the text of properties.
+//
+// `##{` is a literal `#{`; of a longer row of `#`, each pair is one literal `#`, as NiFi has it.
+// Values are put in as they stand, once: what looks like a parameter within a value is text.
+
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/flow/model.h"
+
+namespace runnel {
+
+// What is known in one group: its own parameters, then those of the groups around it.
+class ParameterScope {
+ public:
+  explicit ParameterScope(const ParameterScope* outer = nullptr) : outer_(outer) {}
+
+  // The pointer must stay valid as long as the scope is used.
+  void add(const Parameter& parameter) { own_[parameter.name] = &parameter; }
+  const Parameter* find(std::string_view name) const;  // nullptr: unknown
+  std::vector<std::string> names() const;              // sorted
+
+ private:
+  const ParameterScope* outer_;
+  std::map<std::string, const Parameter*, std::less<>> own_;
+};
+
+struct PutIn {
+  struct Problem {
+    std::size_t offset = 0;  // in the written text
+    std::string text;
+  };
+  std::string value;
+  bool is_sensitive = false;
+  std::vector<PropertySource::Span> spans;  // of the value
+  std::vector<Problem> problems;            // the first few
+};
+
+// `spans` are those of the written text. A parameter without a value puts in nothing, and is no
+// problem here: it was complained of where it is declared.
+PutIn put_in(std::string_view written, const std::vector<PropertySource::Span>& spans,
+             const ParameterScope& scope, std::size_t at_most);
+
+}  // namespace runnel

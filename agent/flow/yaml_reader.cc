@@ -1,0 +1,276 @@
+// The native YAML reader: the flow, its groups, and what stands in them.
+
+#include "agent/flow/yaml_reader.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <set>
+
+#include "agent/base/bytes.h"
+#include "agent/base/hash.h"
+#include "agent/flow/check.h"
+#include "agent/flow/yaml_elements.h"
+#include "agent/flow/yaml_fields.h"
+
+namespace runnel {
+namespace {
+
+class GroupReader {
+ public:
+  GroupReader(ProcessGroup& group, const ParameterScope& outer, std::size_t depth, Reading& reading)
+      : group_(group), scope_(&outer), depth_(depth), reading_(reading) {}
+
+  // The keys that the flow and its groups share.
+  void read(Fields& fields) {
+    group_.doc = fields.text("doc").value_or("");
+    if (const YamlNode* node = fields.find("parameters")) {
+      group_.parameters = read_parameters(*node, reading_);
+    }
+    if (depth_ == 0) give_values();
+    for (const Parameter& one : group_.parameters) scope_.add(one);
+    for (const Parameter& one : group_.parameters) {
+      if (one.value) continue;
+      reading_.complaints.add(one.at, "parameter " + quoted(one.name) +
+                                          " has no value; give it by `--param " + one.name +
+                                          "=VALUE` or by `value`");
+    }
+    read_elements(fields);
+    if (const YamlNode* node = fields.find("connections")) read_connections(*node);
+    link_connections(group_, reading_);
+    if (const YamlNode* node = fields.find("labels")) read_labels(*node);
+  }
+
+ private:
+  void give_values() {
+    std::set<std::string_view> used;
+    for (Parameter& one : group_.parameters) {
+      const auto given = reading_.options.parameters.find(one.name);
+      if (given == reading_.options.parameters.end()) continue;
+      one.value = given->second;
+      used.insert(one.name);
+    }
+    std::vector<std::string> names;
+    for (const Parameter& one : group_.parameters) names.push_back(one.name);
+    for (const auto& [name, value] : reading_.options.parameters) {
+      if (used.contains(name)) continue;
+      reading_.complaints.add({}, "a value was given for the parameter " + quoted(name) +
+                                      ", which the flow does not have" + did_you_mean(name, names));
+    }
+  }
+
+  void read_elements(Fields& fields) {
+    if (const YamlNode* node = map_of(fields, "processors", "`{name: {type: …}}`")) {
+      for (const YamlNode::Entry& entry : node->entries) {
+        claim(entry.key, entry.key_at);
+        group_.processors.push_back(read_processor(entry, group_, scope_, reading_));
+      }
+    }
+    if (const YamlNode* node = fields.find("input_ports")) {
+      read_ports(*node, PortKind::kInput, group_.input_ports);
+    }
+    if (const YamlNode* node = fields.find("output_ports")) {
+      read_ports(*node, PortKind::kOutput, group_.output_ports);
+    }
+    for (const NamedPlace& one : fields.words("funnels")) {
+      claim(one.name, one.at);
+      const std::string path = path_of(one.name);
+      group_.funnels.push_back({one.name, path, id_of(path), group_.id, one.at});
+    }
+    if (const YamlNode* node = map_of(fields, "groups", "`{name: {processors: …}}`")) {
+      for (const YamlNode::Entry& entry : node->entries) read_group(entry);
+    }
+  }
+
+  const YamlNode* map_of(Fields& fields, std::string_view key, std::string_view cure) {
+    const YamlNode* node = fields.find(key);
+    if (node == nullptr) return nullptr;
+    return Fields(*node, quoted(key), reading_.complaints, cure).is_map() ? node : nullptr;
+  }
+
+  void read_group(const YamlNode::Entry& entry) {
+    claim(entry.key, entry.key_at);
+    if (depth_ >= FlowReadLimits::kGroupDepth) {
+      reading_.complaints.add(entry.key_at, "groups are nested deeper than " +
+                                                std::to_string(FlowReadLimits::kGroupDepth));
+      return;
+    }
+    ProcessGroup inner;
+    inner.name = entry.key;
+    inner.at = entry.key_at;
+    inner.path = path_of(entry.key);
+    inner.id = id_of(inner.path);
+    inner.parent_id = group_.id;
+    Fields fields(*entry.value, "a process group", reading_.complaints);
+    GroupReader(inner, scope_, depth_ + 1, reading_).read(fields);
+    fields.refuse_others();
+    group_.groups.push_back(std::move(inner));
+  }
+
+  // A list of names, or of maps with `name` and `doc`.
+  void read_ports(const YamlNode& node, PortKind kind, std::vector<Port>& into) {
+    if (depth_ == 0) {
+      reading_.complaints.add(node.at,
+                              "a flow has no ports: nothing is around it; ports stand in "
+                              "its groups");
+      return;
+    }
+    if (!node.is(YamlNode::Kind::kList)) {
+      reading_.complaints.add(node.at, "ports must be a list, not " +
+                                           std::string(name_of(node.kind)) + "; write `[name, …]`");
+      return;
+    }
+    for (const YamlNode* item : node.items) {
+      Port port;
+      port.kind = kind;
+      port.at = item->at;
+      port.group_id = group_.id;
+      if (item->is(YamlNode::Kind::kScalar)) {
+        port.name = item->text;
+      } else {
+        Fields fields(*item, "a port", reading_.complaints, "its name, or `{name: …, doc: …}`");
+        if (fields.is_map()) fields.require("name");
+        port.name = fields.text("name").value_or("");
+        port.doc = fields.text("doc").value_or("");
+        fields.refuse_others();
+        if (port.name.empty()) continue;
+      }
+      claim(port.name, port.at);
+      port.path = path_of(port.name);
+      port.id = id_of(port.path);
+      into.push_back(std::move(port));
+    }
+  }
+
+  void read_connections(const YamlNode& node) {
+    if (!node.is(YamlNode::Kind::kList)) {
+      reading_.complaints.add(node.at, "`connections` must be a list, not " +
+                                           std::string(name_of(node.kind)) +
+                                           "; write `- {from: a.success, to: b}`");
+      return;
+    }
+    for (const YamlNode* item : node.items) {
+      group_.connections.push_back(read_connection(*item, group_, reading_));
+    }
+  }
+
+  void read_labels(const YamlNode& node) {
+    if (!node.is(YamlNode::Kind::kList)) {
+      reading_.complaints.add(node.at, "`labels` must be a list of texts");
+      return;
+    }
+    for (const YamlNode* item : node.items) {
+      if (const auto text = scalar_text(*item, "a label", reading_.complaints)) {
+        group_.labels.push_back({*text, item->at});
+      }
+    }
+  }
+
+  // Names are unique among all that stands in one group.
+  void claim(const std::string& name, Position at) {
+    check_name(name, at, reading_.complaints);
+    const auto [found, is_new] = names_.emplace(name, at);
+    if (is_new) return;
+    reading_.complaints.add(at, "duplicate name " + quoted(name) + "; it stands in line " +
+                                    std::to_string(found->second.line) + " already");
+  }
+
+  std::string path_of(const std::string& name) const {
+    return group_.path.empty() ? name : group_.path + '/' + name;
+  }
+  std::string id_of(const std::string& path) const { return element_id(reading_.flow_name, path); }
+
+  ProcessGroup& group_;
+  ParameterScope scope_;
+  const std::size_t depth_;
+  Reading& reading_;
+  std::map<std::string, Position> names_;
+};
+
+void read_root(const YamlNode& root, Flow& flow, Reading& reading) {
+  Fields fields(root, "a flow", reading.complaints, "`flow: NAME`, `processors:`, `connections:`");
+  if (!fields.is_map()) return;
+  if (const YamlNode* name = fields.require("flow")) {
+    flow.name = fields.text("flow").value_or("");
+    if (name->is(YamlNode::Kind::kScalar)) check_name(flow.name, name->at, reading.complaints);
+  }
+  reading.flow_name = flow.name;
+  flow.id = flow_id(flow.name);
+  flow.root.name = flow.name;
+  flow.root.id = element_id(flow.name, "");
+  flow.root.at = root.at;
+  GroupReader(flow.root, ParameterScope(), 0, reading).read(fields);
+  flow.doc = flow.root.doc;
+  fields.refuse_others();
+}
+
+FlowReading read(std::string_view text, const FlowReadOptions& options, Complaints& complaints) {
+  FlowReading reading;
+  reading.flow = std::make_shared<Flow>();
+  reading.flow->file = options.file;
+  if (text.size() <= FlowReadLimits::kText) reading.flow->source_sha256 = sha256_hex(text);
+  const YamlDocument document(
+      text, {FlowReadLimits::kText, FlowReadLimits::kDepth, FlowReadLimits::kNodes}, complaints);
+  if (document.root() == nullptr) return reading;
+  Reading shared{document, options, complaints};
+  read_root(*document.root(), *reading.flow, shared);
+  if (shared.value_bytes > FlowReadLimits::kValues) {
+    complaints.add({}, "the properties are longer than " + size_text(FlowReadLimits::kValues) +
+                           " with their parameters");
+  }
+  return reading;
+}
+
+}  // namespace
+
+FlowReading read_yaml(std::string_view text, const FlowReadOptions& options) {
+  Complaints complaints(options.file, FlowReadLimits::kComplaints);
+  FlowReading reading = read(text, options, complaints);
+  reading.complaints = complaints.take();
+  return reading;
+}
+
+FlowReading read_flow(std::string_view text, const FlowReadOptions& options,
+                      std::span<const ComponentSpec> specs) {
+  Complaints complaints(options.file, FlowReadLimits::kComplaints);
+  FlowReading reading = read(text, options, complaints);
+  if (!reading.flow->name.empty()) {
+    name_relationships(*reading.flow, specs);
+    for (Complaint& one : check_flow(*reading.flow, specs)) {
+      complaints.add(one.at, std::move(one.text), one.severity);
+    }
+  }
+  reading.complaints = complaints.take();
+  return reading;
+}
+
+FlowReading read_flow_file(const std::string& file, const FlowReadOptions& options,
+                           std::span<const ComponentSpec> specs) {
+  FlowReadOptions named = options;
+  if (named.file.empty()) named.file = file;
+  std::ifstream stream(file, std::ios::binary);
+  std::string text;
+  if (stream) {
+    stream.seekg(0, std::ios::end);
+    const std::streamoff size = stream.tellg();
+    stream.seekg(0);
+    // A device or a pipe has no size; what is longer than the bound need not be read whole.
+    constexpr std::size_t kMost = FlowReadLimits::kText + 1;
+    const std::size_t at_most =
+        size < 0 ? kMost : std::min<std::size_t>(static_cast<std::size_t>(size), kMost);
+    stream.clear();
+    text.resize(at_most);
+    stream.read(text.data(), static_cast<std::streamsize>(at_most));
+    text.resize(static_cast<std::size_t>(stream.gcount()));
+    if (!stream.bad()) return read_flow(text, named, specs);
+  }
+  FlowReading reading;
+  reading.flow = std::make_shared<Flow>();
+  reading.flow->file = named.file;
+  reading.complaints.push_back({named.file, {}, "cannot be read: " + std::string(strerror(errno))});
+  return reading;
+}
+
+}  // namespace runnel

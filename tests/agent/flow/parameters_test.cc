@@ -1,0 +1,68 @@
+// `#{name}` gives way to the parameter's value; rows of `#` escape as NiFi has it.
+
+#include "agent/flow/parameters.h"
+
+#include <doctest/doctest.h>
+
+namespace runnel {
+namespace {
+
+struct Given {
+  Parameter broker{"broker", "tcp://b", "", false, {}};
+  Parameter secret{"my secret", "hush", "", true, {}};
+  Parameter none{"none", std::nullopt, "", false, {}};
+  ParameterScope scope;
+
+  Given() {
+    scope.add(broker);
+    scope.add(secret);
+    scope.add(none);
+  }
+  PutIn put(std::string_view text) const { return put_in(text, {{0, {1, 1}, false}}, scope, 100); }
+};
+
+TEST_CASE("parameters are put in") {
+  const Given given;
+  CHECK(given.put("plain").value == "plain");
+  CHECK(given.put("#{broker}/x").value == "tcp://b/x");
+  CHECK(given.put("a #{ broker } b #{broker}").value == "a tcp://b b tcp://b");
+  CHECK(given.put("##{broker}").value == "#{broker}");
+  CHECK(given.put("###{broker}").value == "#tcp://b");
+  CHECK(given.put("####{broker}").value == "##{broker}");
+  CHECK(given.put("# and ## stay, so does #").value == "# and ## stay, so does #");
+  CHECK(given.put("a#{none}b").value == "ab");
+  CHECK(given.put("").value.empty());
+}
+
+TEST_CASE("a sensitive parameter makes the value sensitive") {
+  const Given given;
+  CHECK(given.put("#{my secret}").is_sensitive);
+  CHECK_FALSE(given.put("#{broker}").is_sensitive);
+}
+
+TEST_CASE("what cannot be put in is a problem with its place") {
+  const Given given;
+  const PutIn unknown = given.put("x #{brokr}");
+  REQUIRE(unknown.problems.size() == 1);
+  CHECK(unknown.problems[0].offset == 2);
+  CHECK(unknown.problems[0].text == "unknown parameter `brokr`; did you mean `broker`?");
+  const PutIn open = given.put("x #{broker");
+  REQUIRE(open.problems.size() == 1);
+  CHECK(open.value == "x #{broker");
+  const PutIn large = given.put(std::string(90, 'x') + "#{broker}#{broker}#{broker}");
+  REQUIRE(large.problems.size() == 1);
+  CHECK(large.problems[0].text == "the value is longer than 100 B with its parameters");
+}
+
+TEST_CASE("places are kept across what is put in") {
+  const Given given;
+  const PutIn put = given.put("ab #{broker} cd");
+  PropertySource source;
+  source.spans = put.spans;
+  CHECK(source.place_of(1) == Position{1, 2});
+  CHECK(source.place_of(5) == Position{1, 4});
+  CHECK(source.place_of(put.value.find("cd")) == Position{1, 14});
+}
+
+}  // namespace
+}  // namespace runnel
