@@ -208,6 +208,19 @@ test("a processor is stopped and started from the canvas, after a question", asy
   });
 });
 
+test("a processor is chosen on the canvas by the keyboard", async () => {
+  await visit(`/agents/${agents[1]}`, async (page) => {
+    const node = page.locator(".react-flow__node").filter({ hasText: "note" });
+    await node.waitFor();
+    await node.focus();
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/selected=/);
+    await page.getByRole("heading", { name: "note", exact: true }).waitFor();
+    await page.getByRole("button", { name: "Close" }).click();
+    await page.getByRole("heading", { name: "note", exact: true }).waitFor({ state: "detached" });
+  });
+});
+
 test("events tell who did what", async () => {
   await visit(`/events?flow=${flow}`, async (page) => {
     const row = page.getByRole("row").filter({ hasText: "Flow deployed" }).first();

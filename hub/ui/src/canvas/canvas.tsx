@@ -6,7 +6,7 @@ import "./canvas.css";
 import { useMemo } from "react";
 import type { FlowGraph, ProcessorStatus, QueueStatus } from "../api/types";
 import { ConnectionEdge, type ConnectionData } from "./connection-edge";
-import { layout } from "./layout";
+import { layout, node_px } from "./layout";
 import { ProcessorNode, type ProcessorData } from "./processor-node";
 
 interface Props {
@@ -18,6 +18,9 @@ interface Props {
   onSelect?: (id: string) => void;
   height_max?: number;
 }
+
+/** Of the canvas on a usual screen; only its height is guessed from it. */
+const usual_width_px = 1200;
 
 const nodeTypes = { processor: ProcessorNode };
 const edgeTypes = { connection: ConnectionEdge };
@@ -65,11 +68,25 @@ export default function Canvas({ label, graph, processors, queues, selected, onS
   }, [graph.edges, places, queues, selected, onSelect]);
 
   // As high as the graph, so that a small flow does not float in an empty field.
-  const heights = [...places.nodes.values()].map((place) => place.y);
-  const height = Math.min(height_max, Math.max(300, Math.max(...heights) - Math.min(...heights) + 300));
+  const all = [...places.nodes.values()];
+  const span = (values: number[]) => Math.max(0, ...values) - Math.min(0, ...values);
+  const wide = span(all.map((place) => place.x)) + node_px.width + 200;
+  const high = span(all.map((place) => place.y)) + node_px.height + 120;
+  const height = Math.round(Math.min(height_max, Math.max(260, high * Math.min(1, usual_width_px / wide) + 110)));
 
   return (
-    <div className="canvas" style={{ height }} role="group" aria-label={label}>
+    <div
+      className="canvas"
+      style={{ height }}
+      role="group"
+      aria-label={label}
+      onKeyDown={(event) => {
+        const id = (event.target as Element).getAttribute("data-id");
+        if (id === null || (event.key !== "Enter" && event.key !== " ")) return;
+        event.preventDefault();
+        onSelect?.(id);
+      }}
+    >
       <ReactFlow
         nodes={nodes}
         edges={edges}
@@ -91,11 +108,6 @@ export default function Canvas({ label, graph, processors, queues, selected, onS
         onNodeClick={(_event, node) => onSelect?.(node.id)}
         onEdgeClick={(_event, edge) => onSelect?.(edge.id)}
         onPaneClick={() => onSelect?.("")}
-        onSelectionChange={({ nodes: now }) => {
-          // Chosen by the keyboard: Enter on a focused node.
-          const id = now[0]?.id;
-          if (id && id !== selected && document.activeElement?.getAttribute("data-id") === id) onSelect?.(id);
-        }}
       >
         <Background variant={BackgroundVariant.Dots} gap={20} size={1} color="var(--line-strong)" />
         <Controls showInteractive={false} />
