@@ -84,12 +84,14 @@ Value json_path_add(Call& call) {
   return outcome(call, parts->path.add(parts->document, json_value(call, call.argument(1))));
 }
 
-// In NiFi's parser the value is the second argument and the key the third; its guide's example has
-// the key first.
+// JsonPathPutEvaluator: other than `set`, it gives an empty text when there is no such place.
 Value json_path_put(Call& call) {
   const auto parts = parts_of(call);
   if (!parts) return null_value();
   const std::string_view key = call.text(1).value_or("");
+  if (parts->path.is_definite()) {
+    if (const auto place = parts->path.read(parts->document); !place.ok()) return text_value("");
+  }
   return outcome(call, parts->path.put(parts->document, key, json_value(call, call.argument(2))));
 }
 
