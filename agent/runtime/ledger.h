@@ -1,0 +1,329 @@
+// Ledger: the only writer of the agent's database, and the order of all commits.
+//
+// How a FlowFile survives, in the order in which its bytes move:
+//
+//  1. A source's session commits. Its FlowFiles get the current *epoch*, a slice of time of about a
+//  millisecond, and stand in the queues, in memory.
+//     Descendants inherit the epoch. `live` of an epoch counts its FlowFiles in queues, wherever
+//     they have got to.
+//  2. What is finished before its epoch is written is never written: an epoch that is alive nowhere
+//  is *finished*, and who waits for it is told that it is safe.
+//  3. An epoch that is still alive when it is older than the linger time is *cut*: under the commit
+//  lock everything unsaved of it and of all older epochs is marked and
+//     copied, wherever it stands by then, with what is done of earlier batches, the sources' state
+//     up to it, and the counters. One transaction makes all of it durable. Epochs do not touch one
+//     another except where a call combines FlowFiles of several (merge, join): then a cut that
+//     takes the older one takes the younger one, too
+//     (`tie`); and where a session changes a processor's state in mid-flow: then everything is cut
+//     at once, and its epochs are not finished before that is written. So a cut is always a
+//     consistent state: as if all that came later had never come.
+//  4. FlowFiles that were saved and have moved on since are, after a crash, where they were at the
+//  last cut; their way is taken again.
+//  5. After a failed write nothing is acknowledged, the same write is tried again on a database
+//  that was opened anew, and nothing newer overtakes it.
+//
+// Threads: `ledger` cuts, packs and writes; `checkpoint` moves the WAL into the database;
+// `notifier` calls those who waited. Any thread may commit.
+
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "agent/base/clock.h"
+#include "agent/base/mutex.h"
+#include "agent/base/result.h"
+#include "agent/runtime/content.h"
+#include "agent/runtime/queue.h"
+#include "agent/runtime/status.h"
+#include "agent/sdk/context.h"
+#include "agent/store/database.h"
+
+namespace runnel {
+
+class ProvenanceLog;
+class ProvenanceShelf;
+
+// Why a FlowFile ended.
+enum class End : std::uint8_t { kOut, kExpired, kEvicted, kTerminated, kRemoved, kQuarantined };
+
+struct LedgerOptions {
+  std::string directory;  // the state directory; made if it is not there
+  Clock* clock = nullptr;
+  std::chrono::milliseconds linger{5};         // of an epoch that somebody waits for
+  std::chrono::milliseconds idle_linger{200};  // of one that nobody waits for
+  std::chrono::milliseconds lazy{100};         // until what is merely done of saved ones is written
+  std::uint64_t memory_budget = 64 << 20;
+  std::uint64_t disk_quota = 0;  // 0: 1 GiB, or 80 % of what is free, whichever is less
+  std::string vfs = {};          // of SQLite; for tests
+};
+
+// Those who wait, of one processor: called in the order of its commits. Kept alive by whoever
+// waits.
+class SafeLine {
+ public:
+  using Then = std::function<void()>;
+
+ private:
+  friend class Ledger;
+  struct Waiter {
+    std::uint32_t epoch;
+    std::uint64_t cut;  // 0: being finished is enough; else it needs a cut of at least this number
+    Then then;
+  };
+  std::deque<Waiter> waiters_;  // the ledger's mutex guards these
+  bool is_closed_ = false;
+  bool is_calling_ = false;
+};
+
+struct ParkedQueue {
+  std::string id;
+  std::string name;
+  std::string flow;
+  std::uint64_t count = 0;
+  std::uint64_t bytes = 0;
+};
+
+class Ledger {
+ public:
+  // kUnavailable: the directory cannot be used. A damaged database is put aside into
+  // quarantine/<time>/ and what can be read of it is carried over.
+  static Result<std::unique_ptr<Ledger>> open(LedgerOptions options);
+  // Writes everything first.
+  ~Ledger();
+  Ledger(const Ledger&) = delete;
+  Ledger& operator=(const Ledger&) = delete;
+
+  Mutex& mutex() { return mutex_; }
+  Clock& clock() { return *options_.clock; }
+  const std::string& instance_id() const { return instance_id_; }
+  SegmentStore& segments() { return *segments_; }
+  // The ledger's own clock, in ms since it was opened; never 0.
+  std::uint32_t now_ms() const;
+  // `count` ids that nobody else gets, ever; the first of them.
+  std::uint64_t take_ids(std::uint64_t count) {
+    return next_id_.fetch_add(count, std::memory_order_relaxed);
+  }
+
+  // ---- queues. Not while sessions run on them.
+  // The queue of this connection, with what is stored of it. Attached until `park` or the end.
+  Result<Queue*> attach(QueueSpec spec);
+  // The connection is no longer in the flow: its FlowFiles stay, under the flow's name.
+  void park(Queue& queue, const std::string& flow);
+  std::vector<ParkedQueue> parked();
+  // Reads what lies on disk only and would be taken next. kCorrupt: what could not be read was
+  // counted as quarantined, and is gone.
+  Result<> page_in(Queue& queue);
+  bool needs_paging(Queue& queue);
+
+  // ---- commits, under the mutex
+  std::uint32_t birth_epoch() REQUIRES(mutex_);
+  // The session's own: what FlowFiles of epoch `low` .. `high` do together is cut together.
+  void tie(std::uint32_t low, std::uint32_t high) REQUIRES(mutex_);
+  void count_birth(std::uint32_t epoch, std::uint64_t count) REQUIRES(mutex_);
+  void count_end(std::uint32_t epoch, End end) REQUIRES(mutex_);
+  // Takes over the record's references. A queue that is full and drops does so here: what is
+  // dropped is added to `dropped`.
+  void put(Queue& queue, FlowRecord record, std::vector<FlowRecord>& dropped) REQUIRES(mutex_);
+  // Out of its queue; the references are the caller's.
+  FlowRecord take_out(Queue& queue, Queue::Position position) REQUIRES(mutex_);
+  // Changes of a processor's state. `is_mid_flow`: by a session with inputs, of the epochs up to
+  // `epoch`.
+  void change_state(const std::string& processor, const std::string& name,
+                    std::optional<std::string> value, std::uint32_t epoch, bool is_mid_flow)
+      REQUIRES(mutex_);
+  void wait(const std::shared_ptr<SafeLine>& line, std::uint32_t epoch, bool needs_write,
+            SafeLine::Then then) REQUIRES(mutex_);
+  // At the end of each commit.
+  void settle() REQUIRES(mutex_);
+
+  // ---- the processors' state
+  std::optional<std::string> state(const std::string& processor, const std::string& name)
+      REQUIRES(mutex_);
+  void each_state(const std::string& processor,
+                  const std::function<void(std::string_view, std::string_view)>& visit)
+      REQUIRES(mutex_);
+  void clear_state(const std::string& processor);
+
+  // ---- waiting
+  std::shared_ptr<SafeLine> open_line();
+  // Nobody of this line is called any more when it returns.
+  void close_line(const std::shared_ptr<SafeLine>& line);
+  // Somebody cannot go on before what waits is safe.
+  void urge();
+  // Everything committed so far is written when it returns; kUnavailable when the disk does not
+  // take it within the time.
+  Result<> flush(std::chrono::milliseconds within);
+
+  // Removes what is queued and not taken; returns how many.
+  std::uint64_t purge(Queue& queue);
+
+  std::unique_ptr<DurableMap> durable(const std::string& owner);
+  ProvenanceShelf& provenance_shelf();
+  // Written with every cut from now on; nullptr: none.
+  void set_provenance(ProvenanceLog* log);
+
+  LossFigures loss();
+  LedgerStatus status();
+  bool is_healthy() const { return is_healthy_.load(std::memory_order_relaxed); }
+  // The quota of the disk is reached: sources must wait.
+  bool is_over_quota() const { return is_over_quota_.load(std::memory_order_relaxed); }
+  // What opening had to repair, for people; empty: nothing.
+  const std::string& repaired() const { return repaired_; }
+
+ private:
+  friend class LedgerDisk;
+  static constexpr std::size_t kEnds = 6;
+  struct Counters {
+    std::uint64_t in = 0;
+    std::array<std::uint64_t, kEnds> ends{};
+  };
+  struct Epoch {
+    std::int64_t live = 0;
+    std::uint32_t tied_to = 0;  // a younger epoch that has to be finished, too; 0: none
+    bool must_write = false;
+    bool has_waiter = false;
+    bool has_state = false;
+    SteadyTime opened{};
+    Counters counters;
+  };
+  struct StateChange {
+    std::string processor;
+    std::string name;
+    std::optional<std::string> value;
+    std::uint32_t epoch;
+  };
+  // What is known of a row of `batch`.
+  struct Batch {
+    std::uint64_t queue = 0;
+    std::uint32_t count = 0;
+    std::uint32_t left = 0;
+    std::vector<bool> done;
+    std::vector<std::shared_ptr<SegmentFile>> segments;
+    std::vector<std::uint64_t> referrers;  // rows with effects on this one
+    std::uint32_t targets_alive = 0;       // rows that this one has effects on
+  };
+  struct Write;  // one transaction, ready to be written (ledger_writer.cc)
+  class Shelf;
+
+  explicit Ledger(LedgerOptions options);
+  Result<> load();
+  Result<> begin_generation();
+  Result<> salvage(const std::string& why);
+  void start_threads();
+
+  // -- epochs
+  Epoch* epoch_at(std::uint32_t epoch) REQUIRES(mutex_);
+  bool is_finished(std::uint32_t epoch) REQUIRES(mutex_);
+  bool is_safe(const SafeLine::Waiter& waiter) REQUIRES(mutex_);
+  void forget_old_epochs() REQUIRES(mutex_);
+  // When the next cut is due; SteadyTime::max() when nothing needs one.
+  SteadyTime next_cut_at() REQUIRES(mutex_);
+
+  // -- the writer
+  void write_loop();
+  void notify_loop();
+  void checkpoint_loop();
+  std::uint32_t cut_epoch() REQUIRES(mutex_);
+  std::unique_ptr<Write> cut(bool is_all) REQUIRES(mutex_);
+  void note_saved_done(SavedPlace place) REQUIRES(mutex_);
+  void note_row_gone(std::uint64_t id) REQUIRES(mutex_);
+  bool is_removable(std::uint64_t id, const Batch& batch) const REQUIRES(mutex_);
+  Result<> write(Write& write);
+  void write_until_done(Write& write);
+  void written(Write& write) REQUIRES(mutex_);
+  Result<> reopen();
+  void page_out();
+  void measure();
+
+  LedgerOptions options_;
+  const SteadyTime opened_;
+  std::string instance_id_;
+  std::string repaired_;
+  std::unique_ptr<SegmentStore> segments_;
+  std::unique_ptr<Shelf> shelf_;
+  std::atomic<std::uint64_t> next_id_{1};
+  std::atomic<bool> is_healthy_{true};
+  std::atomic<bool> is_over_quota_{false};
+
+  std::unique_ptr<Database> database_;  // the writer's thread
+  Mutex reader_mutex_;
+  std::unique_ptr<Database> reader_ GUARDED_BY(reader_mutex_);
+  Mutex durable_mutex_;
+  std::unique_ptr<Database> durable_ GUARDED_BY(durable_mutex_);
+
+  Mutex mutex_;
+  CondVar writer_wake_;
+  CondVar notifier_wake_;
+  CondVar written_wake_;
+  std::map<std::string, std::unique_ptr<Queue>> queues_
+      GUARDED_BY(mutex_);  // by id; parked ones, too
+  std::map<std::uint64_t, Queue*> queues_by_key_ GUARDED_BY(mutex_);
+  std::map<std::string, std::string> parked_of_ GUARDED_BY(mutex_);  // queue id -> flow
+  struct QueueRow {
+    std::uint64_t key;
+    std::string id;
+    std::string name;
+    std::optional<std::string> parked_of;
+  };
+  std::vector<QueueRow> queue_rows_ GUARDED_BY(mutex_);  // to be written
+  std::uint64_t next_queue_key_ GUARDED_BY(mutex_) = 1;
+
+  std::deque<Epoch> epochs_ GUARDED_BY(mutex_);
+  std::uint32_t first_epoch_ GUARDED_BY(mutex_) =
+      1;  // of epochs_; older ones are finished or saved
+  std::uint32_t cut_through_ GUARDED_BY(mutex_) = 0;    // taken by a cut
+  std::uint32_t saved_through_ GUARDED_BY(mutex_) = 0;  // written
+  std::uint32_t raise_to_ GUARDED_BY(mutex_) = 0;       // a cut takes at least up to here (ties)
+  std::uint64_t cuts_ GUARDED_BY(mutex_) = 0;           // begun
+  std::uint64_t cuts_written_ GUARDED_BY(mutex_) = 0;
+  bool is_cut_wanted_ GUARDED_BY(mutex_) = false;  // now, everything
+  bool is_idle_ GUARDED_BY(mutex_) =
+      false;  // the writer sleeps without a deadline or until `sleeps_until_`
+  SteadyTime sleeps_until_ GUARDED_BY(mutex_) = SteadyTime::max();
+  SteadyTime lazy_since_ GUARDED_BY(mutex_) =
+      SteadyTime::max();  // since when something is done or changed that is not written
+  std::uint64_t unsaved_bytes_ GUARDED_BY(mutex_) = 0;
+  Counters totals_ GUARDED_BY(mutex_);
+
+  std::unordered_map<std::uint64_t, Batch> batches_ GUARDED_BY(mutex_);
+  std::uint64_t next_batch_ GUARDED_BY(mutex_) = 1;
+  std::map<std::uint64_t, std::vector<std::uint32_t>> done_
+      GUARDED_BY(mutex_);  // row -> indexes, not yet written
+  std::vector<std::uint64_t> removable_ GUARDED_BY(mutex_);
+
+  std::map<std::string, std::map<std::string, std::string>> state_ GUARDED_BY(mutex_);
+  std::deque<StateChange> state_changes_ GUARDED_BY(mutex_);
+
+  std::vector<std::shared_ptr<SafeLine>> lines_ GUARDED_BY(mutex_);
+  ProvenanceLog* provenance_ GUARDED_BY(mutex_) = nullptr;
+  bool is_closing_ GUARDED_BY(mutex_) = false;
+  bool has_news_ GUARDED_BY(mutex_) = false;  // for the notifier
+  std::string trouble_ GUARDED_BY(mutex_);
+  std::uint64_t written_bytes_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t accepted_bytes_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t database_bytes_ GUARDED_BY(mutex_) = 0;
+
+  Mutex paging_mutex_;
+  Mutex checkpoint_mutex_;
+  CondVar checkpoint_wake_;
+  std::uint64_t wal_bytes_ GUARDED_BY(checkpoint_mutex_) = 0;
+  bool is_checkpoint_closing_ GUARDED_BY(checkpoint_mutex_) = false;
+  std::thread writer_;
+  std::thread notifier_;
+  std::thread checkpointer_;
+};
+
+}  // namespace runnel

@@ -1,0 +1,217 @@
+// SessionCore: makes sessions true, over the ledger. One for each task, used again and again.
+
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/runtime/id_set.h"
+#include "agent/runtime/ledger.h"
+#include "agent/sdk/flow_record.h"
+#include "agent/sdk/session.h"
+
+namespace runnel {
+
+struct RetryRule {
+  std::optional<std::uint32_t> attempts;  // none: for ever
+  std::chrono::milliseconds backoff_first{1000};
+  std::chrono::milliseconds backoff_max{60'000};
+  bool is_yield = false;  // the processor waits, and with it all that stands behind
+};
+
+// One relationship of one processor.
+struct Outlet {
+  std::string name;
+  std::vector<Queue*> queues;  // none: auto-terminated
+  std::optional<RetryRule> retry = {};
+};
+
+struct ProcessorCounters {
+  std::atomic<std::uint64_t> in_count{0}, in_bytes{0}, out_count{0}, out_bytes{0}, made_count{0},
+      dropped_count{0};
+  std::atomic<std::uint64_t> read_bytes{0}, written_bytes{0}, sessions{0}, in_flight{0};
+  std::atomic<std::int64_t> last_session_ms{0};
+};
+
+// Where one processor stands in the flow. Constant while sessions run on it.
+struct Wiring {
+  std::string processor_id;
+  std::vector<Queue*> inputs;
+  std::vector<Outlet> outlets;  // by Relationship::index
+  std::chrono::milliseconds penalty{30'000};
+  ProvenanceLog* provenance = nullptr;  // nullptr: none
+  std::shared_ptr<SafeLine> line;
+  ProcessorCounters* counters = nullptr;
+  // The processor is to wait so long: by a retry with `is_yield`, from any thread.
+  std::function<void(std::chrono::milliseconds)> on_yield;
+};
+
+// FlowFiles of one processor that outlive their trigger. Any thread.
+class HandOver final : public Handed::Owner {
+ public:
+  HandOver(Ledger& ledger, const Wiring& wiring) : ledger_(ledger), wiring_(wiring) {}
+
+  void transfer(std::uint64_t slot, Relationship to,
+                std::span<const std::pair<std::string_view, std::string_view>> set) override;
+  void give_back(std::uint64_t slot, bool is_penalized) override;
+
+ private:
+  friend class SessionCore;
+  struct Slot {
+    Queue* queue = nullptr;
+    Queue::Position position = 0;
+    std::shared_ptr<const std::string> sent_to;  // a SEND event, told when it is committed
+    std::shared_ptr<const std::string> sent_details;
+  };
+  std::uint64_t put(Slot slot);
+  Slot take(std::uint64_t slot);
+
+  Ledger& ledger_;
+  const Wiring& wiring_;
+  Mutex mutex_;
+  std::deque<Slot> slots_ GUARDED_BY(mutex_);
+  std::vector<std::uint64_t> free_ GUARDED_BY(mutex_);
+};
+
+class SessionCore final : public Session {
+ public:
+  // What outlives it: the ledger, the wiring, the owner of what is handed over.
+  SessionCore(Ledger& ledger, const Wiring& wiring, HandOver& hand_over);
+  ~SessionCore() override;
+
+  // ---- the engine's side. A session is begun by the first call and ends with commit or rollback.
+  // Before each on_trigger.
+  void begin_call();
+  // After a good on_trigger: kInvalid when a FlowFile was neither transferred, dropped nor handed
+  // over. Then roll it back.
+  Result<> end_call();
+  // Undoes the present call; what it took is given back, penalized when asked.
+  void rollback_call(bool is_penalized);
+  // Whether the present call took, made or changed anything that stays.
+  bool has_progress() const { return has_progress_; }
+  std::size_t flowfiles() const { return works_.size(); }
+  bool wants_yield() const { return wants_yield_; }
+  // Commits all calls since the last commit.
+  void commit();
+  void rollback();
+
+  // ---- the author's side
+  FlowFile get() override;
+  FlowFile create() override;
+  FlowFile create(FlowFile parent) override;
+  FlowFile clone(FlowFile original) override;
+  FlowFile clone(FlowFile original, std::uint64_t offset, std::uint64_t size) override;
+  FlowFile merge(std::span<const FlowFile> parts, MergeText text) override;
+  Result<std::string_view> content(FlowFile of, std::size_t at_most) override;
+  Result<std::unique_ptr<ContentReader>> reader(FlowFile of) override;
+  Result<> write(FlowFile to, std::string_view bytes) override;
+  Result<std::unique_ptr<ContentWriter>> writer(FlowFile to) override;
+  void transfer(FlowFile what, Relationship to) override;
+  void drop(FlowFile what) override;
+  void penalize(FlowFile what) override;
+  Handed hand_over(FlowFile what) override;
+  FlowFile take_back(Handed handed) override;
+  void event(FlowFile of, ProvenanceKind kind, std::string_view uri,
+             std::string_view details) override;
+  std::optional<std::string> state(std::string_view key) override;
+  void set_state(std::string_view key, std::string_view value) override;
+  void remove_state(std::string_view key) override;
+  void each_state(
+      const std::function<void(std::string_view key, std::string_view value)>& visit) override;
+  void when_safe(std::function<void()> then) override;
+  void yield() override { wants_yield_ = true; }
+  std::optional<std::string_view> attribute(const FlowRecord& record,
+                                            std::string_view name) const override;
+  void set_attribute(FlowRecord& record, std::string_view name, std::string_view value) override;
+  void remove_attribute(FlowRecord& record, std::string_view name) override;
+  void each_attribute(
+      const FlowRecord& record,
+      const std::function<void(std::string_view, std::string_view)>& visit) const override;
+  std::string uuid(const FlowRecord& record) const override;
+
+ private:
+  class Writer;
+  enum class Fate : std::uint8_t { kOpen, kTransfer, kDrop, kHanded, kExpired };
+  // A FlowFile in this session: a copy of its record. What it shares with the queue's record it
+  // does not own.
+  struct Work : FlowRecord {
+    Queue* from = nullptr;  // nullptr: made here
+    Queue::Position position = 0;
+    std::uint32_t call = 0;
+    std::uint16_t to = 0xFFFF;
+    Fate fate = Fate::kOpen;
+    bool owns_attributes = false;
+    bool owns_content = false;
+    bool has_new_attributes = false;
+    bool has_new_content = false;
+    bool is_told = false;  // an event of it says how it came to be
+    bool is_sent = false;
+    bool has_parent = false;
+    bool is_penalized = false;
+  };
+  struct Told {
+    std::uint32_t call = 0;
+    ProvenanceKind kind = ProvenanceKind::kUnknown;
+    IdSet flowfiles;
+    IdSet parents;
+    std::string uri;
+    std::string details;
+  };
+  struct StateEdit {
+    std::uint32_t call = 0;
+    std::string name;
+    std::optional<std::string> value;
+  };
+  struct Waiting {
+    std::uint32_t call = 0;
+    std::function<void()> then;
+  };
+
+  static Work& work_of(const FlowFile& flowfile) { return *static_cast<Work*>(flowfile.record()); }
+  Work& add_work();
+  FlowFile made(const Work* parent);
+  bool refill();
+  void release(Work& work);
+  void undo_from(std::size_t works_kept, bool is_penalized);
+  void set_content(Work& work, Content* content);
+  void tell(ProvenanceKind kind, std::uint64_t flowfile, std::uint64_t parent);
+  void fan_out();
+  void commit_locked(std::vector<FlowRecord>& gone, std::vector<Queue*>& readied,
+                     std::vector<Queue*>& roomy) REQUIRES(ledger_.mutex());
+  bool retried(Work& work) REQUIRES(ledger_.mutex());
+  void tell_provenance();
+  void finish();
+
+  Ledger& ledger_;
+  const Wiring& wiring_;
+  HandOver& hand_over_;
+  std::deque<Work> works_;           // stable addresses
+  std::vector<Queue::Taken> taken_;  // from the ledger, not yet asked for
+  std::size_t next_taken_ = 0;
+  Queue* taken_from_ = nullptr;
+  std::size_t next_input_ = 0;
+  std::vector<Told> told_;
+  std::vector<StateEdit> edits_;
+  std::vector<Waiting> waiting_;
+  std::uint32_t call_ = 0;
+  std::size_t call_begin_ = 0;  // of its works
+  bool has_progress_ = false;
+  bool wants_yield_ = false;
+  std::uint64_t ids_ = 0;  // taken, not used
+  std::uint64_t ids_end_ = 0;
+  std::int64_t wall_ms_ = 0;  // of this session
+  std::uint64_t read_bytes_ = 0;
+  std::uint64_t written_bytes_ = 0;
+  mutable std::deque<std::string> texts_;  // that views of this session point into
+};
+
+// The uuid that FlowFile `id` of this agent has, and back.
+std::string flowfile_uuid(std::string_view instance_id, std::uint64_t id);
+std::optional<std::uint64_t> flowfile_id(std::string_view instance_id, std::string_view uuid);
+
+}  // namespace runnel
