@@ -308,6 +308,28 @@ test("pages are worked by the keyboard alone", async () => {
   });
 });
 
+test("a token is created, shown once, works without a session, and is removed", async () => {
+  await visit("/tokens", async (page) => {
+    const name = `pages ${Date.now()}`;
+    await page.getByLabel("Name").fill(name);
+    await page.getByRole("button", { name: "Create" }).click();
+    const token = await page.locator("code.token").textContent();
+    assert.match(token, /^rnl_/);
+    await shot(page, "token");
+    if (!hub.is_mock) {
+      const [with_token, without] = await page.evaluate(async (bearer) => {
+        const ask = (headers) => fetch("/api/v1/agents", { headers, credentials: "omit" }).then((response) => response.status);
+        return [await ask({ Authorization: `Bearer ${bearer}` }), await ask({})];
+      }, token);
+      assert.deepEqual([with_token, without], [200, 401]);
+    }
+    await page.getByRole("button", { name: `Remove ${name}` }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Remove" }).click();
+    await page.getByRole("table").getByText(name).or(page.getByText("There is no token")).first().waitFor();
+    await page.getByRole("button", { name: `Remove ${name}` }).waitFor({ state: "detached" });
+  });
+});
+
 test("an address of no page and a name of no agent say so", async () => {
   await visit("/nowhere", async (page) => {
     await page.getByText("There is no such page").waitFor();
@@ -338,6 +360,7 @@ const places = {
   push: `/flows/${flow}/push`,
   deploy: `/flows/${flow}/deploy?class=${class_name}`,
   events: "/events",
+  tokens: "/tokens",
 };
 
 for (const theme of ["light", "dark", "contrast"]) {

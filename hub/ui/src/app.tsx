@@ -18,6 +18,7 @@ import { address } from "./url/state";
 
 const FlowPage = lazy(() => import("./pages/flow"));
 const PushPage = lazy(() => import("./pages/push"));
+const TokensPage = lazy(() => import("./pages/tokens"));
 const DeployPage = lazy(() => import("./pages/deploy"));
 
 export function App() {
@@ -80,6 +81,7 @@ function Pages() {
       <Route path="/flows/:name/push">{({ name }) => <PushPage key={name} name={name} />}</Route>
       <Route path="/flows/:name/deploy">{({ name }) => <DeployPage key={name} name={name} />}</Route>
       <Route path="/events" component={EventsPage} />
+      <Route path="/tokens" component={TokensPage} />
       <Route>
         <Page title="Not found">
           <Empty title="There is no such page">The address may be misspelt, or from another version of the hub.</Empty>

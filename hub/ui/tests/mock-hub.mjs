@@ -125,6 +125,16 @@ function routes(fleet, method, path, query, body, session) {
     if (!name) return whole(fleet.classes());
     if (part === "operations") return { status: 202, body: fleet.operate(fleet.agents.filter((agent) => agent.class === name), body, session.user) };
   }
+  if (noun === "tokens") {
+    if (method === "GET") return whole(fleet.tokens);
+    if (method === "DELETE") {
+      fleet.tokens = fleet.tokens.filter((token) => token.id !== name);
+      return { status: 204 };
+    }
+    const token = { id: `t-${fleet.next_operation++}`, name: body.name, user: session.user, created_ms: as_of_ms, expires_ms: body.expires_ms ?? null, used_ms: null };
+    fleet.tokens.push(token);
+    return { status: 201, body: { ...token, token: `rnl_${randomBytes(24).toString("base64url")}` } };
+  }
   if (noun === "events") return { body: fleet.eventPage(query) };
   if (noun === "agents" && !name) return list(fleet.list(query), query);
   if (noun === "agents") {
@@ -289,7 +299,7 @@ function makeFleet(count) {
     };
   });
   agents.sort((a, b) => collator.compare(a.id, b.id));
-  const v2 = telemetry.replace("Quality of Service: 1}", "Quality of Service: 1}\n    schedule: {concurrent_tasks: 2}").replace("fast vehicles first", "moving vehicles first").replace("Maximum Rate: 10,", "Maximum Rate: 50,");
+  const v2 = telemetry.replace("Quality of Service: 1}", "Quality of Service: 1}\n    concurrent_tasks: 2").replace("fast vehicles first", "moving vehicles first").replace("Maximum Rate: 10,", "Maximum Rate: 50,");
   const fleet = {
     agents,
     sessions: new Map(),
@@ -298,6 +308,7 @@ function makeFleet(count) {
     next_event: 1,
     next_operation: 1,
     flows: new Map(),
+    tokens: [],
     deployments: [{ class: "trucks", flow: "vehicle-telemetry", version: 2, author: "admin", deployed_ms: begun - 900_000 }],
     event(kind, severity, message, fields = {}) {
       fleet.events.unshift({ id: fleet.next_event++, time_ms: fields.time_ms ?? Date.now(), kind, severity, actor: null, agent: null, class: null, flow: null, version: null, message, ...fields });

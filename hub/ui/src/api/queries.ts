@@ -1,7 +1,7 @@
 // What the pages ask the hub for, and how often. Server state lives here and nowhere else.
 
 import { keepPreviousData, QueryCache, QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { get, holdSession, hubNow, HubError, path, post } from "./client";
+import { get, holdSession, hubNow, HubError, path, post, remove } from "./client";
 import type * as T from "./types";
 
 /** Distance of two polls of a page that is looked at. The hub answers them from memory. */
@@ -73,6 +73,25 @@ export function useLogout() {
       client.removeQueries({ predicate: (query) => query.queryKey[0] !== "me" });
       client.setQueryData(["me"], null);
     },
+  });
+}
+
+export const useTokens = () =>
+  useQuery({ queryKey: ["tokens"], queryFn: ({ signal }) => get<T.List<T.Token>>("tokens", { limit: 1000 }, signal), refetchInterval: slow_ms });
+
+export function useCreateToken() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (body: T.NewToken) => post<T.CreatedToken>("tokens", body),
+    onSuccess: () => void client.invalidateQueries({ queryKey: ["tokens"] }),
+  });
+}
+
+export function useRemoveToken() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (id: string) => remove(path`tokens/${id}`),
+    onSuccess: () => void client.invalidateQueries({ queryKey: ["tokens"] }),
   });
 }
 

@@ -19,7 +19,7 @@ const template = `flow: my-flow
 processors:
   every-second:
     type: GenerateFlowFile
-    schedule: {every: 1s}
+    schedule: {every: 1 sec}
   log:
     type: LogAttribute
     terminate: [success]

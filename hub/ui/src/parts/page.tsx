@@ -1,8 +1,10 @@
 // The head of a page: where it is, its name, how old its data are, what can be done.
 
-import { useEffect, type ReactNode } from "react";
+import { useEffect, useRef, type ReactNode } from "react";
 import { Link } from "wouter";
 import { AsOf } from "./time";
+
+let has_shown_page = false;
 
 export function Page(props: {
   title: string;
@@ -14,11 +16,17 @@ export function Page(props: {
   children: ReactNode;
 }) {
   const { title } = props;
+  const main = useRef<HTMLElement>(null);
   useEffect(() => {
     document.title = `${title} · Runnel`;
   }, [title]);
+  useEffect(() => {
+    // The link that led here went away with its page: the keyboard goes on from the top of this one.
+    if (has_shown_page && document.activeElement === document.body) main.current?.focus({ preventScroll: true });
+    has_shown_page = true;
+  }, []);
   return (
-    <main className={`page${props.fill ? " fill" : ""}`} id="main" tabIndex={-1}>
+    <main ref={main} className={`page${props.fill ? " fill" : ""}`} id="main" tabIndex={-1}>
       <header className="page-head">
         <div>
           {props.trail && (

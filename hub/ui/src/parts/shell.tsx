@@ -19,7 +19,7 @@ const places: { to: string; label: string; icon: IconName }[] = [
 ];
 
 export function Shell({ session, children }: { session: Session; children: ReactNode }) {
-  const [location] = useLocation();
+  const [location, navigate] = useLocation();
   const { theme, utc } = usePreferences();
   const logout = useLogout();
   return (
@@ -76,6 +76,7 @@ export function Shell({ session, children }: { session: Session; children: React
               onChange={(value) => prefer({ utc: value === "utc" })}
             />
             <MenuLine />
+            <MenuItem onSelect={() => navigate("/tokens")}>API tokens</MenuItem>
             <MenuItem onSelect={() => logout.mutate()}>Log out</MenuItem>
             <MenuLine />
             <MenuLabel>Hub {session.hub_version}</MenuLabel>
