@@ -6,6 +6,9 @@ import "./theme/tokens.css";
 import "./theme/base.css";
 import "./theme/layout.css";
 import "./theme/parts.css";
+import "./theme/tables.css";
+import "./theme/flowtext.css";
+import "./theme/pages.css";
 import { App } from "./app";
 import { applyTheme } from "./url/preferences";
 
