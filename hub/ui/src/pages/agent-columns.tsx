@@ -19,7 +19,7 @@ function FlowCell({ agent }: { agent: AgentRow }) {
   return (
     <>
       <Link href={flowPath(reported.name)}>{flowText(reported)}</Link>
-      {differs && <span className="muted"> → {desired.name === reported.name ? desired.version : flowText(desired)}</span>}
+      {differs && <span className="muted">→{desired.name === reported.name ? desired.version : flowText(desired)}</span>}
     </>
   );
 }
@@ -28,7 +28,7 @@ export const agentColumns: Column<AgentRow>[] = [
   {
     id: "id",
     header: "Agent",
-    width: 150,
+    width: 124,
     value: (agent) => agent.id,
     cell: (agent) => (
       <>
@@ -37,22 +37,22 @@ export const agentColumns: Column<AgentRow>[] = [
       </>
     ),
   },
-  { id: "class", header: "Class", width: 96, value: (agent) => agent.class, cell: (agent) => agent.class },
+  { id: "class", header: "Class", width: 84, value: (agent) => agent.class, cell: (agent) => agent.class },
   {
     id: "connectivity",
     header: "Connectivity",
-    width: 112,
+    width: 108,
     value: (agent) => agent.connectivity,
     cell: (agent) => <Badge said={status.said(status.connectivity, agent.connectivity)} reason={agent.connectivity_reason} />,
   },
-  { id: "sync", header: "Sync", width: 104, value: (agent) => agent.sync, cell: (agent) => <Badge said={status.said(status.sync, agent.sync)} reason={agent.sync_reason} /> },
-  { id: "health", header: "Flow health", width: 146, value: (agent) => agent.health, cell: (agent) => <Badge said={status.said(status.health, agent.health)} reason={agent.health_reason} /> },
-  { id: "flow", header: "Flow", width: 200, value: (agent) => flowText(agent.flow_reported), cell: (agent) => <FlowCell agent={agent} /> },
-  { id: "last_seen_ms", header: "Last seen", width: 92, number: true, value: (agent) => iso(agent.last_seen_ms), cell: (agent) => <Ago ms={agent.last_seen_ms} /> },
-  { id: "in_records_per_s", header: "In /s", width: 66, number: true, value: (agent) => agent.in_records_per_s, cell: (agent) => compact(agent.in_records_per_s) },
-  { id: "out_records_per_s", header: "Out /s", width: 68, number: true, value: (agent) => agent.out_records_per_s, cell: (agent) => compact(agent.out_records_per_s) },
-  { id: "queued_count", header: "Queued", width: 78, number: true, value: (agent) => agent.queued_count, cell: (agent) => count(agent.queued_count) },
-  { id: "queued_age_ms_max", header: "Oldest", width: 106, number: true, value: (agent) => agent.queued_age_ms_max, cell: (agent) => duration(agent.queued_age_ms_max) },
+  { id: "sync", header: "Sync", width: 100, value: (agent) => agent.sync, cell: (agent) => <Badge said={status.said(status.sync, agent.sync)} reason={agent.sync_reason} /> },
+  { id: "health", header: "Flow health", width: 152, value: (agent) => agent.health, cell: (agent) => <Badge said={status.said(status.health, agent.health)} reason={agent.health_reason} /> },
+  { id: "flow", header: "Flow", width: 202, value: (agent) => flowText(agent.flow_reported), cell: (agent) => <FlowCell agent={agent} /> },
+  { id: "last_seen_ms", header: "Last seen", width: 100, number: true, value: (agent) => iso(agent.last_seen_ms), cell: (agent) => <Ago ms={agent.last_seen_ms} /> },
+  { id: "in_records_per_s", header: "In /s", width: 64, number: true, value: (agent) => agent.in_records_per_s, cell: (agent) => compact(agent.in_records_per_s) },
+  { id: "out_records_per_s", header: "Out /s", width: 66, number: true, value: (agent) => agent.out_records_per_s, cell: (agent) => compact(agent.out_records_per_s) },
+  { id: "queued_count", header: "Queued", width: 76, number: true, value: (agent) => agent.queued_count, cell: (agent) => count(agent.queued_count) },
+  { id: "queued_age_ms_max", header: "Oldest", width: 108, number: true, value: (agent) => agent.queued_age_ms_max, cell: (agent) => duration(agent.queued_age_ms_max) },
   { id: "cpu_percent", header: "CPU", width: 70, number: true, value: (agent) => agent.cpu_percent, cell: (agent) => percent(agent.cpu_percent) },
   { id: "memory_bytes", header: "Memory", width: 86, number: true, value: (agent) => agent.memory_bytes, cell: (agent) => bytes(agent.memory_bytes) },
   { id: "disk_used_bytes", header: "Disk", width: 86, number: true, value: (agent) => agent.disk_used_bytes, cell: (agent) => bytes(agent.disk_used_bytes) },

@@ -123,7 +123,7 @@ function Versions({ flow, state, change }: Part) {
   const path = flowPath(flow.name);
   const columns: Column<VersionRow>[] = [
     { id: "version", header: "Version", width: 80, number: true, value: (each) => each.version, cell: (each) => <Link href={address(path, { tab: "text", v: each.version })}>{each.version}</Link> },
-    { id: "message", header: "Message", width: 360, value: (each) => each.message, cell: (each) => <span title={each.message}>{each.message}</span> },
+    { id: "message", header: "Message", width: 320, value: (each) => each.message, cell: (each) => <span title={each.message}>{each.message}</span> },
     { id: "author", header: "By", width: 100, value: (each) => each.author, cell: (each) => each.author },
     { id: "created_ms", header: "Pushed", width: 100, number: true, value: (each) => iso(each.created_ms), cell: (each) => <Ago ms={each.created_ms} /> },
     { id: "agents", header: "Agents", width: 76, number: true, value: (each) => each.agents, cell: (each) => <Link href={address("/agents", { flow: flow.name, version: each.version })}>{count(each.agents)}</Link> },
@@ -132,7 +132,7 @@ function Versions({ flow, state, change }: Part) {
     {
       id: "do",
       header: "",
-      width: 230,
+      width: 264,
       fixed: true,
       value: () => null,
       cell: (each) => (

@@ -20,19 +20,19 @@ const defaults = { q: "", sort: "name" };
 const versions = (flow: FlowRow) => flow.agents_by_version.map((part) => `${part.version ?? "?"}: ${count(part.agents)}`).join(", ");
 
 const columns: Column<FlowRow>[] = [
-  { id: "name", header: "Flow", width: 210, value: (flow) => flow.name, cell: (flow) => <Link href={flowPath(flow.name)}>{flow.name}</Link> },
+  { id: "name", header: "Flow", width: 170, value: (flow) => flow.name, cell: (flow) => <Link href={flowPath(flow.name)}>{flow.name}</Link> },
   { id: "version_latest", header: "Latest", width: 74, number: true, value: (flow) => flow.version_latest, cell: (flow) => flow.version_latest },
   {
     id: "classes",
     header: "Deployed to",
-    width: 190,
+    width: 150,
     value: (flow) => flow.classes.map((each) => `${each.name} @ ${each.version}`).join(", "),
     cell: (flow) => (flow.classes.length ? flow.classes.map((each) => `${each.name} @ ${each.version}`).join(", ") : <span className="muted">nowhere</span>),
   },
   {
     id: "sync",
     header: "Agents",
-    width: 250,
+    width: 236,
     value: (flow) => Object.values(flow.agents_by_sync).reduce((sum, agents) => sum + agents, 0),
     cell: (flow) => (
       <span className="axes">
@@ -48,8 +48,8 @@ const columns: Column<FlowRow>[] = [
   },
   { id: "versions", header: "Version: agents", width: 140, value: versions, cell: (flow) => <span title={versions(flow)}>{versions(flow) || <span className="muted">–</span>}</span> },
   { id: "changed_ms", header: "Last change", width: 96, number: true, value: (flow) => iso(flow.changed_ms), cell: (flow) => <Ago ms={flow.changed_ms} /> },
-  { id: "author", header: "By", width: 100, value: (flow) => flow.author, cell: (flow) => flow.author },
-  { id: "message", header: "Message", width: 260, value: (flow) => flow.message, cell: (flow) => <span title={flow.message}>{flow.message}</span> },
+  { id: "author", header: "By", width: 84, value: (flow) => flow.author, cell: (flow) => flow.author },
+  { id: "message", header: "Message", width: 190, value: (flow) => flow.message, cell: (flow) => <span title={flow.message}>{flow.message}</span> },
 ];
 
 export function FlowsPage() {
