@@ -43,11 +43,11 @@ class FlowCheck {
     for (const Port* one : all_ports(flow_)) {
       check_passage(one->id,
                     std::string(one->kind == PortKind::kInput ? "input port " : "output port ") +
-                        quoted(one->name),
+                        backquoted(one->name),
                     one->at);
     }
     for (const Funnel* one : all_funnels(flow_)) {
-      check_passage(one->id, "funnel " + quoted(one->name), one->at);
+      check_passage(one->id, "funnel " + backquoted(one->name), one->at);
     }
     return complaints_.take();
   }
@@ -59,7 +59,7 @@ class FlowCheck {
     if (found == specs_.end()) {
       complaints_.add(
           processor.type_at,
-          "unknown processor type " + quoted(processor.type) +
+          "unknown processor type " + backquoted(processor.type) +
               (complaints_.is_full() ? std::string() : did_you_mean(processor.type, types_)));
       return;
     }
@@ -69,7 +69,7 @@ class FlowCheck {
     check_input(processor, spec);
     if (processor.concurrent_tasks > 1 && spec.is_single_threaded) {
       complaints_.add(processor.at,
-                      quoted(processor.type) + " runs one task at a time; `concurrent_tasks` " +
+                      backquoted(processor.type) + " runs one task at a time; `concurrent_tasks` " +
                           std::to_string(processor.concurrent_tasks) + " has no effect",
                       Severity::kWarning);
     }
@@ -122,23 +122,24 @@ class FlowCheck {
     };
     if (scope == ExpressionScope::kNone) {
       if (first != std::string::npos && value.find('}', first) != std::string::npos) {
-        complaints_.add(place(first),
-                        "property " + quoted(name) + " takes no expressions; `${` is plain text",
-                        Severity::kWarning);
+        complaints_.add(
+            place(first),
+            "property " + backquoted(name) + " takes no expressions; `${` is plain text",
+            Severity::kWarning);
       }
       return;
     }
     ElError error;
     const auto compiled = Expression::compile(value, error);
     if (!compiled) {
-      complaints_.add(place(error.offset), "property " + quoted(name) + ": " + error.text);
+      complaints_.add(place(error.offset), "property " + backquoted(name) + ": " + error.text);
       return;
     }
     if (scope == ExpressionScope::kEnvironment && !compiled->attributes().empty()) {
-      complaints_.add(place(first), "property " + quoted(name) +
+      complaints_.add(place(first), "property " + backquoted(name) +
                                         " is evaluated once at start, without a FlowFile: it "
                                         "cannot read the attribute " +
-                                        quoted(compiled->attributes().front()));
+                                        backquoted(compiled->attributes().front()));
       return;
     }
     if (property == nullptr || first == std::string::npos || !compiled->is_constant()) return;
@@ -146,7 +147,7 @@ class FlowCheck {
     plain.expressions = ExpressionScope::kNone;
     plain.is_sensitive = plain.is_sensitive || (source && source->is_sensitive);
     if (const auto checked = check_value(plain, compiled->constant()); !checked) {
-      complaints_.add(place(0), "property " + quoted(name) + ": " + checked.error().text());
+      complaints_.add(place(0), "property " + backquoted(name) + ": " + checked.error().text());
     }
   }
 
@@ -162,8 +163,8 @@ class FlowCheck {
       if (complaints_.is_full()) return complaints_.add(at, {});
       std::string cure = did_you_mean(name, names);
       if (cure.empty()) cure = names.empty() ? "; it has none" : "; it has " + listed(names);
-      complaints_.add(at, quoted(processor.name) + " (" + processor.type +
-                              ") has no relationship " + quoted(name) + cure);
+      complaints_.add(at, backquoted(processor.name) + " (" + processor.type +
+                              ") has no relationship " + backquoted(name) + cure);
     };
     Ends ends;
     for (const NamedPlace& one : processor.terminate) {
@@ -174,7 +175,7 @@ class FlowCheck {
       check_known(one.relationship, one.at);
       ends.retried.emplace(one.relationship, !one.attempts.has_value());
       if (spec.input == InputRule::kForbidden) {
-        complaints_.add(one.at, quoted(processor.name) + " (" + processor.type +
+        complaints_.add(one.at, backquoted(processor.name) + " (" + processor.type +
                                     ") takes no FlowFiles: there is nothing to retry");
       }
     }
@@ -185,12 +186,12 @@ class FlowCheck {
       }
       if (!connection->relationships.empty()) continue;
       ends.is_unclear = true;
-      complaints_.add(connection->from.at,
-                      names.empty()
-                          ? quoted(processor.name) + " (" + processor.type +
-                                ") has no relationships: nothing comes out of it"
-                          : "name the relationship: " + quoted(processor.name + "." + names[0]) +
-                                "; " + quoted(processor.name) + " has " + listed(names));
+      complaints_.add(
+          connection->from.at,
+          names.empty() ? backquoted(processor.name) + " (" + processor.type +
+                              ") has no relationships: nothing comes out of it"
+                        : "name the relationship: " + backquoted(processor.name + "." + names[0]) +
+                              "; " + backquoted(processor.name) + " has " + listed(names));
     }
     for (const RelationshipSpec& one : relationships) check_end(processor, one, ends);
   }
@@ -208,16 +209,16 @@ class FlowCheck {
     const bool is_connected = ends.connected.contains(relationship.name);
     const bool is_terminated = ends.terminated.contains(relationship.name);
     if (is_connected && is_terminated) {
-      complaints_.add(processor.at, "relationship " + quoted(relationship.name) + " of " +
-                                        quoted(processor.name) +
+      complaints_.add(processor.at, "relationship " + backquoted(relationship.name) + " of " +
+                                        backquoted(processor.name) +
                                         " is connected and terminated; keep one");
     }
     if (is_connected || is_terminated || relationship.is_optional || ends.is_unclear) return;
     const auto retry = ends.retried.find(relationship.name);
     const bool is_retried = retry != ends.retried.end();
     if (is_retried && retry->second) return;
-    complaints_.add(processor.at, "relationship " + quoted(relationship.name) + " of " +
-                                      quoted(processor.name) + " leads nowhere" +
+    complaints_.add(processor.at, "relationship " + backquoted(relationship.name) + " of " +
+                                      backquoted(processor.name) + " leads nowhere" +
                                       (is_retried ? " after its last attempt" : "") +
                                       "; connect it, add it to `terminate`, or retry it `forever`");
   }
@@ -238,12 +239,12 @@ class FlowCheck {
   void check_input(const ProcessorNode& processor, const ComponentSpec& spec) {
     const auto& incoming = connections_to(processor.id);
     if (spec.input == InputRule::kRequired && incoming.empty()) {
-      complaints_.add(processor.at, "nothing leads to " + quoted(processor.name) + ", but " +
+      complaints_.add(processor.at, "nothing leads to " + backquoted(processor.name) + ", but " +
                                         processor.type + " needs FlowFiles; connect to it");
     }
     if (spec.input != InputRule::kForbidden) return;
     for (const Connection* one : incoming) {
-      complaints_.add(one->to.at, quoted(processor.name) + " (" + processor.type +
+      complaints_.add(one->to.at, backquoted(processor.name) + " (" + processor.type +
                                       ") is a source: it takes no FlowFiles");
     }
   }

@@ -32,7 +32,7 @@ std::vector<Complaint> Complaints::take() {
   return std::move(all_);
 }
 
-std::string quoted(std::string_view word) {
+std::string backquoted(std::string_view word) {
   std::string out("`");
   for (const char c : to_utf8(word.substr(0, kShownWord))) {
     out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
@@ -44,7 +44,7 @@ std::string quoted(std::string_view word) {
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates) {
   if (candidates.size() > kCandidatesMax) return {};
   const std::string_view near = nearest(word, candidates);
-  return near.empty() ? std::string() : "; did you mean " + quoted(near) + "?";
+  return near.empty() ? std::string() : "; did you mean " + backquoted(near) + "?";
 }
 
 std::string listed(const std::vector<std::string>& words) {
@@ -52,7 +52,7 @@ std::string listed(const std::vector<std::string>& words) {
   const std::size_t shown = std::min(words.size(), kShownWords);
   for (std::size_t i = 0; i < shown; ++i) {
     if (i > 0) out += i + 1 == words.size() ? " and " : ", ";
-    out += quoted(words[i]);
+    out += backquoted(words[i]);
   }
   if (shown < words.size()) out += " and " + std::to_string(words.size() - shown) + " more";
   return out;

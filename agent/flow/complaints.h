@@ -29,7 +29,7 @@ class Complaints {
 };
 
 // A word of the user's in a complaint: in backquotes, well-formed, not endless.
-std::string quoted(std::string_view word);
+std::string backquoted(std::string_view word);
 // "; did you mean `x`?", or nothing when no candidate is near.
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates);
 // "`a`, `b` and `c`"; of many, the first dozen.

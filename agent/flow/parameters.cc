@@ -115,7 +115,7 @@ PutIn put_in(std::string_view written, const std::vector<PropertySource::Span>& 
       if (cure.empty()) {
         cure = names.empty() ? "; the flow has no `parameters`" : "; there are " + listed(names);
       }
-      out.problems.push_back({brace, "unknown parameter " + quoted(name) + cure});
+      out.problems.push_back({brace, "unknown parameter " + backquoted(name) + cure});
     } else {
       out.is_sensitive = out.is_sensitive || parameter->is_sensitive;
       if (parameter->value) composer.put(*parameter->value, brace);

@@ -165,7 +165,7 @@ class YamlDocument::Builder final : public YAML::EventHandler {
     if (tag.empty() || tag == "?" || tag == "!") return;
     if (tag == "tag:yaml.org,2002:" + std::string(kind)) return;
     throw Refusal{position_of(mark),
-                  "the tag " + quoted(tag) + " means nothing here; leave it out"};
+                  "the tag " + backquoted(tag) + " means nothing here; leave it out"};
   }
 
   void open(YamlNode& node, YAML::anchor_t anchor) {
@@ -211,7 +211,7 @@ class YamlDocument::Builder final : public YAML::EventHandler {
     }
     const auto [found, is_new] = level.lines.emplace(key->text, at.line);
     if (!is_new) {
-      complaints_.add(at, "duplicate key " + quoted(key->text) + "; it stands in line " +
+      complaints_.add(at, "duplicate key " + backquoted(key->text) + "; it stands in line " +
                               std::to_string(found->second) + " already");
       return;
     }

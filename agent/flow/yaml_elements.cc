@@ -32,7 +32,7 @@ Schedule read_schedule(const YamlNode& node, Reading& reading) {
       reading.complaints.add(node.at,
                              "`schedule` is `event`, `{every: 5 sec}` or `{cron: \"0 0 * "
                              "* * ?\", zone: Europe/Berlin}`, not " +
-                                 quoted(node.text));
+                                 backquoted(node.text));
     }
     return schedule;
   }
@@ -133,7 +133,7 @@ void read_properties(const YamlNode& node, ProcessorNode& processor, const Param
     source.name_at = entry.key_at;
     source.value_at = entry.value->at;
     const auto written =
-        scalar_text(*entry.value, "property " + quoted(entry.key), reading.complaints);
+        scalar_text(*entry.value, "property " + backquoted(entry.key), reading.complaints);
     if (!written) {
       // It is there all the same: nobody shall complain that it is missing.
       source.is_sensitive = true;
@@ -185,7 +185,7 @@ void read_order(const YamlNode& node, Connection& connection, Reading& reading) 
     words.emplace_back(name_of(order));
   }
   const std::string written =
-      node.is(YamlNode::Kind::kScalar) ? quoted(node.text) : std::string(name_of(node.kind));
+      node.is(YamlNode::Kind::kScalar) ? backquoted(node.text) : std::string(name_of(node.kind));
   reading.complaints.add(node.at, "`order` is one of " + listed(words) +
                                       ", or `{attribute: NAME}`, not " + written +
                                       did_you_mean(node.text, words));
@@ -197,14 +197,14 @@ bool check_name(std::string_view name, Position at, Complaints& complaints) {
   if (name.empty()) {
     complaints.add(at, "a name must not be empty");
   } else if (name.size() > FlowReadLimits::kName) {
-    complaints.add(at, "the name " + quoted(name) + " is longer than " +
+    complaints.add(at, "the name " + backquoted(name) + " is longer than " +
                            std::to_string(FlowReadLimits::kName) + " bytes");
   } else if (name.find_first_of("./\t\r\n") != std::string_view::npos) {
-    complaints.add(at, "the name " + quoted(name) +
+    complaints.add(at, "the name " + backquoted(name) +
                            " holds a `.`, a `/` or a line break; `.` divides a name from a "
                            "relationship, and `/` the names of groups");
   } else if (trimmed(name) != name) {
-    complaints.add(at, "the name " + quoted(name) + " begins or ends with a blank");
+    complaints.add(at, "the name " + backquoted(name) + " begins or ends with a blank");
   } else {
     return true;
   }
@@ -307,7 +307,7 @@ std::vector<Parameter> read_parameters(const YamlNode& node, Reading& reading) {
                          entry.key.size() <= FlowReadLimits::kName &&
                          entry.key.find_first_of("{}#\n") == std::string::npos;
     if (!is_name) {
-      reading.complaints.add(entry.key_at, quoted(entry.key) +
+      reading.complaints.add(entry.key_at, backquoted(entry.key) +
                                                " is no name for a parameter: 1 to 256 bytes, no "
                                                "`{`, `}` or `#`, no blank at the ends");
     }

@@ -33,7 +33,7 @@ const YamlNode* Fields::find(std::string_view key) {
 const YamlNode* Fields::require(std::string_view key) {
   const YamlNode* found = find(key);
   if (found == nullptr && is_map_) {
-    complaints_.add(node_.at, what_ + " needs the key " + quoted(key));
+    complaints_.add(node_.at, what_ + " needs the key " + backquoted(key));
   }
   return found;
 }
@@ -41,7 +41,7 @@ const YamlNode* Fields::require(std::string_view key) {
 std::optional<std::string> Fields::text(std::string_view key) {
   const YamlNode* node = find(key);
   if (node == nullptr) return std::nullopt;
-  return scalar_text(*node, quoted(key), complaints_);
+  return scalar_text(*node, backquoted(key), complaints_);
 }
 
 std::optional<bool> Fields::boolean(std::string_view key) {
@@ -51,7 +51,7 @@ std::optional<bool> Fields::boolean(std::string_view key) {
     if (node->text == "true") return true;
     if (node->text == "false") return false;
   }
-  complaints_.add(node->at, quoted(key) + " must be `true` or `false`");
+  complaints_.add(node->at, backquoted(key) + " must be `true` or `false`");
   return std::nullopt;
 }
 
@@ -59,13 +59,14 @@ std::optional<std::uint64_t> Fields::count(std::string_view key, std::uint64_t m
                                            std::uint64_t max) {
   const YamlNode* node = find(key);
   if (node == nullptr) return std::nullopt;
-  const auto text = scalar_text(*node, quoted(key), complaints_);
+  const auto text = scalar_text(*node, backquoted(key), complaints_);
   if (!text) return std::nullopt;
   const auto number = parse_int(*text);
   if (!number || *number < 0 || static_cast<std::uint64_t>(*number) < min ||
       static_cast<std::uint64_t>(*number) > max) {
-    complaints_.add(node->at, quoted(key) + " must be a whole number from " + std::to_string(min) +
-                                  " to " + std::to_string(max) + ", not " + quoted(*text));
+    complaints_.add(node->at, backquoted(key) + " must be a whole number from " +
+                                  std::to_string(min) + " to " + std::to_string(max) + ", not " +
+                                  backquoted(*text));
     return std::nullopt;
   }
   return static_cast<std::uint64_t>(*number);
@@ -74,11 +75,11 @@ std::optional<std::uint64_t> Fields::count(std::string_view key, std::uint64_t m
 std::optional<std::uint64_t> Fields::size(std::string_view key) {
   const YamlNode* node = find(key);
   if (node == nullptr) return std::nullopt;
-  const auto text = scalar_text(*node, quoted(key), complaints_);
+  const auto text = scalar_text(*node, backquoted(key), complaints_);
   if (!text) return std::nullopt;
   const auto bytes = parse_size(*text);
   if (bytes) return *bytes;
-  complaints_.add(node->at, quoted(key) + ": " + bytes.error().text());
+  complaints_.add(node->at, backquoted(key) + ": " + bytes.error().text());
   return std::nullopt;
 }
 
@@ -87,22 +88,22 @@ std::optional<std::chrono::nanoseconds> Fields::period(std::string_view key,
                                                        std::chrono::nanoseconds max) {
   const YamlNode* node = find(key);
   if (node == nullptr) return std::nullopt;
-  const auto text = scalar_text(*node, quoted(key), complaints_);
+  const auto text = scalar_text(*node, backquoted(key), complaints_);
   if (!text) return std::nullopt;
-  return bounded_period(*text, node->at, quoted(key), min, max, complaints_);
+  return bounded_period(*text, node->at, backquoted(key), min, max, complaints_);
 }
 
 std::optional<std::size_t> Fields::choice(std::string_view key,
                                           std::span<const std::string_view> words) {
   const YamlNode* node = find(key);
   if (node == nullptr) return std::nullopt;
-  const auto text = scalar_text(*node, quoted(key), complaints_);
+  const auto text = scalar_text(*node, backquoted(key), complaints_);
   if (!text) return std::nullopt;
   const auto found = std::find(words.begin(), words.end(), *text);
   if (found != words.end()) return static_cast<std::size_t>(found - words.begin());
   const std::vector<std::string> all(words.begin(), words.end());
-  complaints_.add(node->at, quoted(key) + " is one of " + listed(all) + ", not " + quoted(*text) +
-                                did_you_mean(*text, all));
+  complaints_.add(node->at, backquoted(key) + " is one of " + listed(all) + ", not " +
+                                backquoted(*text) + did_you_mean(*text, all));
   return std::nullopt;
 }
 
@@ -111,17 +112,17 @@ std::vector<NamedPlace> Fields::words(std::string_view key) {
   const YamlNode* node = find(key);
   if (node == nullptr) return out;
   if (!node->is(YamlNode::Kind::kList)) {
-    std::string text = quoted(key) + " must be a list, not " + std::string(name_of(node->kind));
+    std::string text = backquoted(key) + " must be a list, not " + std::string(name_of(node->kind));
     if (node->is(YamlNode::Kind::kScalar)) text += "; write `[" + to_utf8(node->text) + "]`";
     complaints_.add(node->at, std::move(text));
     return out;
   }
   std::set<std::string_view> seen;
   for (const YamlNode* item : node->items) {
-    const auto word = scalar_text(*item, "an item of " + quoted(key), complaints_);
+    const auto word = scalar_text(*item, "an item of " + backquoted(key), complaints_);
     if (!word) continue;
     if (!seen.insert(item->text).second) {
-      complaints_.add(item->at, quoted(*word) + " stands twice in " + quoted(key));
+      complaints_.add(item->at, backquoted(*word) + " stands twice in " + backquoted(key));
       continue;
     }
     out.push_back({*word, item->at});
@@ -139,7 +140,7 @@ void Fields::refuse_others() {
     std::string cure = did_you_mean(entry.key, known_);
     if (entry.key == "<<") cure = "; merge keys are not known here: name the anchor as the value";
     if (cure.empty()) cure = "; " + what_ + " knows " + listed(known_);
-    complaints_.add(entry.key_at, "unknown key " + quoted(entry.key) + cure);
+    complaints_.add(entry.key_at, "unknown key " + backquoted(entry.key) + cure);
   }
 }
 
@@ -165,7 +166,7 @@ std::optional<std::chrono::nanoseconds> bounded_period(std::string_view text, Po
   }
   if (*period >= min && *period <= max) return *period;
   complaints.add(at, std::string(what) + " must be from " + period_text(min) + " to " +
-                         period_text(max) + ", not " + quoted(text));
+                         period_text(max) + ", not " + backquoted(text));
   return std::nullopt;
 }
 

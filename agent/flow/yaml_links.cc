@@ -57,7 +57,7 @@ class Linker {
     }
     if (from && end.kind != EndpointKind::kProcessor && !from->relationships.empty()) {
       complaints_.add(from->relationships.front().at,
-                      "`relationships` are a processor's; " + quoted(name) + " is none");
+                      "`relationships` are a processor's; " + backquoted(name) + " is none");
     }
     return name;
   }
@@ -77,14 +77,16 @@ class Linker {
     if (cure.empty()) {
       cure = names_.empty() ? "; there is nothing in it" : "; there are " + listed(names_);
     }
-    const std::string where = group_.path.empty() ? "the flow" : "the group " + quoted(group_.path);
-    complaints_.add(at, "there is no " + quoted(name) + " in " + where + cure);
+    const std::string where =
+        group_.path.empty() ? "the flow" : "the group " + backquoted(group_.path);
+    complaints_.add(at, "there is no " + backquoted(name) + " in " + where + cure);
   }
 
   bool no_rest(Position at, const std::string& name, std::string_view what,
                const std::string& rest) {
     if (rest.empty()) return true;
-    complaints_.add(at, quoted(name) + " is " + std::string(what) + "; it has no " + quoted(rest));
+    complaints_.add(
+        at, backquoted(name) + " is " + std::string(what) + "; it has no " + backquoted(rest));
     return false;
   }
 
@@ -96,7 +98,7 @@ class Linker {
       complaints_.add(end.at,
                       "a connection leads to a processor, not to a relationship of it; "
                       "write " +
-                          quoted(processor.name));
+                          backquoted(processor.name));
       return;
     }
     if (!from->relationships.empty()) {
@@ -116,13 +118,13 @@ class Linker {
       names.push_back(one.name);
     }
     const std::string what = is_input ? "input port" : "output port";
-    std::string text = quoted(group.name) + " is a process group; ";
+    std::string text = backquoted(group.name) + " is a process group; ";
     if (names.empty()) {
       text += "it has no " + what;
     } else if (port.empty()) {
-      text += "name its " + what + ": " + quoted(group.name + "." + names.front());
+      text += "name its " + what + ": " + backquoted(group.name + "." + names.front());
     } else {
-      text += "it has no " + what + " " + quoted(port) + ", but " + listed(names);
+      text += "it has no " + what + " " + backquoted(port) + ", but " + listed(names);
     }
     complaints_.add(end.at, std::move(text));
   }
@@ -133,10 +135,10 @@ class Linker {
     const std::string what = is_input ? "an input port" : "an output port";
     if (!no_rest(end.at, port.name, what, rest)) return;
     if (is_input == is_from) return settle(end, port);
-    complaints_.add(end.at, is_from ? quoted(port.name) +
+    complaints_.add(end.at, is_from ? backquoted(port.name) +
                                           " is an output port of this group: FlowFiles "
                                           "leave by it; connect from it in the group around"
-                                    : quoted(port.name) +
+                                    : backquoted(port.name) +
                                           " is an input port of this group: FlowFiles "
                                           "enter by it; connect to it in the group around");
   }
@@ -164,10 +166,10 @@ void link_connections(ProcessGroup& group, Reading& reading) {
     const std::string line = std::to_string(found->second.line);
     reading.complaints.add(
         connection.at, is_named
-                           ? "duplicate name " + quoted(connection.name) + "; it stands in line " +
-                                 line + " already"
-                           : "a second connection from " + quoted(from) + " to " + quoted(to) +
-                                 " (the first: line " + line +
+                           ? "duplicate name " + backquoted(connection.name) +
+                                 "; it stands in line " + line + " already"
+                           : "a second connection from " + backquoted(from) + " to " +
+                                 backquoted(to) + " (the first: line " + line +
                                  "); name all its `relationships` in one, or give each a `name`");
   }
 }

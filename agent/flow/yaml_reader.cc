@@ -33,7 +33,7 @@ class GroupReader {
     for (const Parameter& one : group_.parameters) scope_.add(one);
     for (const Parameter& one : group_.parameters) {
       if (one.value) continue;
-      reading_.complaints.add(one.at, "parameter " + quoted(one.name) +
+      reading_.complaints.add(one.at, "parameter " + backquoted(one.name) +
                                           " has no value; give it by `--param " + one.name +
                                           "=VALUE` or by `value`");
     }
@@ -56,7 +56,7 @@ class GroupReader {
     for (const Parameter& one : group_.parameters) names.push_back(one.name);
     for (const auto& [name, value] : reading_.options.parameters) {
       if (used.contains(name)) continue;
-      reading_.complaints.add({}, "a value was given for the parameter " + quoted(name) +
+      reading_.complaints.add({}, "a value was given for the parameter " + backquoted(name) +
                                       ", which the flow does not have" + did_you_mean(name, names));
     }
   }
@@ -87,7 +87,7 @@ class GroupReader {
   const YamlNode* map_of(Fields& fields, std::string_view key, std::string_view cure) {
     const YamlNode* node = fields.find(key);
     if (node == nullptr) return nullptr;
-    return Fields(*node, quoted(key), reading_.complaints, cure).is_map() ? node : nullptr;
+    return Fields(*node, backquoted(key), reading_.complaints, cure).is_map() ? node : nullptr;
   }
 
   void read_group(const YamlNode::Entry& entry) {
@@ -173,7 +173,7 @@ class GroupReader {
     check_name(name, at, reading_.complaints);
     const auto [found, is_new] = names_.emplace(name, at);
     if (is_new) return;
-    reading_.complaints.add(at, "duplicate name " + quoted(name) + "; it stands in line " +
+    reading_.complaints.add(at, "duplicate name " + backquoted(name) + "; it stands in line " +
                                     std::to_string(found->second.line) + " already");
   }
 

@@ -73,9 +73,10 @@ ProcessorType route_on_attribute() {
            .doc = "The condition under which a FlowFile goes to the relationship of this name.",
            .expressions = ExpressionScope::kFlowFile,
            .makes_relationship = true})
-      .relationship(
+      .optional_relationship(
           "matched",
-          "With the strategies other than `Route to Property name`: the condition is fulfilled.")
+          "With the strategies other than `Route to Property name`, which need it: the condition "
+          "is fulfilled.")
       .relationship("unmatched", "No condition is fulfilled.")
       .optional_relationship("failure",
                              "A condition cannot be evaluated for this FlowFile. Left out of a "
@@ -104,6 +105,11 @@ Result<> RouteOnAttribute::start(Context& context) {
     for (Route& route : routes_) route.to = context.relationship(route.name);
   }
   matched_ = context.relationship("matched");
+  if (strategy_ != RoutingStrategy::kToPropertyName && !matched_) {
+    return invalid(
+        "with this routing strategy the relationship `matched` must be connected or "
+        "terminated");
+  }
   unmatched_ = context.relationship("unmatched");
   failure_ = context.relationship("failure");
   return {};

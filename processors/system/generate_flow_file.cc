@@ -110,7 +110,7 @@ ProcessorType generate_flow_file() {
       .example(R"(generate:
   type: GenerateFlowFile
   properties: {File Size: 256 B, Batch Size: 100}
-  schedule: every 1 sec
+  schedule: {every: 1 sec}
 )");
 }
 
