@@ -117,10 +117,14 @@ std::string attributes_text(std::string_view title, const std::vector<AttributeS
 }  // namespace
 
 std::string bound_text(const PropertySpec& spec, double bound) {
+  // A manifest from elsewhere may hold any number.
+  const double number = std::isfinite(bound) ? std::clamp(bound, -9e18, 9e18) : 0.0;
   if (spec.kind == PropertyKind::kPeriod) {
-    return period_text(std::chrono::nanoseconds(std::llround(bound)));
+    return period_text(std::chrono::nanoseconds(std::llround(number)));
   }
-  if (spec.kind == PropertyKind::kSize) return size_text(static_cast<std::uint64_t>(bound));
+  if (spec.kind == PropertyKind::kSize) {
+    return size_text(static_cast<std::uint64_t>(std::max(number, 0.0)));
+  }
   if (std::floor(bound) == bound && std::fabs(bound) < 9e15) {
     return std::to_string(std::llround(bound));
   }
