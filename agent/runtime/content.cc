@@ -2,13 +2,7 @@
 
 #include "agent/runtime/content.h"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
@@ -24,48 +18,33 @@ constexpr std::uint64_t kSegmentSize = 64 << 20;
 constexpr std::size_t kSpill = 256 << 10;
 constexpr std::string_view kEnding = ".seg";
 
-Error file_error(const std::string& path, std::string_view what) {
-  const int number = errno;
-  std::string text = std::string(what) + " `" + path + "`: " + std::strerror(number);
-  return number == ENOSPC || number == EDQUOT ? full(std::move(text))
-                                              : unavailable(std::move(text));
-}
-
 }  // namespace
 
 // ---- segment files
 
 SegmentFile::~SegmentFile() {
-  ::close(descriptor_);
-  if (!is_kept_) ::unlink(path_.c_str());
+  if (!is_kept_) static_cast<void>(disk_.remove(path_).ok());  // what stays is an orphan
 }
 
 Result<std::size_t> SegmentFile::read_at(std::uint64_t offset, char* into, std::size_t size) const {
-  while (true) {
-    const ssize_t got = ::pread(descriptor_, into, size, static_cast<off_t>(offset));
-    if (got > 0) return static_cast<std::size_t>(got);
-    if (got == 0)
-      return corrupt("segment `" + path_ + "` ends before byte " + std::to_string(offset));
-    if (errno != EINTR) return file_error(path_, "reading");
-  }
+  TRY_ASSIGN(got, file_->read_at(offset, into, size));
+  if (got == 0 && size != 0)
+    return corrupt("segment `" + path_ + "` ends before byte " + std::to_string(offset));
+  return got;
 }
 
-Result<std::unique_ptr<SegmentStore>> SegmentStore::open(std::string directory) {
-  if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST)
-    return file_error(directory, "making");
-  std::unique_ptr<SegmentStore> store(new SegmentStore(std::move(directory)));
-  DIR* const dir = ::opendir(store->directory_.c_str());
-  if (dir == nullptr) return file_error(store->directory_, "opening");
+Result<std::unique_ptr<SegmentStore>> SegmentStore::open(std::string directory, Disk& disk) {
+  TRY(disk.make_directory(directory));
+  TRY_ASSIGN(names, disk.list(directory));
+  std::unique_ptr<SegmentStore> store(new SegmentStore(std::move(directory), disk));
   Lock lock(store->mutex_);
-  while (const dirent* entry = ::readdir(dir)) {
-    const std::string_view name = entry->d_name;
+  for (const std::string_view name : names) {
     if (!name.ends_with(kEnding)) continue;
     const Result<std::int64_t> number = parse_int(name.substr(0, name.size() - kEnding.size()));
     if (!number.ok() || *number < 0) continue;
     store->found_.push_back(static_cast<std::uint64_t>(*number));
     store->next_number_ = std::max(store->next_number_, static_cast<std::uint64_t>(*number) + 1);
   }
-  ::closedir(dir);
   return store;
 }
 
@@ -78,36 +57,21 @@ std::string SegmentStore::path_of(std::uint64_t number) const {
 Result<> SegmentStore::open_next() {
   const std::uint64_t number = next_number_++;
   const std::string path = path_of(number);
-  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (descriptor < 0) return file_error(path, "making");
+  TRY_ASSIGN(file, disk_.make(path));
   is_directory_dirty_ = true;
-  current_ = std::make_shared<SegmentFile>(path, number, descriptor, 0);
+  if (current_ && current_->synced_ < current_->size_) unsynced_.push_back(current_);
+  current_ = std::make_shared<SegmentFile>(disk_, path, number, std::move(file));
+  std::erase_if(files_, [](const auto& known) { return known.second.expired(); });
   files_[number] = current_;
   return {};
 }
 
 Result<SegmentStore::Place> SegmentStore::append(std::string_view bytes) {
   Lock lock(mutex_);
-  if (!current_ || current_->size_ + bytes.size() > kSegmentSize) {
-    // The full one is synced before it is left, so that `sync` has only the current one to look
-    // after.
-    if (current_ && current_->synced_ < current_->size_ &&
-        ::fdatasync(current_->descriptor_) != 0) {
-      return file_error(current_->path_, "fsync of");
-    }
-    TRY(open_next());
-  }
+  if (!current_ || current_->size_ + bytes.size() > kSegmentSize) TRY(open_next());
   const Place place{current_, current_->size_};
-  while (!bytes.empty()) {
-    const ssize_t written = ::pwrite(current_->descriptor_, bytes.data(), bytes.size(),
-                                     static_cast<off_t>(current_->size_));
-    if (written < 0) {
-      if (errno == EINTR) continue;
-      return file_error(current_->path_, "writing");
-    }
-    current_->size_ += static_cast<std::uint64_t>(written);
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
+  TRY(current_->file_->write_at(place.offset, bytes));
+  current_->size_ += bytes.size();
   return place;
 }
 
@@ -115,45 +79,46 @@ Result<std::shared_ptr<SegmentFile>> SegmentStore::find(std::uint64_t number) {
   Lock lock(mutex_);
   if (std::shared_ptr<SegmentFile> known = files_[number].lock()) return known;
   const std::string path = path_of(number);
-  const int descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
-  if (descriptor < 0) {
-    if (errno == ENOENT) return not_found("segment `" + path + "` is missing");
-    return file_error(path, "opening");
-  }
-  struct stat status {};
-  ::fstat(descriptor, &status);
-  auto file = std::make_shared<SegmentFile>(path, number, descriptor,
-                                            static_cast<std::uint64_t>(status.st_size));
-  file->synced_ = file->size_;
+  TRY_ASSIGN(opened, disk_.open(path));
+  TRY_ASSIGN(size, opened->size());
+  auto file = std::make_shared<SegmentFile>(disk_, path, number, std::move(opened));
+  file->size_ = size;
+  file->synced_ = size;
   files_[number] = file;
   return file;
 }
 
+Result<> SegmentStore::failed(Error error) {
+  Lock lock(mutex_);
+  trouble_ = error.text();
+  return error;
+}
+
 Result<> SegmentStore::sync() {
-  std::shared_ptr<SegmentFile> file;
-  std::uint64_t size = 0;
+  std::vector<std::pair<std::shared_ptr<SegmentFile>, std::uint64_t>> files;
   bool is_directory_dirty = false;
   {
     Lock lock(mutex_);
-    const bool is_synced = !current_ || current_->synced_ == current_->size_;
-    if (is_synced && !is_directory_dirty_) return {};
-    file = current_;
-    size = file->size_;
+    if (!trouble_.empty()) return unavailable("content is not safe since an fsync failed: " + trouble_);
+    for (const std::weak_ptr<SegmentFile>& weak : unsynced_) {
+      if (std::shared_ptr<SegmentFile> file = weak.lock()) {
+        const std::uint64_t size = file->size_;
+        files.emplace_back(std::move(file), size);
+      }
+    }
+    unsynced_.clear();
+    if (current_ && current_->synced_ < current_->size_) files.emplace_back(current_, current_->size_);
     is_directory_dirty = std::exchange(is_directory_dirty_, false);
   }
-  if (::fdatasync(file->descriptor_) != 0) return file_error(file->path_, "fsync of");
+  for (const auto& [file, size] : files) {
+    if (Result<> synced = file->file_->sync(); !synced.ok()) return failed(synced.error());
+  }
   if (is_directory_dirty) {
-    const int directory = ::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const bool is_synced = directory >= 0 && ::fsync(directory) == 0;
-    if (directory >= 0) ::close(directory);
-    if (!is_synced) {
-      Lock lock(mutex_);
-      is_directory_dirty_ = true;
-      return file_error(directory_, "fsync of");
-    }
+    if (Result<> synced = disk_.sync_directory(directory_); !synced.ok())
+      return failed(synced.error());
   }
   Lock lock(mutex_);
-  file->synced_ = std::max(file->synced_, size);
+  for (const auto& [file, size] : files) file->synced_ = std::max(file->synced_, size);
   return {};
 }
 
@@ -162,7 +127,7 @@ void SegmentStore::remove_orphans() {
   for (const std::uint64_t number : found_) {
     const auto known = files_.find(number);
     if (known != files_.end() && !known->second.expired()) continue;
-    ::unlink(path_of(number).c_str());
+    static_cast<void>(disk_.remove(path_of(number)).ok());  // the next start tries again
   }
   found_.clear();
 }
@@ -210,17 +175,34 @@ Content* Content::of_segment(SegmentStore::Place place, std::uint64_t size) {
 }
 
 Content* Content::of_slices(const std::vector<Slice>& slices) {
-  std::uint64_t size = 0;
-  for (const Slice& slice : slices) size += slice.size;
-  auto* const rope = new Rope(size);
-  std::uint64_t begin = 0;
+  // Ropes stay flat: a merge of merges of merges is as deep as one.
+  std::vector<Slice> flat;
   for (const Slice& slice : slices) {
     if (slice.size == 0) continue;
+    if (slice.of->kind_ != Kind::kRope) {
+      flat.push_back(slice);
+      continue;
+    }
+    const auto& inner = *static_cast<const Rope*>(slice.of);
+    for (std::size_t i = 0; i < inner.slices.size(); ++i) {
+      const std::uint64_t from = std::max(slice.offset, inner.begins[i]);
+      const std::uint64_t to =
+          std::min(slice.offset + slice.size, inner.begins[i] + inner.slices[i].size);
+      if (from >= to) continue;
+      const Slice& part = inner.slices[i];
+      flat.push_back({part.of, part.offset + from - inner.begins[i], to - from});
+    }
+  }
+  std::uint64_t size = 0;
+  for (const Slice& slice : flat) size += slice.size;
+  auto* const rope = new Rope(size);
+  std::uint64_t begin = 0;
+  for (const Slice& slice : flat) {
     slice.of->retain();
-    rope->slices.push_back(slice);
     rope->begins.push_back(begin);
     begin += slice.size;
   }
+  rope->slices = std::move(flat);
   return rope;
 }
 
@@ -340,10 +322,6 @@ std::unique_ptr<ContentReader> reader_of(Content* content, std::uint64_t offset,
   return std::make_unique<SliceReader>(content, offset, size);
 }
 
-ContentBuilder::~ContentBuilder() {
-  for (const Content::Slice& part : parts_) part.of->release();
-}
-
 Result<> ContentBuilder::write(std::string_view bytes) {
   while (!bytes.empty()) {
     const std::size_t take = std::min(bytes.size(), kSpill - pending_.size());
@@ -356,22 +334,29 @@ Result<> ContentBuilder::write(std::string_view bytes) {
 
 Result<> ContentBuilder::spill() {
   TRY_ASSIGN(place, segments_.append(pending_));
-  parts_.push_back({Content::of_segment(std::move(place), pending_.size()), 0, pending_.size()});
+  if (!runs_.empty() && runs_.back().place.file == place.file &&
+      runs_.back().place.offset + runs_.back().size == place.offset) {
+    runs_.back().size += pending_.size();
+  } else {
+    runs_.push_back({std::move(place), pending_.size()});
+  }
   pending_.clear();
   return {};
 }
 
 Result<Content*> ContentBuilder::finish() {
-  if (parts_.empty() && pending_.size() <= kSmallContentMax) {
+  if (runs_.empty() && pending_.size() <= kSmallContentMax) {
     return pending_.empty() ? nullptr : Content::of_bytes(pending_);
   }
   if (!pending_.empty()) TRY(spill());
-  if (parts_.size() == 1) {
-    Content* const only = parts_[0].of;
-    parts_.clear();
-    return only;
-  }
-  return Content::of_slices(parts_);
+  std::vector<Content::Slice> parts;
+  for (Run& run : runs_)
+    parts.push_back({Content::of_segment(std::move(run.place), run.size), 0, run.size});
+  runs_.clear();
+  if (parts.size() == 1) return parts[0].of;
+  Content* const whole = Content::of_slices(parts);
+  for (const Content::Slice& part : parts) part.of->release();
+  return whole;
 }
 
 }  // namespace runnel

@@ -14,6 +14,7 @@
 
 #include "agent/base/mutex.h"
 #include "agent/base/result.h"
+#include "agent/runtime/disk.h"
 #include "agent/sdk/session.h"
 
 namespace runnel {
@@ -25,31 +26,38 @@ inline constexpr std::size_t kSmallContentMax = 16 << 10;
 // to it any more.
 class SegmentFile {
  public:
-  SegmentFile(std::string path, std::uint64_t number, int descriptor, std::uint64_t size)
-      : path_(std::move(path)), number_(number), descriptor_(descriptor), size_(size) {}
+  SegmentFile(Disk& disk, std::string path, std::uint64_t number, std::unique_ptr<DiskFile> file)
+      : disk_(disk), path_(std::move(path)), number_(number), file_(std::move(file)) {}
   ~SegmentFile();
   SegmentFile(const SegmentFile&) = delete;
   SegmentFile& operator=(const SegmentFile&) = delete;
 
   std::uint64_t number() const { return number_; }
+  // At least one byte; kCorrupt when the file ends before `offset`.
   Result<std::size_t> read_at(std::uint64_t offset, char* into, std::size_t size) const;
   // The file stays when the object goes: the agent is closing.
   void keep() { is_kept_ = true; }
 
  private:
   friend class SegmentStore;
+  Disk& disk_;
   const std::string path_;
   const std::uint64_t number_;
-  const int descriptor_;
-  std::uint64_t size_;  // SegmentStore's mutex guards it
+  const std::unique_ptr<DiskFile> file_;
+  std::uint64_t size_ = 0;  // SegmentStore's mutex guards these
   std::uint64_t synced_ = 0;
   std::atomic<bool> is_kept_{false};
 };
 
 // All segment files of one state directory. Any thread.
+//
+// After a failed fsync nobody knows what of the file is on disk, and a second fsync may report
+// success without having written anything. So the store then fails every `sync` until it is opened
+// anew: what it holds unsynced is never acknowledged.
 class SegmentStore {
  public:
-  static Result<std::unique_ptr<SegmentStore>> open(std::string directory);
+  static Result<std::unique_ptr<SegmentStore>> open(std::string directory,
+                                                    Disk& disk = real_disk());
   ~SegmentStore();
 
   struct Place {
@@ -60,7 +68,7 @@ class SegmentStore {
   Result<Place> append(std::string_view bytes);
   // The file of that number; kNotFound when it is not there.
   Result<std::shared_ptr<SegmentFile>> find(std::uint64_t number);
-  // Everything appended so far is on disk when this returns.
+  // Everything appended before the call is on disk when this returns.
   Result<> sync();
   // Removes the files that nobody refers to: what a crash left behind. After the ledger has read
   // what it refers to.
@@ -70,15 +78,22 @@ class SegmentStore {
   void keep_all();
 
  private:
-  explicit SegmentStore(std::string directory) : directory_(std::move(directory)) {}
+  SegmentStore(std::string directory, Disk& disk)
+      : directory_(std::move(directory)), disk_(disk) {}
   std::string path_of(std::uint64_t number) const;
   Result<> open_next() REQUIRES(mutex_);
+  Result<> failed(Error error);
 
   const std::string directory_;
+  Disk& disk_;
   mutable Mutex mutex_;
   std::uint64_t next_number_ GUARDED_BY(mutex_) = 1;
   std::shared_ptr<SegmentFile> current_ GUARDED_BY(mutex_);
+  // Full, but not synced; the writer's thread does that, not the one that filled it. What nobody
+  // refers to any more need not be.
+  std::vector<std::weak_ptr<SegmentFile>> unsynced_ GUARDED_BY(mutex_);
   bool is_directory_dirty_ GUARDED_BY(mutex_) = false;  // a new file's name in it is not synced
+  std::string trouble_ GUARDED_BY(mutex_);              // of a failed fsync; empty: none
   std::map<std::uint64_t, std::weak_ptr<SegmentFile>> files_ GUARDED_BY(mutex_);
   std::vector<std::uint64_t> found_ GUARDED_BY(mutex_);  // at open; until remove_orphans
 };
@@ -138,7 +153,6 @@ std::unique_ptr<ContentReader> reader_of(Content* content, std::uint64_t offset,
 class ContentBuilder {
  public:
   explicit ContentBuilder(SegmentStore& segments) : segments_(segments) {}
-  ~ContentBuilder();
   ContentBuilder(const ContentBuilder&) = delete;
   ContentBuilder& operator=(const ContentBuilder&) = delete;
 
@@ -150,8 +164,13 @@ class ContentBuilder {
   Result<> spill();
 
   SegmentStore& segments_;
+  // A stretch of one segment file: others may write in between.
+  struct Run {
+    SegmentStore::Place place;
+    std::uint64_t size;
+  };
   std::string pending_;
-  std::vector<Content::Slice> parts_;
+  std::vector<Run> runs_;
 };
 
 }  // namespace runnel

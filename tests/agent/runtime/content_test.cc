@@ -1,0 +1,165 @@
+// Contents, ropes of them, and the segment files that hold the large ones.
+
+#include "agent/runtime/content.h"
+
+#include <doctest/doctest.h>
+
+#include <random>
+
+#include "tests/support/forgetful_vfs.h"
+
+namespace runnel {
+namespace {
+
+std::string text_of(std::mt19937& random, std::size_t size) {
+  std::string text(size, ' ');
+  for (char& c : text) c = static_cast<char>('a' + random() % 26);
+  return text;
+}
+
+std::string read_all(Content* content, std::uint64_t offset, std::uint64_t size,
+                     std::size_t at_once) {
+  std::string all;
+  std::string buffer(at_once, '\0');
+  const auto reader = reader_of(content, offset, size);
+  while (true) {
+    const Result<std::size_t> got = reader->read(buffer);
+    REQUIRE(got.ok());
+    if (*got == 0) return all;
+    all.append(buffer, 0, *got);
+  }
+}
+
+Content* built(SegmentStore& store, std::string_view bytes) {
+  ContentBuilder builder(store);
+  REQUIRE(builder.write(bytes).ok());
+  Result<Content*> content = builder.finish();
+  REQUIRE(content.ok());
+  return *content;
+}
+
+TEST_CASE("small content stays in memory, larger content goes to a segment file") {
+  ForgetfulDisk disk(1);
+  std::mt19937 random(1);
+  auto store = SegmentStore::open("state/content", disk).value();
+  const std::string small = text_of(random, kSmallContentMax);
+  const std::string large = text_of(random, kSmallContentMax + 1);
+  Content* const in_memory = built(*store, small);
+  Content* const on_disk = built(*store, large);
+  CHECK(in_memory->is_in_memory());
+  CHECK_FALSE(on_disk->is_in_memory());
+  CHECK(on_disk->memory_bytes() < 1024);
+  CHECK(read_all(in_memory, 0, small.size(), 777) == small);
+  CHECK(read_all(on_disk, 0, large.size(), 777) == large);
+  CHECK(built(*store, "") == nullptr);
+  in_memory->release();
+  on_disk->release();
+}
+
+TEST_CASE("a rope of slices of slices reads as one, and stays flat") {
+  ForgetfulDisk disk(2);
+  std::mt19937 random(2);
+  auto store = SegmentStore::open("state/content", disk).value();
+  std::vector<Content*> contents;
+  std::vector<std::string> models;
+  for (const std::size_t size : {std::size_t{1}, std::size_t{5000}, std::size_t{300'000}}) {
+    models.push_back(text_of(random, size));
+    contents.push_back(built(*store, models.back()));
+  }
+  for (int step = 0; step < 30; ++step) {
+    std::vector<Content::Slice> slices;
+    std::string model;
+    for (std::size_t i = 0, n = 1 + random() % 4; i < n; ++i) {
+      const std::size_t which = random() % contents.size();
+      const std::size_t from = random() % (models[which].size() + 1);
+      const std::size_t size =
+          std::min<std::size_t>(models[which].size() - from, random() % 100'000);
+      slices.push_back({contents[which], from, size});
+      model += models[which].substr(from, size);
+    }
+    Content* const rope = Content::of_slices(slices);
+    REQUIRE(rope->size() == model.size());
+    REQUIRE(read_all(rope, 0, model.size(), 1 + random() % 70'000) == model);
+    const std::size_t from = random() % (model.size() + 1);
+    std::string pieces;
+    rope->each_piece(from, model.size() - from, [&](const Content::Piece& piece) {
+      CHECK((piece.file != nullptr || piece.bytes.size() == piece.size));
+      std::string bytes(piece.bytes);
+      while (piece.file != nullptr && bytes.size() < piece.size) {
+        std::string part(piece.size - bytes.size(), '\0');
+        const auto got = piece.file->read_at(piece.offset + bytes.size(), part.data(), part.size());
+        REQUIRE(got.ok());
+        bytes.append(part, 0, *got);
+      }
+      pieces += bytes;
+    });
+    REQUIRE(pieces == model.substr(from));
+    contents.push_back(rope);
+    models.push_back(model);
+  }
+  for (Content* const content : contents) content->release();
+}
+
+TEST_CASE("a segment file goes when nobody refers to it, and stays when the agent closes") {
+  ForgetfulDisk disk(3);
+  std::mt19937 random(3);
+  {
+    auto store = SegmentStore::open("state/content", disk).value();
+    const std::string whole(64 << 20, 'x');  // as much as a file takes
+    Content* const first = built(*store, whole);
+    Content* const second = built(*store, text_of(random, 1 << 20));
+    CHECK(disk.exists("state/content/1.seg"));
+    CHECK(disk.exists("state/content/2.seg"));
+    first->release();
+    CHECK_FALSE(disk.exists("state/content/1.seg"));
+    REQUIRE(store->sync().ok());
+    store->keep_all();
+    second->release();
+  }
+  CHECK(disk.exists("state/content/2.seg"));
+  disk.restart();
+  auto store = SegmentStore::open("state/content", disk).value();
+  CHECK(disk.exists("state/content/2.seg"));
+  store->remove_orphans();
+  CHECK_FALSE(disk.exists("state/content/2.seg"));
+}
+
+TEST_CASE("what was synced is there after a power cut") {
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    ForgetfulDisk disk(seed);
+    std::mt19937 random(static_cast<unsigned>(seed));
+    const std::string text = text_of(random, 50'000);
+    {
+      auto store = SegmentStore::open("state/content", disk).value();
+      Content* const content = built(*store, text);
+      REQUIRE(store->sync().ok());
+      Content* const later = built(*store, text);
+      disk.cut();
+      store->keep_all();
+      content->release();
+      later->release();
+    }
+    disk.restart();
+    auto store = SegmentStore::open("state/content", disk).value();
+    auto file = store->find(1);
+    REQUIRE(file.ok());
+    Content* const content = Content::of_segment({*file, 0}, text.size());
+    CHECK(read_all(content, 0, text.size(), 4096) == text);
+    store->keep_all();
+    content->release();
+  }
+}
+
+TEST_CASE("after a failed fsync no content counts as safe any more") {
+  ForgetfulDisk disk(5);
+  std::mt19937 random(5);
+  auto store = SegmentStore::open("state/content", disk).value();
+  Content* const content = built(*store, text_of(random, 50'000));
+  disk.fail_at(1);
+  CHECK_FALSE(store->sync().ok());
+  CHECK_FALSE(store->sync().ok());
+  content->release();
+}
+
+}  // namespace
+}  // namespace runnel

@@ -1,0 +1,172 @@
+// The log of positions, against a plain model.
+
+#include "agent/runtime/queue.h"
+
+#include <doctest/doctest.h>
+
+#include <map>
+#include <random>
+#include <set>
+
+#include "agent/runtime/attributes.h"
+
+namespace runnel {
+namespace {
+
+QueueSpec spec_of(QueueRule order) {
+  QueueSpec spec;
+  spec.id = "q";
+  spec.name = "q";
+  spec.order = order;
+  spec.order_attribute = "priority";
+  return spec;
+}
+
+FlowRecord record_of(std::uint64_t id, std::uint32_t epoch = 1) {
+  FlowRecord record;
+  record.id = id;
+  record.entry_ms = static_cast<std::int64_t>(1000 + id);
+  record.epoch = epoch;
+  return record;
+}
+
+TEST_CASE("a first-in queue gives what came first, and again what was given back") NO_THREAD_SAFETY_ANALYSIS {
+  Mutex mutex;
+  Lock lock(mutex);
+  Queue queue(mutex, spec_of(QueueRule::kFirstIn), 1);
+  for (std::uint64_t id = 1; id <= 1000; ++id) queue.append(record_of(id));
+  std::vector<Queue::Taken> taken;
+  CHECK(queue.take(600, 1, taken) == 600);
+  CHECK(queue.count() == 1000);
+  CHECK(queue.ready() == 400);
+  queue.give_back(taken[5].position, 0);
+  queue.give_back(taken[3].position, 0);
+  std::vector<Queue::Taken> again;
+  CHECK(queue.take(3, 1, again) == 3);
+  CHECK(again[0].record->id == 4);
+  CHECK(again[1].record->id == 6);
+  CHECK(again[2].record->id == 601);
+}
+
+TEST_CASE("a queue does what a plain list would do, whatever is done to it") NO_THREAD_SAFETY_ANALYSIS {
+  for (unsigned seed = 0; seed < 12; ++seed) {
+    std::mt19937 random(seed);
+    Mutex mutex;
+    Lock lock(mutex);
+    Queue queue(mutex, spec_of(QueueRule::kFirstIn), 1);
+    std::map<Queue::Position, std::uint64_t> waiting;  // position -> id
+    std::map<Queue::Position, std::uint64_t> held;
+    std::multimap<std::uint32_t, Queue::Position> penalized;
+    std::map<Queue::Position, std::uint32_t> unsaved;  // -> epoch
+    std::uint64_t next_id = 1;
+    std::uint32_t now = 1;
+    std::uint32_t epoch = 1;
+    for (int step = 0; step < 2000; ++step) {
+      switch (random() % 6) {
+        case 0: {
+          for (std::size_t i = random() % 40; i > 0; --i) {
+            const std::uint32_t born = epoch - static_cast<std::uint32_t>(random() % 2);
+            const Queue::Position position = queue.append(record_of(next_id, born));
+            waiting[position] = next_id++;
+            unsaved[position] = born;
+          }
+          break;
+        }
+        case 1: {
+          std::vector<Queue::Taken> taken;
+          queue.take(random() % 50, now, taken);
+          for (const Queue::Taken& one : taken) {
+            const auto late = std::find_if(penalized.begin(), penalized.end(),
+                                           [&](const auto& p) { return p.second == one.position; });
+            if (late != penalized.end()) {
+              REQUIRE(late->first <= now);
+              penalized.erase(late);
+            } else {
+              REQUIRE_FALSE(waiting.empty());
+              bool is_first = waiting.begin()->first == one.position;
+              REQUIRE(is_first);
+              waiting.erase(one.position);
+            }
+            held[one.position] = one.record->id;
+          }
+          break;
+        }
+        case 2: {
+          if (held.empty()) break;
+          const auto one = std::next(held.begin(), static_cast<long>(random() % held.size()));
+          const bool is_penalized = random() % 3 == 0;
+          const std::uint32_t until = is_penalized ? now + 5 : 0;
+          queue.give_back(one->first, until);
+          if (is_penalized) {
+            penalized.emplace(until, one->first);
+          } else {
+            waiting.insert(*one);
+          }
+          held.erase(one);
+          break;
+        }
+        case 3: {
+          for (std::size_t i = random() % 40; i > 0 && !held.empty(); --i) {
+            const auto one = std::next(held.begin(), static_cast<long>(random() % held.size()));
+            SavedPlace place;
+            const FlowRecord record = queue.done(one->first, place);
+            REQUIRE(record.id == one->second);
+            REQUIRE((place.batch == 0) == (unsaved.count(one->first) != 0));
+            if (place.batch != 0) REQUIRE(place.batch == one->first + 7);
+            unsaved.erase(one->first);
+            held.erase(one);
+          }
+          break;
+        }
+        case 4: {
+          if (random() % 4 != 0) break;
+          const std::uint32_t through = epoch - static_cast<std::uint32_t>(random() % 2);
+          std::set<Queue::Position> saved;
+          queue.save_each(through, [&](Queue::Position position, const FlowRecord& record) {
+            REQUIRE(record.epoch <= through);
+            saved.insert(position);
+            return SavedPlace{position + 7, 1};
+          });
+          for (auto at = unsaved.begin(); at != unsaved.end();) {
+            REQUIRE((at->second <= through) == (saved.count(at->first) != 0));
+            at = at->second <= through ? unsaved.erase(at) : std::next(at);
+          }
+          break;
+        }
+        default:
+          now += static_cast<std::uint32_t>(random() % 4);
+          if (random() % 8 == 0) ++epoch;
+          break;
+      }
+      REQUIRE(queue.count() == waiting.size() + held.size() + penalized.size());
+      REQUIRE(queue.ready() == waiting.size());
+      REQUIRE(queue.unsaved() == unsaved.size());
+    }
+  }
+}
+
+TEST_CASE("orders: newest first, oldest first, by attribute as a number before text") NO_THREAD_SAFETY_ANALYSIS {
+  const auto drained = [](QueueRule rule, const std::vector<FlowRecord>& records) {
+    Mutex mutex;
+    Lock lock(mutex);
+    Queue queue(mutex, spec_of(rule), 1);
+    for (const FlowRecord& record : records) queue.append(record);
+    std::vector<Queue::Taken> taken;
+    queue.take(100, 1, taken);
+    std::vector<std::uint64_t> ids;
+    for (const Queue::Taken& one : taken) ids.push_back(one.record->id);
+    return ids;
+  };
+  const std::vector<FlowRecord> plain = {record_of(2), record_of(1), record_of(3)};
+  CHECK(drained(QueueRule::kFirstIn, plain) == std::vector<std::uint64_t>{2, 1, 3});
+  CHECK(drained(QueueRule::kNewestFirst, plain) == std::vector<std::uint64_t>{3, 2, 1});
+  CHECK(drained(QueueRule::kOldestFirst, plain) == std::vector<std::uint64_t>{1, 2, 3});
+  std::vector<FlowRecord> ranked = {record_of(1), record_of(2), record_of(3), record_of(4)};
+  ranked[0].attributes = Attributes::with(nullptr, "priority", "10");
+  ranked[1].attributes = Attributes::with(nullptr, "priority", "9");
+  ranked[2].attributes = Attributes::with(nullptr, "priority", "high");
+  CHECK(drained(QueueRule::kAttribute, ranked) == std::vector<std::uint64_t>{2, 1, 3, 4});
+}
+
+}  // namespace
+}  // namespace runnel

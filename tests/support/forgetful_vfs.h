@@ -1,0 +1,65 @@
+// ForgetfulDisk: a disk in memory that forgets what was not synced, when the power goes.
+//
+// It serves SQLite as a VFS and the content store as a Disk. Every sync is a point at which the
+// power can be cut: just before it takes effect. From then on every call fails, until `restart`;
+// what is found then is what had been synced, and, as the seed has it, some of what had not: later
+// writes without earlier ones, writes torn at a sector, names that were made or removed but whose
+// directory was not synced. Any thread.
+
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/runtime/disk.h"
+
+namespace runnel {
+
+class ForgetfulDisk final : public Disk {
+ public:
+  // Registers itself with SQLite under `vfs_name`, which is unique in the process.
+  explicit ForgetfulDisk(std::uint64_t seed);
+  ~ForgetfulDisk() override;
+  ForgetfulDisk(const ForgetfulDisk&) = delete;
+  ForgetfulDisk& operator=(const ForgetfulDisk&) = delete;
+
+  const std::string& vfs_name() const;
+
+  // The power goes at the `sync`-th sync from now on (1: the next one); 0: it stays.
+  void cut_at(std::uint64_t sync);
+  // The `sync`-th sync from now on fails, and what it should have written is lost from the disk
+  // without being lost from memory; 0: none. Later ones work, as Linux has it.
+  void fail_at(std::uint64_t sync);
+  // The power goes now.
+  void cut();
+  bool is_cut() const;
+  std::uint64_t syncs() const;
+  std::uint64_t bytes_written() const;
+  // The power comes back. Everybody who had files open must have closed them.
+  void restart();
+  // Damages what is on disk: flips bits of one page in `count` places of the file.
+  void damage(const std::string& path, std::uint64_t count);
+  bool exists(const std::string& path) const;
+  std::vector<std::string> files() const;
+
+  // ---- Disk
+  Result<> make_directory(const std::string& path) override;
+  Result<std::vector<std::string>> list(const std::string& directory) override;
+  Result<std::unique_ptr<DiskFile>> make(const std::string& path) override;
+  Result<std::unique_ptr<DiskFile>> open(const std::string& path) override;
+  Result<> remove(const std::string& path) override;
+  Result<> sync_directory(const std::string& path) override;
+
+  struct State;  // of the files; shared with SQLite's side
+
+ private:
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace runnel
