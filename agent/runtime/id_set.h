@@ -40,6 +40,9 @@ class IdSet {
   }
 
   bool is_empty() const { return ranges_.empty(); }
+  bool is_only(std::uint64_t id) const {
+    return ranges_.size() == 1 && ranges_[0].first == id && ranges_[0].last == id;
+  }
   // Sorted, without overlaps, adjacent ones joined.
   std::span<const IdRange> ranges() {
     if (!is_settled_) settle();

@@ -55,6 +55,8 @@ namespace runnel {
 
 class ProvenanceLog;
 class ProvenanceShelf;
+struct BatchHead;
+struct BatchEffects;
 
 // Why a FlowFile ended.
 enum class End : std::uint8_t { kOut, kExpired, kEvicted, kTerminated, kRemoved, kQuarantined };
@@ -184,7 +186,6 @@ class Ledger {
   const std::string& repaired() const { return repaired_; }
 
  private:
-  friend class LedgerDisk;
   static constexpr std::size_t kEnds = 6;
   struct Counters {
     std::uint64_t in = 0;
@@ -217,11 +218,22 @@ class Ledger {
   };
   struct Write;  // one transaction, ready to be written (ledger_writer.cc)
   class Shelf;
+  class Map;
+  struct Statements;
 
   explicit Ledger(LedgerOptions options);
+  DatabaseOptions database_options() const;
+  std::string database_path() const { return options_.directory + "/ledger.db"; }
+  Result<> open_database();
   Result<> load();
+  Result<> load_queues() REQUIRES(mutex_);
+  Result<> load_batches() REQUIRES(mutex_);
+  void load_effects(std::uint64_t row, const BatchEffects& effects) REQUIRES(mutex_);
+  void offer_batch(std::uint64_t row, const BatchHead& head) REQUIRES(mutex_);
+  void balance() REQUIRES(mutex_);
   Result<> begin_generation();
-  Result<> salvage(const std::string& why);
+  Result<> salvage(const Error& why);
+  void choose_quota();
   void start_threads();
 
   // -- epochs
@@ -241,6 +253,11 @@ class Ledger {
   void note_saved_done(SavedPlace place) REQUIRES(mutex_);
   void note_row_gone(std::uint64_t id) REQUIRES(mutex_);
   bool is_removable(std::uint64_t id, const Batch& batch) const REQUIRES(mutex_);
+  void cut_queue(Queue& queue, Write& write) REQUIRES(mutex_);
+  void cut_effects(Write& write) REQUIRES(mutex_);
+  Result<> pack(Write& write);
+  Result<> write_rows(Write& write);
+  Result<bool> is_written(const Write& write);
   Result<> write(Write& write);
   void write_until_done(Write& write);
   void written(Write& write) REQUIRES(mutex_);
@@ -250,6 +267,7 @@ class Ledger {
 
   LedgerOptions options_;
   const SteadyTime opened_;
+  SteadyTime clock_began_{};  // of options_.clock
   std::string instance_id_;
   std::string repaired_;
   std::unique_ptr<SegmentStore> segments_;
@@ -259,9 +277,11 @@ class Ledger {
   std::atomic<bool> is_over_quota_{false};
 
   std::unique_ptr<Database> database_;  // the writer's thread
+  std::unique_ptr<Statements> statements_;
   Mutex reader_mutex_;
   std::unique_ptr<Database> reader_ GUARDED_BY(reader_mutex_);
-  Mutex durable_mutex_;
+  Mutex durable_mutex_;  // durable.db has a connection and a lock of its own: whoever waits for it
+                         // does not wait for the ledger
   std::unique_ptr<Database> durable_ GUARDED_BY(durable_mutex_);
 
   Mutex mutex_;

@@ -15,6 +15,7 @@ Queue::Queue(Mutex& mutex, QueueSpec spec, std::uint64_t key)
     : mutex_(mutex),
       key_(key),
       spec_(std::move(spec)),
+      expire_ms_(spec_.expire.count()),
       count_max_(spec_.count_max),
       bytes_max_(spec_.bytes_max) {}
 
@@ -32,6 +33,7 @@ void Queue::respecify(QueueSpec spec) {
   const bool is_reordered =
       spec.order != spec_.order || spec.order_attribute != spec_.order_attribute;
   spec_ = std::move(spec);
+  expire_ms_ = spec_.expire.count();
   count_max_ = spec_.count_max;
   bytes_max_ = spec_.bytes_max;
   if (!is_reordered) return;
@@ -295,6 +297,22 @@ FlowRecord* Queue::find(Position position) {
   Chunk* const chunk = chunk_at(position);
   return chunk != nullptr && has(chunk->present, slot(position)) ? &chunk->at[slot(position)]
                                                                  : nullptr;
+}
+
+void Queue::resize(FlowRecord& record, std::uint64_t size) {
+  // The record's weight counts what it holds now; what it held before went with the old size.
+  queued_bytes_ += size - record.size;
+  record.size = size;
+  recount_memory();
+  publish();
+}
+
+void Queue::recount_memory() {
+  memory_bytes_ = 0;
+  each([this](Position, const FlowRecord& record, bool) {
+    memory_bytes_ += weight(record);
+    return true;
+  });
 }
 
 bool Queue::is_taken(Position position) {

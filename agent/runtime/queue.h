@@ -68,6 +68,8 @@ class Queue {
   // Whether a session would get something: queued and neither taken nor penalized.
   bool is_ready() const { return ready_.load(std::memory_order_relaxed) != 0; }
   std::uint64_t ready() const { return ready_.load(std::memory_order_relaxed); }
+  // After so many ms of its lineage a FlowFile expires; 0: never.
+  std::int64_t expire_ms() const { return expire_ms_.load(std::memory_order_relaxed); }
   // When the first penalty is over, by the ledger's clock in ms; 0: nobody is penalized.
   std::uint32_t penalty_ends_ms() const { return penalty_ends_ms_.load(std::memory_order_relaxed); }
 
@@ -101,6 +103,8 @@ class Queue {
   FlowRecord done(Position position, SavedPlace& place) REQUIRES(mutex_);
 
   FlowRecord* find(Position position) REQUIRES(mutex_);
+  // A taken record's content was replaced by one of this size; its figures follow.
+  void resize(FlowRecord& record, std::uint64_t size) REQUIRES(mutex_);
   bool is_taken(Position position) REQUIRES(mutex_);
   // In the order of positions, until `visit` returns false.
   void each(const std::function<bool(Position, const FlowRecord&, bool is_taken)>& visit) const
@@ -177,6 +181,7 @@ class Queue {
   Chunk& chunk_for(Position position) REQUIRES(mutex_);
   Chunk* chunk_at(Position position) const REQUIRES(mutex_);
   void publish() REQUIRES(mutex_);
+  void recount_memory() REQUIRES(mutex_);
   bool take_first_in(std::uint32_t now_ms, Taken& taken) REQUIRES(mutex_);
   bool take_ordered(std::uint32_t now_ms, Taken& taken) REQUIRES(mutex_);
   bool take_penalized(std::uint32_t now_ms, Taken& taken) REQUIRES(mutex_);
@@ -218,6 +223,7 @@ class Queue {
   std::atomic<std::uint64_t> bytes_{0};
   std::atomic<std::uint64_t> ready_{0};
   std::atomic<std::uint32_t> penalty_ends_ms_{0};
+  std::atomic<std::int64_t> expire_ms_;
   std::atomic<std::uint64_t> count_max_;
   std::atomic<std::uint64_t> bytes_max_;
 };

@@ -144,6 +144,7 @@ class SessionCore final : public Session {
     Queue::Position position = 0;
     std::uint32_t call = 0;
     std::uint16_t to = 0xFFFF;
+    std::uint16_t way = 0;  // which of the relationship's connections
     Fate fate = Fate::kOpen;
     bool owns_attributes = false;
     bool owns_content = false;

@@ -133,6 +133,20 @@ Result<Database::CheckpointResult> Database::checkpoint(CheckpointMode mode) {
   return CheckpointResult{code == SQLITE_OK && log == written, log, written};
 }
 
+std::int64_t Database::pages_written() const {
+  int current = 0;
+  int highest = 0;
+  sqlite3_db_status(handle_, SQLITE_DBSTATUS_CACHE_WRITE, &current, &highest, 0);
+  return current;
+}
+
+Result<std::uint64_t> Database::used_bytes() {
+  TRY_ASSIGN(statement, prepare("SELECT (page_count - freelist_count) * page_size FROM "
+                                "pragma_page_count, pragma_freelist_count, pragma_page_size"));
+  TRY_ASSIGN(has_row, statement.step());
+  return has_row ? static_cast<std::uint64_t>(statement.integer(0)) : 0;
+}
+
 Result<> Database::check() {
   TRY_ASSIGN(statement, prepare("PRAGMA quick_check(10)"));
   std::string found;
@@ -239,6 +253,10 @@ std::int64_t Statement::integer(int column) const { return sqlite3_column_int64(
 double Statement::real(int column) const { return sqlite3_column_double(handle_, column); }
 bool Statement::is_null(int column) const {
   return sqlite3_column_type(handle_, column) == SQLITE_NULL;
+}
+
+void Statement::copy_column(int column, Statement& into, int index) const {
+  into.note(sqlite3_bind_value(into.handle_, index, sqlite3_column_value(handle_, column)));
 }
 
 std::string_view Statement::text(int column) const {

@@ -72,6 +72,10 @@ class Database {
   Result<> check();
   // A consistent copy, while others read and write.
   Result<> back_up_to(const std::string& path);
+  // Pages that this connection has written, into the WAL for the most part.
+  std::int64_t pages_written() const;
+  // Bytes of pages that hold something, of the whole file.
+  Result<std::uint64_t> used_bytes();
   const std::string& path() const { return path_; }
 
  private:
@@ -109,6 +113,9 @@ class Statement {
   // Text or blob; valid until the next step or reset.
   std::string_view text(int column) const;
   bool is_null(int column) const;
+  // Binds the column, whatever its type, to a parameter of another statement, which must be run
+  // before the next step of this one.
+  void copy_column(int column, Statement& into, int index) const;
 
  private:
   friend class Database;

@@ -1,0 +1,311 @@
+// Batches to bytes and back.
+
+#include "agent/runtime/batch_codec.h"
+
+#include "agent/runtime/attributes.h"
+#include "agent/runtime/compress.h"
+#include "agent/runtime/varint.h"
+
+namespace runnel {
+namespace {
+
+constexpr std::uint64_t kCountMax =
+    1 << 24;  // of anything in one batch: beyond it the bytes are not ours
+constexpr std::size_t kBodyMax = 1 << 30;
+constexpr std::size_t kColumns = 7;
+
+void put_ranges(std::string& out, const std::vector<PositionRange>& ranges) {
+  put_varint(out, ranges.size());
+  std::uint64_t end = 0;
+  for (const PositionRange& range : ranges) {
+    put_varint(out, range.first - end);
+    put_varint(out, range.count - 1);
+    end = range.first + range.count;
+  }
+}
+
+bool take_ranges(std::string_view& from, std::vector<PositionRange>& ranges) {
+  std::uint64_t count = 0;
+  if (!take_varint(from, count) || count > kCountMax) return false;
+  std::uint64_t end = 0;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    std::uint64_t gap = 0;
+    std::uint64_t length = 0;
+    if (!take_varint(from, gap) || !take_varint(from, length)) return false;
+    if (gap > UINT64_MAX - end || length >= kCountMax) return false;
+    ranges.push_back({end + gap, length + 1});
+    end = ranges.back().first + ranges.back().count;
+  }
+  return true;
+}
+
+Error damaged(std::string_view what) {
+  return corrupt("damaged " + std::string(what) + " of a batch");
+}
+
+}  // namespace
+
+void add_to_ranges(std::vector<PositionRange>& ranges, std::uint64_t position) {
+  if (!ranges.empty() && ranges.back().first + ranges.back().count == position) {
+    ++ranges.back().count;
+  } else {
+    ranges.push_back({position, 1});
+  }
+}
+
+std::string BatchHead::text() const {
+  std::string out;
+  put_varint(out, count);
+  put_varint(out, bytes);
+  put_ranges(out, positions);
+  put_varint(out, segments.size());
+  for (const std::uint64_t segment : segments) put_varint(out, segment);
+  return out;
+}
+
+Result<BatchHead> BatchHead::parse(std::string_view text) {
+  BatchHead head;
+  std::uint64_t segments = 0;
+  if (!take_varint(text, head.count) || !take_varint(text, head.bytes) || head.count > kCountMax ||
+      !take_ranges(text, head.positions) || !take_varint(text, segments) || segments > kCountMax) {
+    return damaged("head");
+  }
+  std::uint64_t positions = 0;
+  for (const PositionRange& range : head.positions) positions += range.count;
+  if (positions != head.count) return damaged("head");
+  for (std::uint64_t i = 0; i < segments; ++i) {
+    std::uint64_t segment = 0;
+    if (!take_varint(text, segment)) return damaged("head");
+    head.segments.push_back(segment);
+  }
+  return head;
+}
+
+std::string BatchEffects::text() const {
+  std::string out;
+  for (const std::uint64_t counter : counters) put_varint(out, counter);
+  put_varint(out, rows.size());
+  for (const Row& row : rows) {
+    put_varint(out, row.row);
+    put_ranges(out, row.done);
+  }
+  return out;
+}
+
+Result<BatchEffects> BatchEffects::parse(std::string_view text) {
+  BatchEffects effects;
+  for (std::uint64_t& counter : effects.counters) {
+    if (!take_varint(text, counter)) return damaged("effects");
+  }
+  std::uint64_t count = 0;
+  if (!take_varint(text, count) || count > kCountMax) return damaged("effects");
+  for (std::uint64_t i = 0; i < count; ++i) {
+    Row row;
+    if (!take_varint(text, row.row) || !take_ranges(text, row.done)) return damaged("effects");
+    effects.rows.push_back(std::move(row));
+  }
+  return effects;
+}
+
+namespace {
+
+// The columns of a body, while it is packed.
+struct Columns {
+  std::array<std::string, kColumns> of;
+  std::string& ids() { return of[0]; }
+  std::string& times() { return of[1]; }
+  std::string& leads() { return of[2]; }
+  std::string& attribute_sizes() { return of[3]; }
+  std::string& attributes() { return of[4]; }
+  std::string& forms() { return of[5]; }
+  std::string& contents() { return of[6]; }
+};
+
+Result<> pack_content(Columns& columns, const FlowRecord& record) {
+  if (record.size == 0) {
+    put_varint(columns.forms(), 0);
+    put_varint(columns.forms(), 0);
+    return {};
+  }
+  if (record.content->is_in_memory()) {
+    put_varint(columns.forms(), 0);
+    put_varint(columns.forms(), record.size);
+    columns.contents() += record.content->bytes().substr(record.offset, record.size);
+    return {};
+  }
+  std::string pieces;
+  std::uint64_t count = 0;
+  record.content->each_piece(record.offset, record.size, [&](const Content::Piece& piece) {
+    ++count;
+    if (piece.file == nullptr) {
+      put_varint(pieces, 0);
+      put_varint(pieces, piece.size);
+      columns.contents() += piece.bytes;
+    } else {
+      put_varint(pieces, piece.file->number() + 1);
+      put_varint(pieces, piece.offset);
+      put_varint(pieces, piece.size);
+    }
+  });
+  put_varint(columns.forms(), 1);
+  put_varint(columns.forms(), count);
+  columns.forms() += pieces;
+  return {};
+}
+
+}  // namespace
+
+Result<std::string> pack_body(const std::vector<FlowRecord>& records) {
+  Columns columns;
+  std::uint64_t last_id = 0;
+  std::int64_t last_ms = 0;
+  for (const FlowRecord& record : records) {
+    put_varint(columns.ids(), zigzag(static_cast<std::int64_t>(record.id - last_id)));
+    put_varint(columns.times(), zigzag(record.entry_ms - last_ms));
+    put_varint(columns.leads(), record.lineage_lead_ms);
+    last_id = record.id;
+    last_ms = record.entry_ms;
+    const std::string_view attributes =
+        record.attributes == nullptr ? std::string_view{} : record.attributes->packed();
+    put_varint(columns.attribute_sizes(), attributes.size());
+    columns.attributes() += attributes;
+    TRY(pack_content(columns, record));
+  }
+  std::string plain;
+  std::size_t size = 0;
+  for (const std::string& column : columns.of) size += column.size() + 10;
+  plain.reserve(size + 1);
+  for (const std::string& column : columns.of) {
+    put_varint(plain, column.size());
+    plain += column;
+  }
+  std::string packed = compress(plain);
+  const bool pays = packed.size() < plain.size() - plain.size() / 20;
+  return pays ? '\1' + packed : '\0' + plain;
+}
+
+namespace {
+
+class Unpacker {
+ public:
+  Unpacker(SegmentStore& segments, std::vector<FlowRecord>& records)
+      : segments_(segments), records_(records) {}
+
+  Result<> run(std::string_view plain, std::uint64_t count) {
+    for (std::string_view& column : columns_) {
+      std::uint64_t size = 0;
+      if (!take_varint(plain, size) || size > plain.size()) return damaged("body");
+      column = plain.substr(0, size);
+      plain.remove_prefix(size);
+    }
+    std::uint64_t id = 0;
+    std::int64_t ms = 0;
+    for (std::uint64_t i = 0; i < count; ++i) {
+      std::uint64_t id_step = 0;
+      std::uint64_t ms_step = 0;
+      std::uint64_t lead = 0;
+      if (!take_varint(columns_[0], id_step) || !take_varint(columns_[1], ms_step) ||
+          !take_varint(columns_[2], lead)) {
+        return damaged("body");
+      }
+      id += static_cast<std::uint64_t>(unzigzag(id_step));
+      ms += unzigzag(ms_step);
+      FlowRecord& record = records_.emplace_back();
+      record.id = id;
+      record.entry_ms = ms;
+      record.lineage_lead_ms = static_cast<std::uint32_t>(lead);
+      TRY(take_attributes(record));
+      TRY(take_content(record));
+    }
+    return {};
+  }
+
+ private:
+  Result<> take_attributes(FlowRecord& record) {
+    std::uint64_t size = 0;
+    if (!take_varint(columns_[3], size) || size > columns_[4].size()) return damaged("attributes");
+    const std::string_view packed = columns_[4].substr(0, size);
+    columns_[4].remove_prefix(size);
+    if (!Attributes::is_well_formed(packed)) return damaged("attributes");
+    if (size > 0) record.attributes = Attributes::copy_of(packed);
+    return {};
+  }
+
+  Result<std::string_view> take_bytes(std::uint64_t size) {
+    if (size > columns_[6].size()) return damaged("contents");
+    const std::string_view bytes = columns_[6].substr(0, size);
+    columns_[6].remove_prefix(size);
+    return bytes;
+  }
+
+  Result<> take_content(FlowRecord& record) {
+    std::uint64_t form = 0;
+    std::uint64_t number = 0;
+    if (!take_varint(columns_[5], form) || !take_varint(columns_[5], number) || form > 1)
+      return damaged("contents");
+    if (form == 0) {
+      TRY_ASSIGN(bytes, take_bytes(number));
+      record.size = number;
+      if (number > 0) record.content = Content::of_bytes(bytes);
+      return {};
+    }
+    if (number > kCountMax) return damaged("contents");
+    std::vector<Content::Slice> slices;
+    const Result<> taken = take_pieces(number, slices);
+    if (taken.ok()) {
+      record.content = Content::of_slices(slices);
+      record.size = record.content->size();
+    }
+    for (const Content::Slice& slice : slices) slice.of->release();
+    return taken;
+  }
+
+  Result<> take_pieces(std::uint64_t count, std::vector<Content::Slice>& slices) {
+    for (std::uint64_t i = 0; i < count; ++i) {
+      std::uint64_t segment = 0;
+      std::uint64_t offset = 0;
+      std::uint64_t size = 0;
+      if (!take_varint(columns_[5], segment)) return damaged("contents");
+      if (segment != 0 && !take_varint(columns_[5], offset)) return damaged("contents");
+      if (!take_varint(columns_[5], size)) return damaged("contents");
+      if (segment == 0) {
+        TRY_ASSIGN(bytes, take_bytes(size));
+        slices.push_back({Content::of_bytes(bytes), 0, size});
+      } else {
+        TRY_ASSIGN(file, segments_.find(segment - 1));
+        slices.push_back({Content::of_segment({std::move(file), offset}, size), 0, size});
+      }
+    }
+    return {};
+  }
+
+  SegmentStore& segments_;
+  std::vector<FlowRecord>& records_;
+  std::array<std::string_view, kColumns> columns_;
+};
+
+}  // namespace
+
+Result<std::vector<FlowRecord>> unpack_body(std::string_view body, std::uint64_t count,
+                                            SegmentStore& segments) {
+  if (body.empty() || count > kCountMax) return damaged("body");
+  std::string plain;
+  if (body[0] == '\1') {
+    TRY_ASSIGN(bytes, decompress(body.substr(1), kBodyMax));
+    plain = std::move(bytes);
+  } else {
+    plain = body.substr(1);
+  }
+  std::vector<FlowRecord> records;
+  records.reserve(count);
+  const Result<> unpacked = Unpacker(segments, records).run(plain, count);
+  if (unpacked.ok()) return records;
+  for (const FlowRecord& record : records) {
+    if (record.attributes != nullptr) record.attributes->release();
+    if (record.content != nullptr) record.content->release();
+  }
+  const Error& why = unpacked.error();
+  return why.code() == Code::kNotFound ? corrupt(why.text()) : why;
+}
+
+}  // namespace runnel

@@ -1,0 +1,68 @@
+// The bytes of the ledger's batches. Numbers are LEB128 (varint.h), signed ones by zigzag.
+//
+//   head     count, bytes of content, then the positions as ranges: number of ranges, (gap to the
+//   last one's end, length - 1)*,
+//            then the segment files that the contents refer to: how many, their numbers
+//   effects  the counters of the loss ledger: in, and the ends by reason; then what is done of
+//   earlier rows:
+//            how many rows, (row, number of ranges, (gap, length - 1)*)*
+//   body     one byte: 0 plain, 1 zstd; then the columns, each with its size in front:
+//            ids (difference to the last), entry times (the same), lineage leads, sizes of
+//            attributes, attributes, content forms and sizes, contents
+//   content  form 0: so many bytes, in the column of contents; form 1: so many pieces, each
+//   (segment + 1, offset, size) or (0, size) with its bytes there
+
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/base/result.h"
+#include "agent/runtime/content.h"
+#include "agent/sdk/flow_record.h"
+
+namespace runnel {
+
+struct PositionRange {
+  std::uint64_t first = 0;
+  std::uint64_t count = 0;
+};
+
+struct BatchHead {
+  std::uint64_t count = 0;
+  std::uint64_t bytes = 0;
+  std::vector<PositionRange> positions;
+  std::vector<std::uint64_t> segments;
+
+  std::string text() const;
+  static Result<BatchHead> parse(std::string_view text);
+};
+
+inline constexpr std::size_t kCounterCount = 7;  // in, and six ends
+
+struct BatchEffects {
+  std::array<std::uint64_t, kCounterCount> counters{};
+  struct Row {
+    std::uint64_t row = 0;
+    std::vector<PositionRange> done;  // indexes in that row
+  };
+  std::vector<Row> rows;
+
+  std::string text() const;
+  static Result<BatchEffects> parse(std::string_view text);
+};
+
+// Adds one to the ranges; ascending ones only.
+void add_to_ranges(std::vector<PositionRange>& ranges, std::uint64_t position);
+
+// `records` hold their references while this runs. kCorrupt or kUnavailable when a content cannot
+// be read.
+Result<std::string> pack_body(const std::vector<FlowRecord>& records);
+// Each record owns its references. kCorrupt when these are no such bytes, or a segment is missing.
+Result<std::vector<FlowRecord>> unpack_body(std::string_view body, std::uint64_t count,
+                                            SegmentStore& segments);
+
+}  // namespace runnel

@@ -1,0 +1,453 @@
+// Commits, epochs, queues and waiting; opening and closing. What is written stands in
+// ledger_writer.cc, what opening reads in ledger_open.cc.
+
+#include "agent/runtime/ledger.h"
+
+#include <algorithm>
+
+#include "agent/base/log.h"
+#include "agent/runtime/attributes.h"
+#include "agent/runtime/ledger_parts.h"
+
+namespace runnel {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint64_t kUnsavedMax = 4 << 20;  // bytes that wait; then a cut is made at once
+
+void release(const FlowRecord& record) {
+  if (record.attributes != nullptr) record.attributes->release();
+  if (record.content != nullptr) record.content->release();
+}
+
+}  // namespace
+
+Ledger::Ledger(LedgerOptions options)
+    : options_(std::move(options)), opened_(std::chrono::steady_clock::now()) {
+  if (options_.clock == nullptr) options_.clock = &system_clock();
+}
+
+Ledger::~Ledger() {
+  if (writer_.joinable()) {
+    const Result<> flushed = flush(10s);
+    if (!flushed.ok())
+      log_error("ledger", "closing with unwritten FlowFiles", {{"reason", flushed.error().text()}});
+    {
+      Lock lock(mutex_);
+      is_closing_ = true;
+      writer_wake_.notify_all();
+      notifier_wake_.notify_all();
+      written_wake_.notify_all();
+    }
+    {
+      Lock lock(checkpoint_mutex_);
+      is_checkpoint_closing_ = true;
+      checkpoint_wake_.notify_all();
+    }
+    writer_.join();
+    notifier_.join();
+    checkpointer_.join();
+  }
+  if (segments_) segments_->keep_all();
+  Lock lock(mutex_);
+  for (auto& [id, batch] : batches_) {
+    for (const auto& segment : batch.segments) segment->keep();
+  }
+  batches_.clear();
+  queues_.clear();
+}
+
+std::uint32_t Ledger::now_ms() const {
+  const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(
+      options_.clock->steady() - clock_began_);
+  return static_cast<std::uint32_t>(std::max<std::int64_t>(passed.count(), 0)) + 1;
+}
+
+// ---- epochs
+
+Ledger::Epoch* Ledger::epoch_at(std::uint32_t epoch) {
+  if (epoch < first_epoch_ || epoch - first_epoch_ >= epochs_.size()) return nullptr;
+  return &epochs_[epoch - first_epoch_];
+}
+
+std::uint32_t Ledger::birth_epoch() {
+  const SteadyTime now = std::chrono::steady_clock::now();
+  const bool is_cut = !epochs_.empty() && first_epoch_ + epochs_.size() - 1 <= cut_through_;
+  if (epochs_.empty() || is_cut || now - epochs_.back().opened >= options_.linger / 4) {
+    if (epochs_.empty()) first_epoch_ = std::max(first_epoch_, cut_through_ + 1);
+    epochs_.emplace_back().opened = now;
+  }
+  return first_epoch_ + static_cast<std::uint32_t>(epochs_.size()) - 1;
+}
+
+void Ledger::tie(std::uint32_t low, std::uint32_t high) {
+  raise_to_ = std::max(raise_to_, high);
+  if (Epoch* const epoch = epoch_at(low)) epoch->tied_to = std::max(epoch->tied_to, high);
+  // Those between may be tied as well, by the same call: which of them is not known here, and more
+  // is sound.
+  for (std::uint32_t between = std::max(low, first_epoch_); between < high; ++between) {
+    if (Epoch* const epoch = epoch_at(between)) epoch->tied_to = std::max(epoch->tied_to, high);
+  }
+}
+
+bool Ledger::is_finished(std::uint32_t number) {
+  while (true) {
+    const Epoch* const epoch = epoch_at(number);
+    if (epoch == nullptr) return true;  // forgotten: finished or saved
+    if (number <= saved_through_) return true;
+    if (epoch->live > 0 || epoch->must_write) return false;
+    if (epoch->tied_to <= number) return true;
+    number = epoch->tied_to;
+  }
+}
+
+bool Ledger::is_safe(const SafeLine::Waiter& waiter) {
+  if (waiter.cut != 0) return cuts_written_ >= waiter.cut;
+  return waiter.epoch <= saved_through_ || is_finished(waiter.epoch);
+}
+
+void Ledger::forget_old_epochs() {
+  while (!epochs_.empty()) {
+    const bool is_saved = first_epoch_ <= saved_through_;
+    // The youngest stays while it may still get FlowFiles.
+    const bool may_go =
+        is_saved || (epochs_.size() > 1 && is_finished(first_epoch_) && !epochs_.front().has_state);
+    if (!may_go) return;
+    epochs_.pop_front();
+    ++first_epoch_;
+  }
+}
+
+void Ledger::count_birth(std::uint32_t epoch, std::uint64_t count) {
+  totals_.in += count;
+  if (Epoch* const one = epoch_at(epoch)) one->counters.in += count;
+}
+
+void Ledger::count_end(std::uint32_t epoch, End end) {
+  const auto reason = static_cast<std::size_t>(end);
+  ++totals_.ends[reason];
+  if (Epoch* const one = epoch_at(epoch)) ++one->counters.ends[reason];
+}
+
+// ---- moving FlowFiles
+
+void Ledger::put(Queue& queue, FlowRecord record, std::vector<FlowRecord>& dropped) {
+  const FullRule rule = queue.spec().when_full;
+  if (rule == FullRule::kDropNewest && queue.is_full()) {
+    count_end(record.epoch, End::kEvicted);
+    dropped.push_back(record);
+    return;
+  }
+  queue.append(record);
+  if (Epoch* const epoch = epoch_at(record.epoch)) ++epoch->live;
+  const std::uint64_t bytes =
+      record.content != nullptr && record.content->is_in_memory() ? record.size : 0;
+  unsaved_bytes_ += bytes + 128;
+  accepted_bytes_ += record.size;
+  if (rule != FullRule::kDropOldest) return;
+  Queue::Position oldest = 0;
+  while (queue.is_full() && queue.count() > 1 && queue.oldest_untaken(oldest)) {
+    const FlowRecord old = take_out(queue, oldest);
+    count_end(old.epoch, End::kEvicted);
+    dropped.push_back(old);
+  }
+}
+
+FlowRecord Ledger::take_out(Queue& queue, Queue::Position position) {
+  SavedPlace place;
+  const FlowRecord record = queue.done(position, place);
+  if (Epoch* const epoch = epoch_at(record.epoch)) --epoch->live;
+  if (place.batch != 0) {
+    note_saved_done(place);
+  } else {
+    const std::uint64_t bytes =
+        (record.content != nullptr && record.content->is_in_memory() ? record.size : 0) + 128;
+    unsaved_bytes_ -= std::min(unsaved_bytes_, bytes);
+  }
+  return record;
+}
+
+void Ledger::note_saved_done(SavedPlace place) {
+  const auto found = batches_.find(place.batch);
+  RUNNEL_ASSERT(found != batches_.end());
+  Batch& batch = found->second;
+  RUNNEL_ASSERT(!batch.done[place.index]);
+  batch.done[place.index] = true;
+  --batch.left;
+  done_[place.batch].push_back(place.index);
+  if (is_removable(place.batch, batch)) removable_.push_back(place.batch);
+  if (lazy_since_ == SteadyTime::max()) lazy_since_ = std::chrono::steady_clock::now();
+}
+
+void Ledger::change_state(const std::string& processor, const std::string& name,
+                          std::optional<std::string> value, std::uint32_t number,
+                          bool is_mid_flow) {
+  if (value) {
+    state_[processor][name] = *value;
+  } else {
+    state_[processor].erase(name);
+  }
+  // Several changes of one epoch are one.
+  for (auto change = state_changes_.rbegin();
+       change != state_changes_.rend() && change->epoch == number; ++change) {
+    if (change->name == name && change->processor == processor) {
+      change->value = std::move(value);
+      value.reset();
+      number = 0;
+      break;
+    }
+  }
+  if (number != 0) state_changes_.push_back({processor, name, std::move(value), number});
+  if (lazy_since_ == SteadyTime::max()) lazy_since_ = std::chrono::steady_clock::now();
+  if (!is_mid_flow) {
+    if (!epochs_.empty()) epochs_.back().has_state = true;
+    return;
+  }
+  // The state is now made of all that was committed so far: it is written with all of it, at once.
+  if (!epochs_.empty()) {
+    const std::uint32_t newest = first_epoch_ + static_cast<std::uint32_t>(epochs_.size()) - 1;
+    for (Epoch& epoch : epochs_) epoch.must_write = true;
+    raise_to_ = std::max(raise_to_, newest);
+    state_changes_.back().epoch = std::min(state_changes_.back().epoch, newest);
+  }
+  is_cut_wanted_ = true;
+}
+
+// ---- waiting
+
+void Ledger::wait(const std::shared_ptr<SafeLine>& line, std::uint32_t number, bool needs_write,
+                  SafeLine::Then then) {
+  if (Epoch* const epoch = epoch_at(number)) epoch->has_waiter = true;
+  if (needs_write) is_cut_wanted_ = true;
+  line->waiters_.push_back({number, needs_write ? cuts_ + 1 : 0, std::move(then)});
+  has_news_ = true;
+}
+
+void Ledger::settle() {
+  forget_old_epochs();
+  if (unsaved_bytes_ >= kUnsavedMax) is_cut_wanted_ = true;
+  // The writer is woken only when what it waits for has become earlier.
+  if (is_idle_ && (is_cut_wanted_ || next_cut_at() < sleeps_until_)) writer_wake_.notify_one();
+  for (const auto& line : lines_) {
+    if (!line->waiters_.empty() && !line->is_calling_ && is_safe(line->waiters_.front())) {
+      has_news_ = true;
+      notifier_wake_.notify_one();
+      return;
+    }
+  }
+}
+
+std::shared_ptr<SafeLine> Ledger::open_line() {
+  auto line = std::make_shared<SafeLine>();
+  Lock lock(mutex_);
+  lines_.push_back(line);
+  return line;
+}
+
+void Ledger::close_line(const std::shared_ptr<SafeLine>& line) {
+  std::deque<SafeLine::Waiter> gone;  // destroyed without the mutex: they may hold anything
+  {
+    Lock lock(mutex_);
+    line->is_closed_ = true;
+    gone.swap(line->waiters_);
+    while (line->is_calling_) written_wake_.wait(mutex_);
+    std::erase(lines_, line);
+  }
+}
+
+void Ledger::notify_loop() {
+  std::vector<SafeLine::Then> ready;
+  Lock lock(mutex_);
+  while (!is_closing_) {
+    std::shared_ptr<SafeLine> line;
+    for (const auto& one : lines_) {
+      if (!one->waiters_.empty() && is_safe(one->waiters_.front())) {
+        line = one;
+        break;
+      }
+    }
+    if (!line) {
+      has_news_ = false;
+      notifier_wake_.wait(mutex_);
+      continue;
+    }
+    while (!line->waiters_.empty() && is_safe(line->waiters_.front())) {
+      ready.push_back(std::move(line->waiters_.front().then));
+      line->waiters_.pop_front();
+    }
+    line->is_calling_ = true;
+    mutex_.unlock();
+    for (SafeLine::Then& then : ready) then();
+    ready.clear();
+    mutex_.lock();
+    line->is_calling_ = false;
+    written_wake_.notify_all();
+    // The lines take turns.
+    if (lines_.size() > 1) std::rotate(lines_.begin(), lines_.begin() + 1, lines_.end());
+  }
+}
+
+void Ledger::urge() {
+  Lock lock(mutex_);
+  for (const auto& line : lines_) {
+    if (line->waiters_.empty() || is_safe(line->waiters_.front())) continue;
+    is_cut_wanted_ = true;
+    if (is_idle_) writer_wake_.notify_one();
+    return;
+  }
+}
+
+Result<> Ledger::flush(std::chrono::milliseconds within) {
+  const auto deadline = std::chrono::steady_clock::now() + within;
+  Lock lock(mutex_);
+  is_cut_wanted_ = true;
+  const std::uint64_t wanted = cuts_ + 1;
+  writer_wake_.notify_one();
+  while (cuts_written_ < wanted) {
+    if (!written_wake_.wait_until(mutex_, deadline) && cuts_written_ < wanted) {
+      return unavailable("not everything is written" +
+                         (trouble_.empty() ? std::string() : ": " + trouble_));
+    }
+  }
+  return {};
+}
+
+// ---- the processors' state
+
+std::optional<std::string> Ledger::state(const std::string& processor, const std::string& name) {
+  const auto known = state_.find(processor);
+  if (known == state_.end()) return std::nullopt;
+  const auto found = known->second.find(name);
+  if (found == known->second.end()) return std::nullopt;
+  return found->second;
+}
+
+void Ledger::each_state(const std::string& processor,
+                        const std::function<void(std::string_view, std::string_view)>& visit) {
+  const auto known = state_.find(processor);
+  if (known == state_.end()) return;
+  for (const auto& [name, value] : known->second) visit(name, value);
+}
+
+void Ledger::clear_state(const std::string& processor) {
+  Lock lock(mutex_);
+  std::vector<std::string> names;
+  each_state(processor,
+             [&names](std::string_view name, std::string_view) { names.emplace_back(name); });
+  const std::uint32_t epoch = birth_epoch();
+  for (const std::string& name : names) change_state(processor, name, std::nullopt, epoch, true);
+  settle();
+}
+
+// ---- queues
+
+Result<Queue*> Ledger::attach(QueueSpec spec) {
+  Lock lock(mutex_);
+  const auto known = queues_.find(spec.id);
+  if (known != queues_.end()) {
+    parked_of_.erase(spec.id);
+    queue_rows_.push_back({known->second->key(), spec.id, spec.name, std::nullopt});
+    known->second->respecify(std::move(spec));
+    is_cut_wanted_ = true;
+    return known->second.get();
+  }
+  const std::uint64_t key = next_queue_key_++;
+  queue_rows_.push_back({key, spec.id, spec.name, std::nullopt});
+  auto queue = std::make_unique<Queue>(mutex_, spec, key);
+  Queue* const made = queue.get();
+  queues_by_key_[key] = made;
+  queues_.emplace(spec.id, std::move(queue));
+  is_cut_wanted_ = true;
+  return made;
+}
+
+void Ledger::park(Queue& queue, const std::string& flow) {
+  Lock lock(mutex_);
+  queue.on_ready = nullptr;
+  queue.on_room = nullptr;
+  parked_of_[queue.id()] = flow;
+  queue_rows_.push_back({queue.key(), queue.id(), queue.spec().name, flow});
+  is_cut_wanted_ = true;
+  settle();
+}
+
+std::vector<ParkedQueue> Ledger::parked() {
+  Lock lock(mutex_);
+  std::vector<ParkedQueue> all;
+  for (const auto& [id, flow] : parked_of_) {
+    Queue& queue = *queues_.at(id);
+    if (queue.count() > 0)
+      all.push_back({id, queue.spec().name, flow, queue.count(), queue.bytes()});
+  }
+  return all;
+}
+
+std::uint64_t Ledger::purge(Queue& queue) {
+  std::vector<FlowRecord> gone;
+  while (needs_paging(queue)) {
+    const Result<> paged = page_in(queue);
+    if (!paged.ok() && paged.code() != Code::kCorrupt) break;
+  }
+  {
+    Lock lock(mutex_);
+    std::vector<Queue::Position> waiting;
+    queue.each([&waiting](Queue::Position position, const FlowRecord&, bool is_taken) {
+      if (!is_taken) waiting.push_back(position);
+      return true;
+    });
+    for (const Queue::Position position : waiting) {
+      const FlowRecord record = take_out(queue, position);
+      count_end(record.epoch, End::kRemoved);
+      gone.push_back(record);
+    }
+    settle();
+  }
+  for (const FlowRecord& record : gone) release(record);
+  if (queue.on_room) queue.on_room();
+  return gone.size();
+}
+
+// ---- figures
+
+LossFigures Ledger::loss() {
+  Lock lock(mutex_);
+  LossFigures figures;
+  figures.in = totals_.in;
+  figures.out = totals_.ends[static_cast<std::size_t>(End::kOut)];
+  figures.expired = totals_.ends[static_cast<std::size_t>(End::kExpired)];
+  figures.evicted = totals_.ends[static_cast<std::size_t>(End::kEvicted)];
+  figures.terminated = totals_.ends[static_cast<std::size_t>(End::kTerminated)];
+  figures.removed = totals_.ends[static_cast<std::size_t>(End::kRemoved)];
+  figures.quarantined = totals_.ends[static_cast<std::size_t>(End::kQuarantined)];
+  for (const auto& [id, queue] : queues_) figures.queued += queue->count();
+  return figures;
+}
+
+LedgerStatus Ledger::status() {
+  LedgerStatus status;
+  status.content_bytes = segments_->bytes();
+  Lock lock(mutex_);
+  status.is_healthy = is_healthy();
+  status.trouble = trouble_;
+  status.written_bytes = written_bytes_;
+  status.accepted_bytes = accepted_bytes_;
+  status.writes = cuts_written_;
+  status.database_bytes = database_bytes_;
+  status.disk_quota_bytes = options_.disk_quota;
+  status.memory_budget_bytes = options_.memory_budget;
+  for (const auto& [id, queue] : queues_) {
+    status.unsafe_count += queue->unsaved();
+    status.memory_bytes += queue->memory_bytes();
+  }
+  return status;
+}
+
+void Ledger::set_provenance(ProvenanceLog* log) {
+  Lock lock(mutex_);
+  provenance_ = log;
+}
+
+ProvenanceShelf& Ledger::provenance_shelf() { return *shelf_; }
+
+}  // namespace runnel

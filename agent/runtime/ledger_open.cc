@@ -1,0 +1,511 @@
+// Opening the ledger: what it reads, what it repairs; paging in; the durable map and the shelf of
+// provenance.
+
+#include <dirent.h>
+#include <pthread.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "agent/base/bytes.h"
+#include "agent/base/ids.h"
+#include "agent/base/log.h"
+#include "agent/runtime/attributes.h"
+#include "agent/runtime/ledger.h"
+#include "agent/runtime/ledger_parts.h"
+#include "ledger_migrations.h"
+
+namespace runnel {
+namespace {
+
+constexpr std::uint32_t kApplication = 0x524E4C31;  // "RNL1"
+constexpr std::uint32_t kDurableApplication = 0x524E4C44;
+constexpr unsigned kGenerationShift = 40;  // ids of one opening of the ledger
+constexpr std::uint64_t kQuotaDefault = 1 << 30;
+
+constexpr std::array<Migration, 1> kDurableSchema{
+    {{1, "0001_durable",
+      "CREATE TABLE durable(owner TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY "
+      "KEY(owner, key)) STRICT, WITHOUT ROWID;"}}};
+
+Result<> make_directory(const std::string& path) {
+  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
+  return unavailable("making directory `" + path + "`: " + std::strerror(errno));
+}
+
+}  // namespace
+
+DatabaseOptions Ledger::database_options() const {
+  return {.application_id = kApplication,
+          .checkpoints_itself = false,
+          .cache_kib = 512,
+          .vfs = options_.vfs};
+}
+
+Result<std::unique_ptr<Ledger>> Ledger::open(LedgerOptions options) {
+  TRY(make_directory(options.directory));
+  std::unique_ptr<Ledger> ledger(new Ledger(std::move(options)));
+  ledger->clock_began_ = ledger->options_.clock->steady();
+  TRY_ASSIGN(segments, SegmentStore::open(ledger->options_.directory + "/content"));
+  ledger->segments_ = std::move(segments);
+  ledger->shelf_ = std::make_unique<Shelf>(*ledger);
+  Result<> opened = ledger->open_database();
+  if (opened.ok()) opened = ledger->load();
+  if (!opened.ok() && opened.code() == Code::kCorrupt) {
+    TRY(ledger->salvage(opened.error()));
+    opened = ledger->load();
+  }
+  TRY(opened);
+  TRY(ledger->begin_generation());
+  ledger->segments_->remove_orphans();
+  ledger->choose_quota();
+  ledger->start_threads();
+  return ledger;
+}
+
+Result<> Ledger::open_database() {
+  TRY(reopen());
+  TRY_ASSIGN(reader, Database::open(database_path(), database_options()));
+  Lock lock(reader_mutex_);
+  reader_ = std::move(reader);
+  return {};
+}
+
+void Ledger::choose_quota() {
+  if (options_.disk_quota != 0) return;
+  struct statvfs disk {};
+  options_.disk_quota = kQuotaDefault;
+  if (::statvfs(options_.directory.c_str(), &disk) == 0) {
+    const std::uint64_t free_bytes = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+    options_.disk_quota = std::min(kQuotaDefault, free_bytes / 10 * 8);
+  }
+}
+
+void Ledger::start_threads() {
+  writer_ = std::thread([this] { write_loop(); });
+  notifier_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "notifier");
+    notify_loop();
+  });
+  checkpointer_ = std::thread([this] { checkpoint_loop(); });
+}
+
+// A number that no earlier opening had: the ids of FlowFiles begin with it, so that none is ever
+// used twice.
+Result<> Ledger::begin_generation() {
+  TRY_ASSIGN(transaction, Transaction::begin(*database_));
+  TRY(
+      database_->execute("INSERT INTO meta(name, value) VALUES('generation', '1') ON CONFLICT DO "
+                         "UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)"));
+  TRY_ASSIGN(insert,
+             database_->prepare("INSERT OR IGNORE INTO meta(name, value) VALUES('instance', ?)"));
+  TRY(insert.bind_text(1, random_uuid().text()).run());
+  TRY_ASSIGN(select,
+             database_->prepare("SELECT (SELECT value FROM meta WHERE name = 'generation'), "
+                                "(SELECT value FROM meta WHERE name = 'instance')"));
+  TRY_ASSIGN(has_row, select.step());
+  RUNNEL_ASSERT(has_row);
+  TRY_ASSIGN(generation, parse_int(select.text(0)));
+  instance_id_ = select.text(1);
+  select.reset();
+  TRY(parse_uuid(instance_id_));
+  TRY(transaction.commit());
+  next_id_ = (static_cast<std::uint64_t>(generation) << kGenerationShift) + 1;
+  return {};
+}
+
+// ---- reading what is stored: heads and effects only
+
+Result<> Ledger::load() {
+  Lock lock(mutex_);
+  queues_.clear();
+  queues_by_key_.clear();
+  batches_.clear();
+  parked_of_.clear();
+  state_.clear();
+  TRY(load_queues());
+  TRY(load_batches());
+  TRY_ASSIGN(select, database_->prepare("SELECT processor, name, value FROM state"));
+  while (true) {
+    TRY_ASSIGN(has_row, select.step());
+    if (!has_row) break;
+    state_[std::string(select.text(0))][std::string(select.text(1))] = select.text(2);
+  }
+  balance();
+  return {};
+}
+
+Result<> Ledger::load_queues() {
+  TRY_ASSIGN(select, database_->prepare("SELECT key, id, name, parked_of FROM queue"));
+  while (true) {
+    TRY_ASSIGN(has_row, select.step());
+    if (!has_row) return {};
+    const auto key = static_cast<std::uint64_t>(select.integer(0));
+    QueueSpec spec;
+    spec.id = select.text(1);
+    spec.name = select.text(2);
+    next_queue_key_ = std::max(next_queue_key_, key + 1);
+    if (!select.is_null(3)) parked_of_[spec.id] = select.text(3);
+    auto queue = std::make_unique<Queue>(mutex_, spec, key);
+    queues_by_key_[key] = queue.get();
+    queues_.emplace(spec.id, std::move(queue));
+  }
+}
+
+Result<> Ledger::load_batches() {
+  TRY_ASSIGN(select, database_->prepare("SELECT id, queue, head, effects FROM batch ORDER BY id"));
+  std::map<std::uint64_t, BatchHead> heads;
+  BatchEffects newest;
+  while (true) {
+    TRY_ASSIGN(has_row, select.step());
+    if (!has_row) break;
+    const auto id = static_cast<std::uint64_t>(select.integer(0));
+    TRY_ASSIGN(head, BatchHead::parse(select.text(2)));
+    Batch batch;
+    batch.queue = static_cast<std::uint64_t>(select.integer(1));
+    batch.count = batch.left = static_cast<std::uint32_t>(head.count);
+    batch.done.assign(head.count, false);
+    for (const std::uint64_t number : head.segments) {
+      // A missing one is found out when its FlowFiles are read.
+      Result<std::shared_ptr<SegmentFile>> segment = segments_->find(number);
+      if (segment.ok()) batch.segments.push_back(std::move(*segment));
+    }
+    batches_.emplace(id, std::move(batch));
+    heads.emplace(id, std::move(head));
+    next_batch_ = std::max(next_batch_, id + 1);
+    if (!select.text(3).empty()) {
+      TRY_ASSIGN(effects, BatchEffects::parse(select.text(3)));
+      load_effects(id, effects);
+      newest = std::move(effects);
+    }
+  }
+  totals_.in = newest.counters[0];
+  for (std::size_t end = 0; end < kEnds; ++end) totals_.ends[end] = newest.counters[end + 1];
+  for (const auto& [id, head] : heads) offer_batch(id, head);
+  return {};
+}
+
+void Ledger::load_effects(std::uint64_t row, const BatchEffects& effects) {
+  for (const BatchEffects::Row& effect : effects.rows) {
+    const auto found = batches_.find(effect.row);
+    if (found == batches_.end()) continue;  // deleted since
+    Batch& target = found->second;
+    for (const PositionRange& range : effect.done) {
+      for (std::uint64_t i = range.first; i < range.first + range.count && i < target.count; ++i) {
+        if (target.done[i]) continue;
+        target.done[i] = true;
+        --target.left;
+      }
+    }
+    target.referrers.push_back(row);
+    ++batches_.at(row).targets_alive;
+  }
+}
+
+void Ledger::offer_batch(std::uint64_t row, const BatchHead& head) {
+  Batch& batch = batches_.at(row);
+  if (is_removable(row, batch)) removable_.push_back(row);
+  if (batch.left == 0 || head.positions.empty()) return;
+  const auto queue = queues_by_key_.find(batch.queue);
+  if (queue == queues_by_key_.end()) return;
+  Queue::Paged paged;
+  paged.batch = row;
+  paged.count = batch.left;
+  paged.bytes =
+      head.count == 0 ? 0 : head.bytes * batch.left / head.count;  // exact when it is read
+  paged.last = head.positions.back().first + head.positions.back().count - 1;
+  // Two batches may begin at positions that only later bodies fill: the first position is unique by
+  // construction.
+  queue->second->add_paged(head.positions.front().first, paged);
+}
+
+// What is stored and what is counted must agree; what a repair could not save is the difference.
+void Ledger::balance() {
+  std::uint64_t queued = 0;
+  for (const auto& [id, queue] : queues_) queued += queue->count();
+  std::uint64_t ended = 0;
+  for (const std::uint64_t count : totals_.ends) ended += count;
+  auto& quarantined = totals_.ends[static_cast<std::size_t>(End::kQuarantined)];
+  if (totals_.in > ended + queued) {
+    const std::uint64_t missing = totals_.in - ended - queued;
+    quarantined += missing;
+    log_error("ledger", "FlowFiles could not be read and were counted as quarantined",
+              {{"count", missing}});
+  } else {
+    totals_.in = ended + queued;
+  }
+}
+
+// ---- paging in
+
+bool Ledger::needs_paging(Queue& queue) {
+  Lock lock(mutex_);
+  Queue::Position first = 0;
+  return queue.next_paged(first) != nullptr;
+}
+
+Result<> Ledger::page_in(Queue& queue) {
+  Lock paging(paging_mutex_);
+  Queue::Paged paged;
+  Queue::Position first = 0;
+  std::uint32_t count = 0;
+  {
+    Lock lock(mutex_);
+    const Queue::Paged* const next = queue.next_paged(first);
+    if (next == nullptr) return {};
+    paged = *next;
+    count = batches_.at(paged.batch).count;
+  }
+  Result<std::vector<FlowRecord>> records =
+      corrupt("row " + std::to_string(paged.batch) + " is missing");
+  BatchHead head;
+  {
+    Lock lock(reader_mutex_);
+    TRY_ASSIGN(select, reader_->prepare("SELECT head, body FROM batch WHERE id = ?"));
+    select.bind(1, static_cast<std::int64_t>(paged.batch));
+    const Result<bool> has_row = select.step();
+    if (!has_row.ok() && has_row.code() != Code::kCorrupt) return has_row.error();
+    if (has_row.ok() && *has_row) {
+      Result<BatchHead> parsed = BatchHead::parse(select.text(0));
+      if (parsed.ok()) {
+        head = std::move(*parsed);
+        records = unpack_body(select.text(1), count, *segments_);
+      } else {
+        records = parsed.error();
+      }
+    } else if (!has_row.ok()) {
+      records = has_row.error();
+    }
+  }
+  if (!records.ok() && records.code() != Code::kCorrupt) return records.error();
+  std::vector<FlowRecord> gone;
+  {
+    Lock lock(mutex_);
+    queue.drop_paged(first);
+    Batch& batch = batches_.at(paged.batch);
+    if (!records.ok()) {
+      for (std::uint32_t i = 0; i < batch.count; ++i) {
+        if (batch.done[i]) continue;
+        note_saved_done({paged.batch, i});
+        count_end(0, End::kQuarantined);
+      }
+      log_error("ledger", "a batch cannot be read; its FlowFiles were counted as quarantined",
+                {{"row", paged.batch}, {"count", paged.count}, {"reason", records.error().text()}});
+      settle();
+      return records.error();
+    }
+    std::uint32_t index = 0;
+    for (const PositionRange& range : head.positions) {
+      for (std::uint64_t i = 0; i < range.count; ++i, ++index) {
+        FlowRecord& record = (*records)[index];
+        record.queued_at_ms = now_ms();
+        if (batch.done[index]) {
+          gone.push_back(record);
+        } else {
+          queue.restore(range.first + i, record, {paged.batch, index});
+        }
+      }
+    }
+  }
+  for (const FlowRecord& record : gone) {
+    if (record.attributes != nullptr) record.attributes->release();
+    if (record.content != nullptr) record.content->release();
+  }
+  return {};
+}
+
+// ---- salvage
+
+Result<> Ledger::salvage(const Error& why) {
+  log_error("ledger", "the database is damaged; what can be read is carried over",
+            {{"reason", why.text()}});
+  statements_.reset();
+  database_.reset();
+  {
+    Lock lock(reader_mutex_);
+    reader_.reset();
+  }
+  const std::string quarantine = options_.directory + "/quarantine";
+  TRY(make_directory(quarantine));
+  std::string folder = quarantine + "/" + iso_time(options_.clock->wall_ms());
+  for (int i = 2; ::access(folder.c_str(), F_OK) == 0; ++i)
+    folder = quarantine + "/" + iso_time(options_.clock->wall_ms()) + "-" + std::to_string(i);
+  TRY(make_directory(folder));
+  for (const char* ending : {"", "-wal", "-shm"}) {
+    const std::string from = database_path() + ending;
+    const std::string to = folder + "/ledger.db" + ending;
+    if (std::rename(from.c_str(), to.c_str()) != 0 && errno != ENOENT)
+      return unavailable("moving `" + from + "`: " + std::strerror(errno));
+  }
+  TRY(open_database());
+  std::uint64_t carried = 0;
+  Result<std::unique_ptr<Database>> old = Database::open(folder + "/ledger.db", database_options());
+  if (old.ok()) {
+    struct Table {
+      const char* name;
+      const char* columns;
+      int count;
+      bool has_rowid;
+    };
+    // Forward until the first row that cannot be read, then backward until the last such row.
+    constexpr std::array<Table, 5> kTables{
+        {{"meta", "name, value", 2, false},
+         {"queue", "key, id, name, parked_of", 4, true},
+         {"state", "processor, name, value", 3, false},
+         {"batch", "id, queue, head, effects, body", 5, true},
+         {"provenance", "id, bytes_before, body_bytes, last_ms, is_tail, head, body", 7, true}}};
+    for (const Table& table : kTables) {
+      std::string marks = "?";
+      for (int i = 1; i < table.count; ++i) marks += ", ?";
+      TRY_ASSIGN(insert, database_->prepare(std::string("INSERT OR IGNORE INTO ") + table.name +
+                                            "(" + table.columns + ") VALUES(" + marks + ")"));
+      for (const char* order : {" ORDER BY 1", " ORDER BY 1 DESC"}) {
+        Result<Statement> select =
+            (*old)->prepare(std::string("SELECT ") + table.columns + " FROM " + table.name + order);
+        if (!select.ok()) continue;
+        bool is_whole = false;
+        while (true) {
+          const Result<bool> has_row = select->step();
+          is_whole = has_row.ok() && !*has_row;
+          if (!has_row.ok() || !*has_row) break;
+          for (int i = 0; i < table.count; ++i) select->copy_column(i, insert, i + 1);
+          if (insert.run().ok()) ++carried;
+        }
+        if (is_whole) break;
+      }
+    }
+  }
+  repaired_ = "the ledger's database was damaged (" + why.text() + "); it was put aside into " +
+              folder + ", and " + std::to_string(carried) + " rows were carried over";
+  log_warn("ledger", repaired_);
+  return {};
+}
+
+// ---- the shelf of provenance
+
+namespace {
+
+ProvenanceRow row_of(const Statement& select) {
+  ProvenanceRow row;
+  row.id = static_cast<std::uint64_t>(select.integer(0));
+  row.bytes_before = static_cast<std::uint64_t>(select.integer(1));
+  row.body_bytes = static_cast<std::uint64_t>(select.integer(2));
+  row.last_ms = select.integer(3);
+  row.is_tail = select.integer(4) != 0;
+  row.head = select.text(5);
+  return row;
+}
+
+constexpr std::string_view kFirstRow =
+    "SELECT id, bytes_before, body_bytes, last_ms, is_tail, head FROM provenance WHERE id >= ? "
+    "ORDER BY id LIMIT 1";
+constexpr std::string_view kRowsBefore =
+    "SELECT id, bytes_before, body_bytes, last_ms, is_tail, head FROM provenance WHERE id < ? "
+    "ORDER BY id DESC";
+
+}  // namespace
+
+Result<std::optional<ProvenanceRow>> Ledger::Shelf::first_from(std::uint64_t from) {
+  Lock lock(ledger_.reader_mutex_);
+  TRY_ASSIGN(select, ledger_.reader_->prepare(kFirstRow));
+  select.bind(1, static_cast<std::int64_t>(from));
+  TRY_ASSIGN(has_row, select.step());
+  if (!has_row) return std::optional<ProvenanceRow>();
+  return std::optional<ProvenanceRow>(row_of(select));
+}
+
+Result<> Ledger::Shelf::each_before(std::uint64_t before,
+                                    const std::function<bool(const ProvenanceRow&)>& visit) {
+  // Rows are fetched one by one, so that `visit` may ask for bodies.
+  std::uint64_t below = std::min<std::uint64_t>(before, INT64_MAX);
+  while (true) {
+    std::optional<ProvenanceRow> row;
+    {
+      Lock lock(ledger_.reader_mutex_);
+      TRY_ASSIGN(select, ledger_.reader_->prepare(kRowsBefore));
+      select.bind(1, static_cast<std::int64_t>(below));
+      TRY_ASSIGN(has_row, select.step());
+      if (has_row) row = row_of(select);
+    }
+    if (!row || !visit(*row)) return {};
+    below = row->id;
+  }
+}
+
+Result<std::string> Ledger::Shelf::body(std::uint64_t id) {
+  Lock lock(ledger_.reader_mutex_);
+  TRY_ASSIGN(select, ledger_.reader_->prepare("SELECT body FROM provenance WHERE id = ?"));
+  select.bind(1, static_cast<std::int64_t>(id));
+  TRY_ASSIGN(has_row, select.step());
+  if (!has_row) return not_found("provenance row " + std::to_string(id) + " is gone");
+  return std::string(select.text(0));
+}
+
+// ---- the durable map
+
+class Ledger::Map final : public DurableMap {
+ public:
+  Map(Ledger& ledger, std::string owner) : ledger_(ledger), owner_(std::move(owner)) {}
+
+  Result<> put(std::string_view key, std::string_view bytes) override {
+    Lock lock(ledger_.durable_mutex_);
+    TRY_ASSIGN(put, prepare("INSERT INTO durable(owner, key, value) VALUES(?, ?, ?) ON CONFLICT DO "
+                            "UPDATE SET value = excluded.value"));
+    return put.bind_text(1, owner_).bind_text(2, key).bind_blob(3, bytes).run();
+  }
+  Result<std::optional<std::string>> find(std::string_view key) override {
+    Lock lock(ledger_.durable_mutex_);
+    TRY_ASSIGN(select, prepare("SELECT value FROM durable WHERE owner = ? AND key = ?"));
+    select.bind_text(1, owner_).bind_text(2, key);
+    TRY_ASSIGN(has_row, select.step());
+    return has_row ? std::optional<std::string>(select.text(0)) : std::nullopt;
+  }
+  Result<> remove(std::string_view key) override {
+    Lock lock(ledger_.durable_mutex_);
+    TRY_ASSIGN(remove, prepare("DELETE FROM durable WHERE owner = ? AND key = ?"));
+    return remove.bind_text(1, owner_).bind_text(2, key).run();
+  }
+  Result<> clear() override {
+    Lock lock(ledger_.durable_mutex_);
+    TRY_ASSIGN(remove, prepare("DELETE FROM durable WHERE owner = ?"));
+    return remove.bind_text(1, owner_).run();
+  }
+  Result<std::vector<std::string>> keys() override {
+    Lock lock(ledger_.durable_mutex_);
+    TRY_ASSIGN(select, prepare("SELECT key FROM durable WHERE owner = ? ORDER BY key"));
+    select.bind_text(1, owner_);
+    std::vector<std::string> keys;
+    while (true) {
+      TRY_ASSIGN(has_row, select.step());
+      if (!has_row) return keys;
+      keys.emplace_back(select.text(0));
+    }
+  }
+
+ private:
+  Result<Statement> prepare(std::string_view sql) REQUIRES(ledger_.durable_mutex_) {
+    if (!ledger_.durable_) {
+      TRY_ASSIGN(database, Database::open(ledger_.options_.directory + "/durable.db",
+                                          {.application_id = kDurableApplication,
+                                           .cache_kib = 128,
+                                           .vfs = ledger_.options_.vfs}));
+      TRY(database->migrate(kDurableSchema));
+      ledger_.durable_ = std::move(database);
+    }
+    return ledger_.durable_->prepare(sql);
+  }
+
+  Ledger& ledger_;
+  const std::string owner_;
+};
+
+std::unique_ptr<DurableMap> Ledger::durable(const std::string& owner) {
+  return std::make_unique<Map>(*this, owner);
+}
+
+}  // namespace runnel

@@ -1,0 +1,476 @@
+// The ledger's writer: cuts, packs, writes, and tries again until it is on disk. And the
+// checkpoints, on a thread of their own.
+
+#include <pthread.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "agent/base/log.h"
+#include "agent/runtime/attributes.h"
+#include "agent/runtime/ledger.h"
+#include "agent/runtime/ledger_parts.h"
+#include "ledger_migrations.h"
+
+namespace runnel {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint64_t kPassiveAt = 4 << 20;   // bytes of WAL: move it into the database
+constexpr std::uint64_t kRestartAt = 16 << 20;  // make the writer wait until the WAL can begin anew
+constexpr std::uint64_t kFrame = 4096 + 24;     // of one page in the WAL
+constexpr std::size_t kChunksKept = 8;  // of a queue's head, in memory whatever the budget says
+constexpr std::uint64_t kMeasureEvery = 16;  // writes
+
+void release(const FlowRecord& record) {
+  if (record.attributes != nullptr) record.attributes->release();
+  if (record.content != nullptr) record.content->release();
+}
+
+std::uint64_t file_bytes(const std::string& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
+}
+
+}  // namespace
+
+Ledger::Write::~Write() {
+  for (const Row& row : rows) {
+    for (const FlowRecord& record : row.records) release(record);
+  }
+}
+
+Result<std::unique_ptr<Ledger::Statements>> Ledger::Statements::prepare(Database& database) {
+  auto all = std::make_unique<Statements>();
+  const auto set = [&database](Statement& into, std::string_view sql) -> Result<> {
+    TRY_ASSIGN(statement, database.prepare(sql));
+    into = std::move(statement);
+    return {};
+  };
+  TRY(set(all->insert_batch,
+          "INSERT INTO batch(id, queue, head, effects, body) VALUES(?, ?, ?, ?, ?)"));
+  TRY(set(all->delete_batch, "DELETE FROM batch WHERE id = ?"));
+  TRY(set(all->put_queue,
+          "INSERT INTO queue(key, id, name, parked_of) VALUES(?, ?, ?, ?) "
+          "ON CONFLICT(key) DO UPDATE SET name = excluded.name, parked_of = excluded.parked_of"));
+  TRY(set(all->put_state,
+          "INSERT INTO state(processor, name, value) VALUES(?, ?, ?) ON CONFLICT DO UPDATE SET "
+          "value = excluded.value"));
+  TRY(set(all->delete_state, "DELETE FROM state WHERE processor = ? AND name = ?"));
+  TRY(set(all->insert_provenance,
+          "INSERT INTO provenance(id, bytes_before, body_bytes, last_ms, is_tail, head, body) "
+          "VALUES(?, ?, ?, ?, ?, ?, ?)"));
+  TRY(set(all->delete_provenance, "DELETE FROM provenance WHERE id BETWEEN ? AND ?"));
+  return all;
+}
+
+// ---- when and what
+
+SteadyTime Ledger::next_cut_at() {
+  if (is_cut_wanted_) return SteadyTime::min();
+  SteadyTime at =
+      lazy_since_ == SteadyTime::max() ? SteadyTime::max() : lazy_since_ + options_.lazy;
+  for (std::size_t i = 0; i < epochs_.size(); ++i) {
+    const auto number = first_epoch_ + static_cast<std::uint32_t>(i);
+    const Epoch& epoch = epochs_[i];
+    if (number <= cut_through_) continue;
+    const bool is_alive = epoch.live > 0 || epoch.must_write || !is_finished(number);
+    if (!is_alive) continue;
+    at = std::min(at, epoch.opened + (epoch.has_waiter ? options_.linger : options_.idle_linger));
+    if (epoch.has_waiter) break;  // later ones are due later
+  }
+  if (provenance_ != nullptr && provenance_->wants_write())
+    at = std::min(at, std::chrono::steady_clock::now());
+  return at;
+}
+
+std::uint32_t Ledger::cut_epoch() {
+  const std::uint32_t newest = epochs_.empty()
+                                   ? cut_through_
+                                   : first_epoch_ + static_cast<std::uint32_t>(epochs_.size()) - 1;
+  if (is_cut_wanted_) return std::max(newest, cut_through_);
+  const SteadyTime now = std::chrono::steady_clock::now();
+  std::uint32_t through = std::max(cut_through_, std::min(raise_to_, newest));
+  for (std::size_t i = 0; i < epochs_.size(); ++i) {
+    if (epochs_[i].opened + options_.linger <= now)
+      through = std::max(through, first_epoch_ + static_cast<std::uint32_t>(i));
+  }
+  return through;
+}
+
+void Ledger::cut_queue(Queue& queue, Write& write) {
+  Write::Row row;
+  row.id = next_batch_;
+  row.queue = queue.key();
+  Batch batch;
+  batch.queue = queue.key();
+  std::map<std::uint64_t, std::shared_ptr<SegmentFile>> segments;
+  queue.save_each(write.epoch, [&](Queue::Position position, const FlowRecord& record) {
+    if (record.attributes != nullptr) record.attributes->retain();
+    if (record.content != nullptr) {
+      record.content->retain();
+      if (!record.content->is_in_memory()) {
+        record.content->each_piece(record.offset, record.size,
+                                   [&segments](const Content::Piece& piece) {
+                                     if (piece.file != nullptr)
+                                       segments.emplace(piece.file->number(), piece.file);
+                                   });
+      }
+    }
+    add_to_ranges(row.head.positions, position);
+    row.head.bytes += record.size;
+    row.records.push_back(record);
+    return SavedPlace{row.id, static_cast<std::uint32_t>(row.records.size() - 1)};
+  });
+  if (row.records.empty()) return;
+  ++next_batch_;
+  row.head.count = row.records.size();
+  for (const auto& [number, segment] : segments) {
+    row.head.segments.push_back(number);
+    batch.segments.push_back(segment);
+  }
+  batch.count = batch.left = static_cast<std::uint32_t>(row.records.size());
+  batch.done.assign(row.records.size(), false);
+  batches_.emplace(row.id, std::move(batch));
+  write.rows.push_back(std::move(row));
+}
+
+void Ledger::cut_effects(Write& write) {
+  if (write.rows.empty()) {
+    write.rows.push_back({.id = next_batch_++, .queue = 0, .head = {}, .records = {}, .body = {}});
+    batches_.emplace(write.rows.back().id, Batch{});
+  }
+  const std::uint64_t carrier = write.rows.back().id;
+  std::sort(removable_.begin(), removable_.end());
+  removable_.erase(std::unique(removable_.begin(), removable_.end()), removable_.end());
+  for (const std::uint64_t id : removable_) {
+    const auto found = batches_.find(id);
+    if (found != batches_.end() && is_removable(id, found->second) && id < write.rows.front().id)
+      write.removed.push_back(id);
+  }
+  removable_.clear();
+  for (auto& [id, indexes] : done_) {
+    if (std::binary_search(write.removed.begin(), write.removed.end(), id)) continue;
+    std::sort(indexes.begin(), indexes.end());
+    BatchEffects::Row row{id, {}};
+    for (const std::uint32_t index : indexes) add_to_ranges(row.done, index);
+    write.effects.rows.push_back(std::move(row));
+    batches_.at(id).referrers.push_back(carrier);
+    ++batches_.at(carrier).targets_alive;
+  }
+  done_.clear();
+  // A row without FlowFiles of its own goes as soon as another one carries the counters.
+  for (const Write::Row& row : write.rows) {
+    if (is_removable(row.id, batches_.at(row.id))) removable_.push_back(row.id);
+  }
+  Counters counters = totals_;
+  for (std::size_t i = 0; i < epochs_.size(); ++i) {
+    if (first_epoch_ + static_cast<std::uint32_t>(i) <= write.epoch) continue;
+    counters.in -= epochs_[i].counters.in;
+    for (std::size_t end = 0; end < kEnds; ++end)
+      counters.ends[end] -= epochs_[i].counters.ends[end];
+  }
+  write.effects.counters[0] = counters.in;
+  for (std::size_t end = 0; end < kEnds; ++end)
+    write.effects.counters[end + 1] = counters.ends[end];
+}
+
+std::unique_ptr<Ledger::Write> Ledger::cut(bool is_all) {
+  auto write = std::make_unique<Write>();
+  if (is_all) is_cut_wanted_ = true;
+  write->epoch = cut_epoch();
+  write->cut = ++cuts_;
+  for (const auto& [id, queue] : queues_) cut_queue(*queue, *write);
+  while (!state_changes_.empty() && state_changes_.front().epoch <= write->epoch) {
+    write->state.push_back(std::move(state_changes_.front()));
+    state_changes_.pop_front();
+  }
+  write->queues = std::exchange(queue_rows_, {});
+  write->provenance = provenance_;
+  const bool is_needed = !write->rows.empty() || !done_.empty() || !write->state.empty() ||
+                         !write->queues.empty() ||
+                         (provenance_ != nullptr && provenance_->has_unwritten());
+  if (is_needed) cut_effects(*write);
+  cut_through_ = std::max(cut_through_, write->epoch);
+  for (std::size_t i = 0; i < epochs_.size() && first_epoch_ + i <= write->epoch; ++i)
+    epochs_[i].has_state = false;
+  is_cut_wanted_ = false;
+  unsaved_bytes_ = 0;
+  for (const auto& [id, queue] : queues_) unsaved_bytes_ += queue->unsaved() * 128;
+  lazy_since_ = state_changes_.empty() ? SteadyTime::max() : std::chrono::steady_clock::now();
+  return write;
+}
+
+bool Ledger::is_removable(std::uint64_t, const Batch& batch) const {
+  return batch.left == 0 && batch.targets_alive == 0;
+}
+
+void Ledger::note_row_gone(std::uint64_t id) {
+  const auto found = batches_.find(id);
+  if (found == batches_.end()) return;
+  const std::vector<std::uint64_t> referrers = std::move(found->second.referrers);
+  batches_.erase(found);
+  for (const std::uint64_t referrer : referrers) {
+    const auto other = batches_.find(referrer);
+    if (other == batches_.end()) continue;
+    --other->second.targets_alive;
+    if (is_removable(referrer, other->second)) removable_.push_back(referrer);
+  }
+}
+
+// ---- writing
+
+Result<> Ledger::pack(Write& write) {
+  if (write.is_packed) return {};
+  for (Write::Row& row : write.rows) {
+    if (row.records.empty()) continue;
+    TRY_ASSIGN(body, pack_body(row.records));
+    row.body = std::move(body);
+  }
+  write.is_packed = true;
+  return {};
+}
+
+Result<> Ledger::write_rows(Write& write) {
+  TRY_ASSIGN(transaction, Transaction::begin(*database_));
+  for (const QueueRow& queue : write.queues) {
+    Statement& put = statements_->put_queue;
+    put.bind(1, static_cast<std::int64_t>(queue.key))
+        .bind_text(2, queue.id)
+        .bind_text(3, queue.name);
+    if (queue.parked_of) put.bind_text(4, *queue.parked_of);
+    TRY(put.run());
+  }
+  for (std::size_t i = 0; i < write.rows.size(); ++i) {
+    const Write::Row& row = write.rows[i];
+    const std::string head = row.head.text();
+    const std::string effects = i + 1 == write.rows.size() ? write.effects.text() : std::string();
+    Statement& insert = statements_->insert_batch;
+    insert.bind(1, static_cast<std::int64_t>(row.id)).bind(2, static_cast<std::int64_t>(row.queue));
+    TRY(insert.bind_blob(3, head).bind_blob(4, effects).bind_blob(5, row.body).run());
+  }
+  for (const std::uint64_t id : write.removed)
+    TRY(statements_->delete_batch.bind(1, static_cast<std::int64_t>(id)).run());
+  for (const StateChange& change : write.state) {
+    Statement& statement = change.value ? statements_->put_state : statements_->delete_state;
+    statement.bind_text(1, change.processor).bind_text(2, change.name);
+    if (change.value) statement.bind_blob(3, *change.value);
+    TRY(statement.run());
+  }
+  if (write.provenance != nullptr) {
+    const ProvenanceWrite rows = write.provenance->take(options_.clock->wall_ms());
+    for (const ProvenanceRow& row : rows.insert) {
+      Statement& insert = statements_->insert_provenance;
+      insert.bind(1, static_cast<std::int64_t>(row.id))
+          .bind(2, static_cast<std::int64_t>(row.bytes_before));
+      insert.bind(3, static_cast<std::int64_t>(row.body_bytes))
+          .bind(4, row.last_ms)
+          .bind(5, std::int64_t{row.is_tail});
+      TRY(insert.bind_blob(6, row.head).bind_blob(7, row.body).run());
+    }
+    for (const IdRange& range : rows.remove) {
+      Statement& remove = statements_->delete_provenance;
+      TRY(remove.bind(1, static_cast<std::int64_t>(range.first))
+              .bind(2, static_cast<std::int64_t>(range.last))
+              .run());
+    }
+  }
+  return transaction.commit();
+}
+
+Result<> Ledger::write(Write& write) {
+  TRY(pack(write));
+  TRY(segments_->sync());
+  const std::int64_t before = database_->pages_written();
+  const Result<> done = write_rows(write);
+  if (write.provenance != nullptr) {
+    if (done.ok()) {
+      write.provenance->written();
+    } else {
+      write.provenance->failed();
+    }
+  }
+  TRY(done);
+  const auto pages =
+      static_cast<std::uint64_t>(std::max<std::int64_t>(0, database_->pages_written() - before));
+  Lock lock(mutex_);
+  written_bytes_ += pages * kFrame;
+  return {};
+}
+
+// After a failed commit nobody knows whether it happened: the row says it.
+Result<bool> Ledger::is_written(const Write& write) {
+  TRY_ASSIGN(find, database_->prepare("SELECT 1 FROM batch WHERE id = ?"));
+  find.bind(1, static_cast<std::int64_t>(write.rows.back().id));
+  return find.step();
+}
+
+Result<> Ledger::reopen() {
+  statements_.reset();
+  database_.reset();
+  TRY_ASSIGN(database, Database::open(database_path(), database_options()));
+  database_ = std::move(database);
+  TRY(database_->migrate(ledger_migrations()));
+  TRY_ASSIGN(statements, Statements::prepare(*database_));
+  statements_ = std::move(statements);
+  return {};
+}
+
+void Ledger::write_until_done(Write& write) {
+  auto wait = 50ms;
+  while (true) {
+    Result<> done =
+        statements_ ? this->write(write) : Result<>(unavailable("the database is not open"));
+    if (done.ok()) break;
+    log_error("ledger", "a write failed; nothing is acknowledged until it succeeds",
+              {{"reason", done.error().text()}});
+    is_healthy_ = false;
+    {
+      Lock lock(mutex_);
+      trouble_ = done.error().text();
+      const auto until = std::chrono::steady_clock::now() + wait;
+      while (!is_closing_ && writer_wake_.wait_until(mutex_, until)) {
+      }
+      if (is_closing_) return;
+    }
+    wait = std::min(wait * 2, 2000ms);
+    const Result<> opened = reopen();
+    if (!opened.ok()) {
+      log_error("ledger", "opening the database again failed", {{"reason", opened.error().text()}});
+      continue;
+    }
+    const Result<bool> is_there = is_written(write);
+    if (is_there.ok() && *is_there) break;
+  }
+  if (!is_healthy_.exchange(true)) log_info("ledger", "writing works again");
+}
+
+void Ledger::written(Write& write) {
+  trouble_.clear();
+  saved_through_ = std::max(saved_through_, write.epoch);
+  cuts_written_ = write.cut;
+  for (const std::uint64_t id : write.removed) note_row_gone(id);
+  forget_old_epochs();
+  written_wake_.notify_all();
+  notifier_wake_.notify_one();
+}
+
+void Ledger::write_loop() {
+  pthread_setname_np(pthread_self(), "ledger");
+  while (true) {
+    std::unique_ptr<Write> write;
+    {
+      Lock lock(mutex_);
+      while (true) {
+        const SteadyTime at = next_cut_at();
+        if (at <= std::chrono::steady_clock::now()) break;
+        if (is_closing_) return;
+        is_idle_ = true;
+        sleeps_until_ = at;
+        if (at == SteadyTime::max()) {
+          writer_wake_.wait(mutex_);
+        } else {
+          writer_wake_.wait_until(mutex_, at);
+        }
+        is_idle_ = false;
+      }
+      write = cut(false);
+    }
+    if (!write->rows.empty()) write_until_done(*write);
+    {
+      Lock lock(mutex_);
+      if (is_closing_ && !is_healthy()) return;
+      written(*write);
+    }
+    write.reset();
+    measure();
+    page_out();
+  }
+}
+
+// ---- what follows a write
+
+void Ledger::measure() {
+  const std::uint64_t wal = file_bytes(database_path() + "-wal");
+  {
+    Lock lock(checkpoint_mutex_);
+    wal_bytes_ = wal;
+    if (wal >= kPassiveAt) checkpoint_wake_.notify_one();
+  }
+  bool is_due = false;
+  {
+    Lock lock(mutex_);
+    is_due = cuts_written_ % kMeasureEvery == 1 || is_over_quota_;
+  }
+  if (!is_due || !database_) return;
+  const Result<std::uint64_t> used = database_->used_bytes();
+  const std::uint64_t content = segments_->bytes();
+  Lock lock(mutex_);
+  if (used.ok()) database_bytes_ = *used;
+  is_over_quota_ = database_bytes_ + content >= options_.disk_quota;
+}
+
+// Above the budget, batches that lie far behind their queue's head leave memory.
+void Ledger::page_out() {
+  std::vector<FlowRecord> gone;
+  {
+    Lock lock(mutex_);
+    std::uint64_t held = 0;
+    for (const auto& [id, queue] : queues_) held += queue->memory_bytes();
+    for (const auto& [id, queue] : queues_) {
+      if (held <= options_.memory_budget) break;
+      std::map<std::uint64_t, std::vector<Queue::Position>> by_batch;
+      for (const auto& [position, place] : queue->pageable(kChunksKept))
+        by_batch[place.batch].push_back(position);
+      for (auto batch = by_batch.rbegin();
+           batch != by_batch.rend() && held > options_.memory_budget; ++batch) {
+        const auto known = batches_.find(batch->first);
+        // Only as a whole: what is in memory would otherwise come a second time.
+        if (known == batches_.end() || known->second.left != batch->second.size()) continue;
+        const std::uint64_t before = queue->memory_bytes();
+        Queue::Paged paged{batch->first, batch->second.size(), 0, batch->second.back()};
+        for (const Queue::Position position : batch->second) {
+          gone.push_back(queue->page_out(position));
+          paged.bytes += gone.back().size;
+        }
+        queue->add_paged(batch->second.front(), paged);
+        held -= before - queue->memory_bytes();
+      }
+    }
+  }
+  for (const FlowRecord& record : gone) release(record);
+}
+
+void Ledger::checkpoint_loop() {
+  pthread_setname_np(pthread_self(), "checkpoint");
+  std::unique_ptr<Database> database;
+  while (true) {
+    CheckpointMode mode = CheckpointMode::kPassive;
+    {
+      Lock lock(checkpoint_mutex_);
+      while (!is_checkpoint_closing_ && wal_bytes_ < kPassiveAt)
+        checkpoint_wake_.wait(checkpoint_mutex_);
+      if (is_checkpoint_closing_) return;
+      if (wal_bytes_ >= kRestartAt) mode = CheckpointMode::kTruncate;
+      wal_bytes_ = 0;  // until the next write measures it
+    }
+    if (!database) {
+      Result<std::unique_ptr<Database>> opened =
+          Database::open(database_path(), database_options());
+      if (!opened.ok()) continue;
+      database = std::move(*opened);
+    }
+    const Result<Database::CheckpointResult> done = database->checkpoint(mode);
+    if (!done.ok()) {
+      log_warn("ledger", "checkpoint failed", {{"reason", done.error().text()}});
+      database.reset();
+      continue;
+    }
+    Lock lock(mutex_);
+    written_bytes_ +=
+        static_cast<std::uint64_t>(std::max<std::int64_t>(0, done->written_pages)) * 4096;
+  }
+}
+
+}  // namespace runnel

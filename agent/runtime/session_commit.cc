@@ -1,0 +1,413 @@
+// Commit and rollback of sessions, and of FlowFiles that were handed over.
+
+#include <algorithm>
+
+#include "agent/runtime/attributes.h"
+#include "agent/runtime/provenance_log.h"
+#include "agent/runtime/session_core.h"
+
+namespace runnel {
+namespace {
+
+void release(const FlowRecord& record) {
+  if (record.attributes != nullptr) record.attributes->release();
+  if (record.content != nullptr) record.content->release();
+}
+
+void call_each(const std::vector<Queue*>& queues, std::function<void()> Queue::*hook) {
+  Queue* last = nullptr;
+  for (Queue* const queue : queues) {
+    if (queue != last && queue->*hook) (queue->*hook)();
+    last = queue;
+  }
+}
+
+// How long to wait before the next try of a retry.
+std::chrono::milliseconds wait_of(const RetryRule& rule, std::uint32_t attempts) {
+  const auto steps = std::min<std::uint32_t>(attempts, 20);
+  return std::min(rule.backoff_max, rule.backoff_first * (std::int64_t{1} << steps));
+}
+
+// Sends it back to where it came from when its outlet says so. Returns how long to yield, if it is
+// to.
+bool sent_back(Ledger& ledger, const Outlet& outlet, Queue& from, Queue::Position position,
+               std::chrono::milliseconds& yields) REQUIRES(ledger.mutex()) {
+  if (!outlet.retry) return false;
+  std::uint32_t& attempts = from.attempts(position);
+  if (outlet.retry->attempts && attempts >= *outlet.retry->attempts) return false;
+  const std::chrono::milliseconds wait = wait_of(*outlet.retry, attempts);
+  ++attempts;
+  if (outlet.retry->is_yield) {
+    yields = std::max(yields, wait);
+    from.give_back(position, 0);
+  } else {
+    from.give_back(position, ledger.now_ms() + static_cast<std::uint32_t>(wait.count()));
+  }
+  return true;
+}
+
+}  // namespace
+
+// ---- sessions
+
+void SessionCore::release(Work& work) {
+  if (work.owns_attributes) work.attributes->release();
+  if (work.owns_content) work.content->release();
+  work.owns_attributes = work.owns_content = false;
+}
+
+void SessionCore::undo_from(std::size_t works_kept, bool is_penalized) {
+  const auto penalty =
+      is_penalized ? ledger_.now_ms() + static_cast<std::uint32_t>(wiring_.penalty.count()) : 0;
+  {
+    Lock lock(ledger_.mutex());
+    for (std::size_t i = works_.size(); i-- > works_kept;) {
+      Work& work = works_[i];
+      if (work.from != nullptr && work.fate != Fate::kHanded)
+        work.from->give_back(work.position, penalty);
+    }
+  }
+  while (works_.size() > works_kept) {
+    release(works_.back());
+    works_.pop_back();
+  }
+}
+
+void SessionCore::rollback_call(bool is_penalized) {
+  undo_from(call_begin_, is_penalized);
+  const auto of_call = [this](const auto& one) { return one.call == call_; };
+  std::erase_if(told_, of_call);
+  std::erase_if(edits_, of_call);
+  std::erase_if(waiting_, of_call);
+  has_progress_ = false;
+}
+
+void SessionCore::rollback() {
+  undo_from(0, false);
+  finish();
+}
+
+void SessionCore::finish() {
+  // What was taken from the queue and never asked for goes back to its place.
+  if (next_taken_ < taken_.size()) {
+    Lock lock(ledger_.mutex());
+    for (; next_taken_ < taken_.size(); ++next_taken_)
+      taken_from_->give_back(taken_[next_taken_].position, 0);
+  }
+  taken_.clear();
+  next_taken_ = 0;
+  works_.clear();
+  told_.clear();
+  edits_.clear();
+  waiting_.clear();
+  texts_.clear();
+  call_ = 0;
+  call_begin_ = 0;
+  read_bytes_ = written_bytes_ = 0;
+  wants_yield_ = false;
+}
+
+// A relationship with several connections: each but the last gets a clone.
+void SessionCore::fan_out() {
+  const std::size_t count = works_.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    if (works_[i].fate != Fate::kTransfer) continue;
+    const std::size_t ways = wiring_.outlets[works_[i].to].queues.size();
+    for (std::size_t way = 1; way < ways; ++way) {
+      const std::uint32_t call = call_;
+      call_ = works_[i].call;
+      Work& copy = work_of(clone(FlowFile(&works_[i], this)));
+      call_ = call;
+      copy.fate = Fate::kTransfer;
+      copy.to = works_[i].to;
+      copy.is_penalized = works_[i].is_penalized;
+      copy.way = static_cast<std::uint16_t>(way);
+    }
+  }
+}
+
+void SessionCore::commit() {
+  if (call_ == 0) return finish();
+  fan_out();
+  std::vector<FlowRecord> gone;  // their references are released when the mutex is free
+  std::vector<Queue*> readied;
+  std::vector<Queue*> roomy;
+  {
+    Lock lock(ledger_.mutex());
+    commit_locked(gone, readied, roomy);
+    ledger_.settle();
+  }
+  tell_provenance();
+  for (const FlowRecord& record : gone) runnel::release(record);
+  if (wiring_.counters != nullptr) {
+    ProcessorCounters& counters = *wiring_.counters;
+    counters.read_bytes.fetch_add(read_bytes_, std::memory_order_relaxed);
+    counters.written_bytes.fetch_add(written_bytes_, std::memory_order_relaxed);
+    counters.sessions.fetch_add(1, std::memory_order_relaxed);
+    counters.last_session_ms.store(wall_ms_, std::memory_order_relaxed);
+  }
+  const bool gives_back = next_taken_ < taken_.size();
+  finish();
+  if (gives_back && taken_from_->on_ready) taken_from_->on_ready();
+  call_each(readied, &Queue::on_ready);
+  call_each(roomy, &Queue::on_room);
+}
+
+bool SessionCore::retried(Work& work) {
+  if (work.from == nullptr || work.fate != Fate::kTransfer) return false;
+  std::chrono::milliseconds yields{0};
+  if (!sent_back(ledger_, wiring_.outlets[work.to], *work.from, work.position, yields))
+    return false;
+  if (yields.count() > 0 && wiring_.on_yield) wiring_.on_yield(yields);
+  return true;
+}
+
+void SessionCore::commit_locked(std::vector<FlowRecord>& gone, std::vector<Queue*>& readied,
+                                std::vector<Queue*>& roomy) {
+  // The epochs that each call combines belong together.
+  std::uint32_t birth = 0;
+  const auto birth_epoch = [&]() REQUIRES(ledger_.mutex()) {
+    if (birth == 0) birth = ledger_.birth_epoch();
+    return birth;
+  };
+  std::uint32_t newest = 0;
+  bool has_inputs = false;
+  for (std::size_t i = 0; i < works_.size();) {
+    std::uint32_t low = UINT32_MAX;
+    std::uint32_t high = 0;
+    const std::uint32_t call = works_[i].call;
+    for (; i < works_.size() && works_[i].call == call; ++i) {
+      Work& work = works_[i];
+      if (work.fate == Fate::kHanded) continue;
+      if (work.from == nullptr && !work.has_parent) work.epoch = birth_epoch();
+      has_inputs = has_inputs || work.from != nullptr;
+      low = std::min(low, work.epoch);
+      high = std::max(high, work.epoch);
+    }
+    newest = std::max(newest, high);
+    if (low < high) ledger_.tie(low, high);
+  }
+  const std::uint32_t now_ms = ledger_.now_ms();
+  std::uint64_t in_count = 0, in_bytes = 0, out_count = 0, out_bytes = 0, made_count = 0,
+                dropped_count = 0;
+  for (Work& work : works_) {
+    if (work.fate == Fate::kHanded) continue;
+    if (work.from != nullptr) {
+      if (retried(work)) {
+        runnel::SessionCore::release(work);
+        continue;
+      }
+      const bool was_full = work.from->is_full();
+      const FlowRecord old = ledger_.take_out(*work.from, work.position);
+      ++in_count;
+      in_bytes += old.size;
+      if (was_full && !work.from->is_full()) roomy.push_back(work.from);
+      // What was not replaced is handed on with its reference; what was replaced is let go.
+      FlowRecord left;
+      if (work.owns_attributes) left.attributes = old.attributes;
+      if (work.owns_content || (work.has_new_content && work.content == nullptr))
+        left.content = old.content;
+      work.owns_attributes = work.owns_content = false;
+      if (left.attributes != nullptr || left.content != nullptr) gone.push_back(left);
+    } else {
+      ledger_.count_birth(work.epoch, 1);
+      ++made_count;
+      work.owns_attributes = work.owns_content = false;
+    }
+    FlowRecord record = work;
+    record.queued_at_ms = now_ms;
+    record.penalty_until_ms =
+        work.is_penalized ? now_ms + static_cast<std::uint32_t>(wiring_.penalty.count()) : 0;
+    const Outlet* const outlet = work.fate == Fate::kTransfer ? &wiring_.outlets[work.to] : nullptr;
+    if (outlet == nullptr || outlet->queues.empty()) {
+      const End end = work.fate == Fate::kExpired          ? End::kExpired
+                      : outlet != nullptr && !work.is_sent ? End::kTerminated
+                                                           : End::kOut;
+      ledger_.count_end(work.epoch, end);
+      ++dropped_count;
+      gone.push_back(record);
+      continue;
+    }
+    Queue& to = *outlet->queues[work.way];
+    ++out_count;
+    out_bytes += record.size;
+    ledger_.put(to, record, gone);
+    if (readied.empty() || readied.back() != &to) readied.push_back(&to);
+  }
+  for (StateEdit& edit : edits_) {
+    const std::uint32_t epoch = has_inputs ? newest : birth_epoch();
+    ledger_.change_state(wiring_.processor_id, edit.name, std::move(edit.value), epoch, has_inputs);
+  }
+  for (Waiting& waiting : waiting_) {
+    ledger_.wait(wiring_.line, newest == 0 ? birth_epoch() : newest, has_inputs,
+                 std::move(waiting.then));
+  }
+  if (wiring_.counters != nullptr) {
+    ProcessorCounters& counters = *wiring_.counters;
+    counters.in_count.fetch_add(in_count, std::memory_order_relaxed);
+    counters.in_bytes.fetch_add(in_bytes, std::memory_order_relaxed);
+    counters.out_count.fetch_add(out_count, std::memory_order_relaxed);
+    counters.out_bytes.fetch_add(out_bytes, std::memory_order_relaxed);
+    counters.made_count.fetch_add(made_count, std::memory_order_relaxed);
+    counters.dropped_count.fetch_add(dropped_count, std::memory_order_relaxed);
+  }
+}
+
+void SessionCore::tell_provenance() {
+  ProvenanceLog* const log = wiring_.provenance;
+  if (log == nullptr) return;
+  for (Told& told : told_) {
+    if (told.flowfiles.is_empty()) continue;
+    log->add({.kind = told.kind,
+              .at_ms = wall_ms_,
+              .component = wiring_.processor_id,
+              .flowfiles = told.flowfiles.ranges(),
+              .parents = told.parents.ranges(),
+              .uri = told.uri,
+              .details = told.details});
+  }
+  IdSet created;
+  IdSet attributes;
+  IdSet content;
+  IdSet dropped;
+  std::map<std::uint16_t, IdSet> routed;
+  for (const Work& work : works_) {
+    if (work.fate == Fate::kHanded) continue;
+    const bool is_made = work.from == nullptr;
+    if (is_made && !work.has_parent && !work.is_told) created.add(work.id);
+    if (!is_made && work.has_new_content) content.add(work.id);
+    if (!is_made && !work.has_new_content && work.has_new_attributes) attributes.add(work.id);
+    const bool is_moved = work.fate == Fate::kTransfer && !wiring_.outlets[work.to].queues.empty();
+    if (!is_moved && work.fate != Fate::kExpired) dropped.add(work.id);
+    const bool is_changed = work.has_new_content || work.has_new_attributes;
+    if (is_moved && !is_made && !is_changed && wiring_.outlets.size() > 1)
+      routed[work.to].add(work.id);
+  }
+  const auto tell_all = [&](ProvenanceKind kind, IdSet& ids, std::string_view relationship) {
+    if (ids.is_empty()) return;
+    log->add({.kind = kind,
+              .at_ms = wall_ms_,
+              .component = wiring_.processor_id,
+              .flowfiles = ids.ranges(),
+              .relationship = relationship});
+  };
+  tell_all(ProvenanceKind::kCreate, created, {});
+  tell_all(ProvenanceKind::kContentModified, content, {});
+  tell_all(ProvenanceKind::kAttributesModified, attributes, {});
+  for (auto& [to, ids] : routed) tell_all(ProvenanceKind::kRoute, ids, wiring_.outlets[to].name);
+  tell_all(ProvenanceKind::kDrop, dropped, {});
+}
+
+// ---- handed over
+
+std::uint64_t HandOver::put(Slot slot) {
+  Lock lock(mutex_);
+  if (free_.empty()) {
+    slots_.push_back(std::move(slot));
+    return slots_.size() - 1;
+  }
+  const std::uint64_t at = free_.back();
+  free_.pop_back();
+  slots_[at] = std::move(slot);
+  return at;
+}
+
+HandOver::Slot HandOver::take(std::uint64_t at) {
+  Lock lock(mutex_);
+  free_.push_back(at);
+  return std::exchange(slots_[at], {});
+}
+
+void HandOver::transfer(std::uint64_t at, Relationship to,
+                        std::span<const std::pair<std::string_view, std::string_view>> set) {
+  RUNNEL_ASSERT(to.index < wiring_.outlets.size());
+  const Slot slot = take(at);
+  const Outlet& outlet = wiring_.outlets[to.index];
+  Queue* const into = outlet.queues.empty() ? nullptr : outlet.queues[0];
+  std::vector<FlowRecord> gone;
+  std::chrono::milliseconds yields{0};
+  bool is_retried = false;
+  bool has_room = false;
+  std::uint64_t id = 0;
+  std::uint64_t size = 0;
+  {
+    Lock lock(ledger_.mutex());
+    id = slot.queue->find(slot.position)->id;
+    is_retried = sent_back(ledger_, outlet, *slot.queue, slot.position, yields);
+    if (!is_retried) {
+      const bool was_full = slot.queue->is_full();
+      FlowRecord record = ledger_.take_out(*slot.queue, slot.position);
+      has_room = was_full && !slot.queue->is_full();
+      size = record.size;
+      for (const auto& [name, value] : set)
+        record.attributes = Attributes::with(record.attributes, name, value);
+      record.queued_at_ms = ledger_.now_ms();
+      record.penalty_until_ms = 0;
+      if (into == nullptr) {
+        ledger_.count_end(record.epoch, slot.sent_to ? End::kOut : End::kTerminated);
+        gone.push_back(record);
+      } else {
+        for (std::size_t way = 1; way < outlet.queues.size(); ++way) {
+          FlowRecord copy = record;
+          copy.id = ledger_.take_ids(1);
+          if (copy.attributes != nullptr) copy.attributes->retain();
+          if (copy.content != nullptr) copy.content->retain();
+          ledger_.count_birth(copy.epoch, 1);
+          ledger_.put(*outlet.queues[way], copy, gone);
+        }
+        ledger_.put(*into, record, gone);
+      }
+    }
+    ledger_.settle();
+  }
+  for (const FlowRecord& record : gone) release(record);
+  if (wiring_.provenance != nullptr && !is_retried) {
+    const IdRange one{id, id};
+    const std::int64_t now = ledger_.clock().wall_ms();
+    if (slot.sent_to) {
+      wiring_.provenance->add({.kind = ProvenanceKind::kSend,
+                               .at_ms = now,
+                               .component = wiring_.processor_id,
+                               .flowfiles = std::span(&one, 1),
+                               .uri = *slot.sent_to});
+    }
+    wiring_.provenance->add(
+        {.kind = into == nullptr ? ProvenanceKind::kDrop : ProvenanceKind::kRoute,
+         .at_ms = now,
+         .component = wiring_.processor_id,
+         .flowfiles = std::span(&one, 1),
+         .relationship = outlet.name});
+  }
+  if (wiring_.counters != nullptr) {
+    ProcessorCounters& counters = *wiring_.counters;
+    counters.in_flight.fetch_sub(1, std::memory_order_relaxed);
+    if (!is_retried) {
+      counters.in_count.fetch_add(1, std::memory_order_relaxed);
+      counters.in_bytes.fetch_add(size, std::memory_order_relaxed);
+      (into == nullptr ? counters.dropped_count : counters.out_count)
+          .fetch_add(1, std::memory_order_relaxed);
+      if (into != nullptr) counters.out_bytes.fetch_add(size, std::memory_order_relaxed);
+    }
+  }
+  if (yields.count() > 0 && wiring_.on_yield) wiring_.on_yield(yields);
+  if (is_retried && slot.queue->on_ready) slot.queue->on_ready();
+  for (Queue* const queue : outlet.queues) {
+    if (!is_retried && queue->on_ready) queue->on_ready();
+  }
+  if (has_room && slot.queue->on_room) slot.queue->on_room();
+}
+
+void HandOver::give_back(std::uint64_t at, bool is_penalized) {
+  const Slot slot = take(at);
+  {
+    Lock lock(ledger_.mutex());
+    slot.queue->give_back(
+        slot.position,
+        is_penalized ? ledger_.now_ms() + static_cast<std::uint32_t>(wiring_.penalty.count()) : 0);
+  }
+  if (wiring_.counters != nullptr)
+    wiring_.counters->in_flight.fetch_sub(1, std::memory_order_relaxed);
+  if (slot.queue->on_ready) slot.queue->on_ready();
+}
+
+}  // namespace runnel

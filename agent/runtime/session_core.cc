@@ -1,0 +1,516 @@
+// Sessions over the ledger: what the author sees. Commit and rollback stand in session_commit.cc.
+
+#include "agent/runtime/session_core.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "agent/base/bytes.h"
+#include "agent/base/ids.h"
+#include "agent/runtime/attributes.h"
+
+namespace runnel {
+namespace {
+
+constexpr std::size_t kTake = 256;  // FlowFiles taken from a queue at once
+constexpr std::uint64_t kIdsAtOnce = 256;
+constexpr std::uint64_t kInlineMerge =
+    1 << 20;  // a merge of more goes by way of slices of what is on disk
+
+}  // namespace
+
+std::string flowfile_uuid(std::string_view instance_id, std::uint64_t id) {
+  // The agent's first 64 bits, the id in the others; version 8 (RFC 9562: made as its maker likes).
+  std::string text(instance_id.substr(0, 14));
+  text += '8';
+  text += instance_id.substr(15, 4);
+  static constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string hex(16, '0');
+  for (std::size_t i = 0; i < 16; ++i) hex[15 - i] = kDigits[(id >> (4 * i)) & 15];
+  // The variant takes the id's two highest bits, which no agent ever reaches.
+  hex[0] = kDigits[8 | ((id >> 60) & 3)];
+  return text.substr(0, 18) + '-' + hex.substr(0, 4) + '-' + hex.substr(4);
+}
+
+std::optional<std::uint64_t> flowfile_id(std::string_view instance_id, std::string_view uuid) {
+  if (uuid.size() != 36) return std::nullopt;
+  std::uint64_t id = 0;
+  for (const char c : std::string(uuid.substr(19, 4)) + std::string(uuid.substr(24))) {
+    const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    if (digit < 0) return std::nullopt;
+    id = id << 4 | static_cast<std::uint64_t>(digit);
+  }
+  id &= ~(std::uint64_t{0xC} << 60);
+  if (flowfile_uuid(instance_id, id) != uuid) return std::nullopt;
+  return id;
+}
+
+class SessionCore::Writer final : public ContentWriter {
+ public:
+  Writer(SessionCore& session, Work& work)
+      : session_(session), work_(work), builder_(session.ledger_.segments()) {}
+
+  Result<> write(std::string_view bytes) override {
+    session_.written_bytes_ += bytes.size();
+    return builder_.write(bytes);
+  }
+  Result<> finish() override {
+    TRY_ASSIGN(content, builder_.finish());
+    session_.set_content(work_, content);
+    return {};
+  }
+
+ private:
+  SessionCore& session_;
+  Work& work_;
+  ContentBuilder builder_;
+};
+
+SessionCore::SessionCore(Ledger& ledger, const Wiring& wiring, HandOver& hand_over)
+    : ledger_(ledger), wiring_(wiring), hand_over_(hand_over) {}
+
+SessionCore::~SessionCore() { rollback(); }
+
+void SessionCore::begin_call() {
+  if (call_ == 0) wall_ms_ = ledger_.clock().wall_ms();
+  ++call_;
+  call_begin_ = works_.size();
+  has_progress_ = false;
+}
+
+Result<> SessionCore::end_call() {
+  for (std::size_t i = call_begin_; i < works_.size(); ++i) {
+    if (works_[i].fate == Fate::kOpen) {
+      return invalid("FlowFile " + uuid(works_[i]) +
+                     " was neither transferred, dropped nor handed over");
+    }
+  }
+  return {};
+}
+
+// ---- taking and making
+
+SessionCore::Work& SessionCore::add_work() {
+  works_.emplace_back();
+  works_.back().call = call_;
+  return works_.back();
+}
+
+bool SessionCore::refill() {
+  taken_.clear();
+  next_taken_ = 0;
+  for (std::size_t i = 0; i < wiring_.inputs.size(); ++i) {
+    Queue& queue = *wiring_.inputs[(next_input_ + i) % wiring_.inputs.size()];
+    const bool has_penalties_over =
+        queue.penalty_ends_ms() != 0 && queue.penalty_ends_ms() <= ledger_.now_ms();
+    if (!queue.is_ready() && !has_penalties_over) continue;
+    if (ledger_.needs_paging(queue)) {
+      // What cannot be read is counted and gone; the rest goes on.
+      const Result<> paged = ledger_.page_in(queue);
+      if (!paged.ok() && paged.code() != Code::kCorrupt) continue;
+    }
+    {
+      Lock lock(ledger_.mutex());
+      queue.take(kTake, ledger_.now_ms(), taken_);
+    }
+    if (taken_.empty()) continue;
+    taken_from_ = &queue;
+    next_input_ = (next_input_ + i + 1) % wiring_.inputs.size();
+    return true;
+  }
+  return false;
+}
+
+FlowFile SessionCore::get() {
+  while (true) {
+    if (next_taken_ == taken_.size() && !refill()) return {};
+    const Queue::Taken& taken = taken_[next_taken_++];
+    Work& work = add_work();
+    static_cast<FlowRecord&>(work) = *taken.record;
+    work.from = taken_from_;
+    work.position = taken.position;
+    has_progress_ = true;
+    const auto expire = taken_from_->expire_ms();
+    if (expire != 0 && wall_ms_ - (work.entry_ms - work.lineage_lead_ms) > expire) {
+      work.fate = Fate::kExpired;
+      tell(ProvenanceKind::kExpire, work.id, 0);
+      continue;
+    }
+    return FlowFile(&work, this);
+  }
+}
+
+FlowFile SessionCore::made(const Work* parent) {
+  if (ids_ == ids_end_) {
+    ids_ = ledger_.take_ids(kIdsAtOnce);
+    ids_end_ = ids_ + kIdsAtOnce;
+  }
+  Work& work = add_work();
+  work.id = ids_++;
+  work.entry_ms = wall_ms_;
+  has_progress_ = true;
+  if (parent != nullptr) {
+    work.has_parent = true;
+    work.epoch = parent->epoch;
+    const std::int64_t lead = wall_ms_ - (parent->entry_ms - parent->lineage_lead_ms);
+    work.lineage_lead_ms = static_cast<std::uint32_t>(
+        std::clamp<std::int64_t>(lead, 0, std::numeric_limits<std::uint32_t>::max()));
+    work.attributes = parent->attributes;
+    if (work.attributes != nullptr) {
+      work.attributes->retain();
+      work.owns_attributes = true;
+    }
+  }
+  return FlowFile(&work, this);
+}
+
+FlowFile SessionCore::create() { return made(nullptr); }
+
+FlowFile SessionCore::create(FlowFile parent) {
+  const FlowFile child = made(&work_of(parent));
+  tell(ProvenanceKind::kFork, child.id(), parent.id());
+  return child;
+}
+
+FlowFile SessionCore::clone(FlowFile original) {
+  const Work& from = work_of(original);
+  const FlowFile copy = made(&from);
+  Work& work = work_of(copy);
+  work.offset = from.offset;
+  work.size = from.size;
+  work.content = from.content;
+  if (work.content != nullptr) {
+    work.content->retain();
+    work.owns_content = true;
+  }
+  tell(ProvenanceKind::kClone, work.id, from.id);
+  return copy;
+}
+
+FlowFile SessionCore::clone(FlowFile original, std::uint64_t offset, std::uint64_t size) {
+  RUNNEL_ASSERT(offset <= original.size() && size <= original.size() - offset);
+  const Work& from = work_of(original);
+  const FlowFile piece = made(&from);
+  Work& work = work_of(piece);
+  work.size = size;
+  if (size > 0) {
+    work.content = from.content;
+    work.content->retain();
+    work.owns_content = true;
+    work.offset = from.offset + offset;
+  }
+  tell(ProvenanceKind::kFork, work.id, from.id);
+  return piece;
+}
+
+FlowFile SessionCore::merge(std::span<const FlowFile> parts, MergeText text) {
+  RUNNEL_ASSERT(!parts.empty());
+  const FlowFile merged = made(&work_of(parts[0]));
+  Work& work = work_of(merged);
+  std::vector<Content::Slice> slices;
+  std::vector<Content*> texts;
+  const auto add_text = [&](std::string_view bytes) {
+    if (bytes.empty()) return;
+    texts.push_back(Content::of_bytes(bytes));
+    slices.push_back({texts.back(), 0, bytes.size()});
+  };
+  add_text(text.header);
+  bool is_first = true;
+  for (const FlowFile& part : parts) {
+    const Work& from = work_of(part);
+    if (!is_first) add_text(text.demarcator);
+    is_first = false;
+    if (from.size > 0) slices.push_back({from.content, from.offset, from.size});
+    work.epoch = std::max(work.epoch, from.epoch);
+    const std::int64_t lead = wall_ms_ - (from.entry_ms - from.lineage_lead_ms);
+    work.lineage_lead_ms = static_cast<std::uint32_t>(
+        std::clamp<std::int64_t>(std::max<std::int64_t>(lead, work.lineage_lead_ms), 0,
+                                 std::numeric_limits<std::uint32_t>::max()));
+    tell(ProvenanceKind::kJoin, work.id, from.id);
+  }
+  add_text(text.footer);
+  std::uint64_t size = 0;
+  for (const Content::Slice& slice : slices) size += slice.size;
+  // Small ones are copied: that is cheaper than a rope, and holds nobody's content back.
+  if (size <= kSmallContentMax) {
+    std::string bytes(size, '\0');
+    std::uint64_t at = 0;
+    bool is_whole = true;
+    for (const Content::Slice& slice : slices) {
+      std::uint64_t done = 0;
+      while (done < slice.size) {
+        const Result<std::size_t> got =
+            slice.of->read_at(slice.offset + done, bytes.data() + at + done, slice.size - done);
+        if (!got.ok() || *got == 0) break;
+        done += *got;
+      }
+      is_whole = is_whole && done == slice.size;
+      at += slice.size;
+    }
+    set_content(work, is_whole ? Content::of_bytes(bytes) : Content::of_slices(slices));
+  } else {
+    set_content(work, Content::of_slices(slices));
+  }
+  work.has_new_content = false;  // JOIN says it already
+  for (Content* one : texts) one->release();
+  // Attributes that all have alike are kept.
+  std::vector<std::string> differing;
+  each_attribute(work, [&](std::string_view name, std::string_view value) {
+    for (const FlowFile& part : parts.subspan(1)) {
+      if (attribute(work_of(part), name) != value) {
+        differing.emplace_back(name);
+        return;
+      }
+    }
+  });
+  for (const std::string& name : differing) remove_attribute(work, name);
+  work.has_new_attributes = false;
+  return merged;
+}
+
+// ---- content
+
+void SessionCore::set_content(Work& work, Content* content) {
+  if (work.owns_content) work.content->release();
+  work.content = content;
+  work.owns_content = content != nullptr;
+  work.offset = 0;
+  work.size = content == nullptr ? 0 : content->size();
+  work.has_new_content = true;
+  has_progress_ = true;
+}
+
+Result<std::string_view> SessionCore::content(FlowFile of, std::size_t at_most) {
+  const Work& work = work_of(of);
+  if (work.size > at_most) {
+    return full("its content of " + size_text(work.size) + " is larger than " + size_text(at_most));
+  }
+  if (work.size == 0) return std::string_view{};
+  read_bytes_ += work.size;
+  if (work.content->is_in_memory()) return work.content->bytes().substr(work.offset, work.size);
+  std::string bytes(work.size, '\0');
+  TRY_ASSIGN(got, reader_of(work.content, work.offset, work.size)->read(bytes));
+  if (got != bytes.size()) return corrupt("content ends early");
+  texts_.push_back(std::move(bytes));
+  return std::string_view(texts_.back());
+}
+
+Result<std::unique_ptr<ContentReader>> SessionCore::reader(FlowFile of) {
+  const Work& work = work_of(of);
+  read_bytes_ += work.size;
+  return reader_of(work.content, work.offset, work.size);
+}
+
+Result<> SessionCore::write(FlowFile to, std::string_view bytes) {
+  written_bytes_ += bytes.size();
+  if (bytes.size() <= kSmallContentMax) {
+    // The bytes may be a view of the very content that is replaced.
+    Content* const fresh = bytes.empty() ? nullptr : Content::of_bytes(bytes);
+    set_content(work_of(to), fresh);
+    return {};
+  }
+  ContentBuilder builder(ledger_.segments());
+  TRY(builder.write(bytes));
+  TRY_ASSIGN(fresh, builder.finish());
+  set_content(work_of(to), fresh);
+  return {};
+}
+
+Result<std::unique_ptr<ContentWriter>> SessionCore::writer(FlowFile to) {
+  return std::unique_ptr<ContentWriter>(std::make_unique<Writer>(*this, work_of(to)));
+}
+
+// ---- sending on
+
+void SessionCore::transfer(FlowFile what, Relationship to) {
+  RUNNEL_ASSERT(to.index < wiring_.outlets.size());
+  Work& work = work_of(what);
+  work.to = to.index;
+  work.fate = Fate::kTransfer;
+}
+
+void SessionCore::drop(FlowFile what) { work_of(what).fate = Fate::kDrop; }
+
+void SessionCore::penalize(FlowFile what) { work_of(what).is_penalized = true; }
+
+Handed SessionCore::hand_over(FlowFile what) {
+  Work& work = work_of(what);
+  RUNNEL_ASSERT(work.from != nullptr && work.fate == Fate::kOpen);
+  HandOver::Slot slot{work.from, work.position, nullptr, nullptr};
+  // What was changed stays with it; after a crash it is as it was when it came.
+  if (work.owns_attributes || work.owns_content) {
+    Attributes* old_attributes = nullptr;
+    Content* old_content = nullptr;
+    {
+      Lock lock(ledger_.mutex());
+      FlowRecord& record = *work.from->find(work.position);
+      if (work.owns_attributes) old_attributes = std::exchange(record.attributes, work.attributes);
+      if (work.owns_content) old_content = std::exchange(record.content, work.content);
+      if (work.owns_content) {
+        record.offset = work.offset;
+        work.from->resize(record, work.size);
+      }
+    }
+    if (old_attributes != nullptr) old_attributes->release();
+    if (old_content != nullptr) old_content->release();
+    work.owns_attributes = false;
+    work.owns_content = false;
+  }
+  for (Told& told : told_) {
+    if (told.call == call_ && told.kind == ProvenanceKind::kSend &&
+        told.flowfiles.is_only(work.id)) {
+      slot.sent_to = std::make_shared<const std::string>(std::move(told.uri));
+      told.flowfiles.clear();
+    }
+  }
+  work.fate = Fate::kHanded;
+  if (wiring_.counters != nullptr)
+    wiring_.counters->in_flight.fetch_add(1, std::memory_order_relaxed);
+  return Handed(&hand_over_, hand_over_.put(std::move(slot)));
+}
+
+FlowFile SessionCore::take_back(Handed handed) {
+  RUNNEL_ASSERT(handed && handed.owner() == &hand_over_);
+  const HandOver::Slot slot = hand_over_.take(handed.release());
+  if (wiring_.counters != nullptr)
+    wiring_.counters->in_flight.fetch_sub(1, std::memory_order_relaxed);
+  Work& work = add_work();
+  {
+    Lock lock(ledger_.mutex());
+    static_cast<FlowRecord&>(work) = *slot.queue->find(slot.position);
+  }
+  work.from = slot.queue;
+  work.position = slot.position;
+  has_progress_ = true;
+  if (slot.sent_to) event(FlowFile(&work, this), ProvenanceKind::kSend, *slot.sent_to, {});
+  return FlowFile(&work, this);
+}
+
+// ---- provenance and state
+
+void SessionCore::tell(ProvenanceKind kind, std::uint64_t flowfile, std::uint64_t parent) {
+  if (wiring_.provenance == nullptr) return;
+  const bool goes_on = !told_.empty() && told_.back().call == call_ && told_.back().kind == kind &&
+                       told_.back().uri.empty();
+  if (!goes_on) told_.push_back({call_, kind, {}, {}, {}, {}});
+  told_.back().flowfiles.add(flowfile);
+  if (parent != 0) told_.back().parents.add(parent);
+}
+
+void SessionCore::event(FlowFile of, ProvenanceKind kind, std::string_view uri,
+                        std::string_view details) {
+  Work& work = work_of(of);
+  if (kind == ProvenanceKind::kReceive || kind == ProvenanceKind::kCreate ||
+      kind == ProvenanceKind::kFetch)
+    work.is_told = true;
+  if (kind == ProvenanceKind::kSend || kind == ProvenanceKind::kUpload) work.is_sent = true;
+  if (wiring_.provenance == nullptr) return;
+  // FlowFiles that one session treats alike make one event.
+  if (!told_.empty()) {
+    Told& last = told_.back();
+    if (last.call == call_ && last.kind == kind && last.uri == uri && last.details == details) {
+      last.flowfiles.add(work.id);
+      return;
+    }
+  }
+  told_.push_back({call_, kind, IdSet(work.id), {}, std::string(uri), std::string(details)});
+}
+
+std::optional<std::string> SessionCore::state(std::string_view key) {
+  for (auto edit = edits_.rbegin(); edit != edits_.rend(); ++edit) {
+    if (edit->name == key) return edit->value;
+  }
+  Lock lock(ledger_.mutex());
+  return ledger_.state(wiring_.processor_id, std::string(key));
+}
+
+void SessionCore::set_state(std::string_view key, std::string_view value) {
+  edits_.push_back({call_, std::string(key), std::string(value)});
+  has_progress_ = true;
+}
+
+void SessionCore::remove_state(std::string_view key) {
+  edits_.push_back({call_, std::string(key), std::nullopt});
+}
+
+void SessionCore::each_state(const std::function<void(std::string_view, std::string_view)>& visit) {
+  std::map<std::string, std::string> all;
+  {
+    Lock lock(ledger_.mutex());
+    ledger_.each_state(wiring_.processor_id, [&all](std::string_view name, std::string_view value) {
+      all.emplace(name, value);
+    });
+  }
+  for (const StateEdit& edit : edits_) {
+    if (edit.value) {
+      all[edit.name] = *edit.value;
+    } else {
+      all.erase(edit.name);
+    }
+  }
+  for (const auto& [name, value] : all) visit(name, value);
+}
+
+void SessionCore::when_safe(std::function<void()> then) {
+  waiting_.push_back({call_, std::move(then)});
+}
+
+// ---- attributes
+
+std::optional<std::string_view> SessionCore::attribute(const FlowRecord& record,
+                                                       std::string_view name) const {
+  if (name != "uuid" && record.attributes != nullptr) {
+    const auto found = record.attributes->find(name);
+    if (found) return found;
+  }
+  if (name == "uuid" || name == "filename") {  // NiFi's core attributes are always there
+    texts_.push_back(uuid(record));
+    return std::string_view(texts_.back());
+  }
+  if (name == "path") return std::string_view("./");
+  return std::nullopt;
+}
+
+void SessionCore::set_attribute(FlowRecord& record, std::string_view name, std::string_view value) {
+  if (name == "uuid") return;  // it cannot be changed
+  Work& work = static_cast<Work&>(record);
+  if (!work.owns_attributes && work.attributes != nullptr) work.attributes->retain();
+  work.attributes = Attributes::with(work.attributes, name, value);
+  work.owns_attributes = true;
+  work.has_new_attributes = true;
+}
+
+void SessionCore::remove_attribute(FlowRecord& record, std::string_view name) {
+  Work& work = static_cast<Work&>(record);
+  if (work.attributes == nullptr) return;
+  if (!work.owns_attributes) work.attributes->retain();
+  work.attributes = Attributes::without(work.attributes, name);
+  work.owns_attributes = true;
+  work.has_new_attributes = true;
+}
+
+void SessionCore::each_attribute(
+    const FlowRecord& record,
+    const std::function<void(std::string_view, std::string_view)>& visit) const {
+  // The core attributes that are not written out stand where their names belong.
+  std::vector<std::pair<std::string_view, std::string>> core{
+      {"filename", uuid(record)}, {"path", "./"}, {"uuid", uuid(record)}};
+  std::size_t next = 0;
+  if (record.attributes != nullptr) {
+    record.attributes->each([&](std::string_view name, std::string_view value) {
+      while (next < core.size() && core[next].first < name) {
+        visit(core[next].first, core[next].second);
+        ++next;
+      }
+      if (next < core.size() && core[next].first == name) ++next;
+      visit(name, value);
+    });
+  }
+  for (; next < core.size(); ++next) visit(core[next].first, core[next].second);
+}
+
+std::string SessionCore::uuid(const FlowRecord& record) const {
+  return flowfile_uuid(ledger_.instance_id(), record.id);
+}
+
+}  // namespace runnel
