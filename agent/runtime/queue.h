@@ -36,7 +36,7 @@ struct QueueSpec {
   FullRule when_full = FullRule::kBlock;
   std::chrono::milliseconds expire{0};  // 0: never
   QueueRule order = QueueRule::kFirstIn;
-  std::string order_attribute;
+  std::string order_attribute = {};
 };
 
 // Where a saved FlowFile lies in the database.

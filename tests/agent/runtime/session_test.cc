@@ -32,8 +32,8 @@ class Folder {
 // -> sink.
 class Bench {
  public:
-  explicit Bench(const std::string& folder) {
-    ledger = std::move(*Ledger::open({.directory = folder}));
+  explicit Bench(const std::string& folder)
+      : ledger(std::move(*Ledger::open({.directory = folder}))) {
     a = *ledger->attach({.id = "a", .name = "a"});
     b = *ledger->attach({.id = "b", .name = "b"});
     source_wiring.outlets = {{"success", {a}}};
