@@ -18,6 +18,7 @@
 #include "agent/base/clock.h"
 #include "agent/base/metrics.h"
 #include "agent/base/result.h"
+#include "agent/runtime/ledger.h"
 #include "agent/runtime/status.h"
 #include "agent/sdk/describe.h"
 
@@ -30,6 +31,9 @@ struct EngineOptions {
   std::span<const ProcessorType> types;  // the registry; outlives the engine
   unsigned workers = 0;                  // 0: as many as there are cores
   Clock* clock = nullptr;                // nullptr: the machine's
+  bool is_driven = false;                // no worker threads: the owner runs the scheduler (tests)
+  // How the ledger behaves; `directory` and `clock` are set from the above.
+  LedgerOptions ledger = {};
 };
 
 class Engine {

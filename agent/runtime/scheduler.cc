@@ -88,7 +88,10 @@ void Scheduler::wake(Task& task) {
   while (true) {
     switch (seen) {
       case Task::State::kReady:
-      case Task::State::kRunningWoken: return;
+      case Task::State::kRunningWoken:
+        // Written, not only read: so whoever runs it next sees what we did before.
+        if (task.state_.compare_exchange_weak(seen, seen)) return;
+        break;
       case Task::State::kRunning:
         if (task.state_.compare_exchange_weak(seen, Task::State::kRunningWoken)) return;
         break;
@@ -278,7 +281,7 @@ void Scheduler::sleep(Worker& worker) {
 
 void Scheduler::run_one(Worker& worker, Task& task) {
   worker.is_running = true;
-  task.state_ = Task::State::kRunning;
+  task.state_.exchange(Task::State::kRunning);
   // Somebody has to watch, now that this worker does not.
   if (watcher_ == nullptr && asleep_ > 0 && !timers_.empty()) rouse_one();
   if (!worker.chain.empty() || !worker.later.empty()) ensure_watch();

@@ -1,0 +1,352 @@
+// Starting, changing and stopping a flow. What is shown of it is in engine_views.cc.
+
+#include "agent/runtime/engine_core.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "agent/base/log.h"
+
+namespace runnel {
+namespace {
+
+using namespace std::chrono_literals;
+
+// What a changed processor has committed is given this long to be acknowledged before it stops.
+constexpr std::chrono::milliseconds kFlushTime = 2s;
+constexpr std::chrono::milliseconds kDrainLook = 5ms;
+constexpr std::size_t kDrivenSlices = 100'000;
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
+  TRY_ASSIGN(core, EngineCore::open(std::move(options)));
+  return std::unique_ptr<Engine>(std::move(core));
+}
+
+EngineCore::EngineCore(EngineOptions options)
+    : options_(std::move(options)),
+      clock_(options_.clock ? *options_.clock : system_clock()),
+      bulletins_(clock_) {}
+
+Result<std::unique_ptr<EngineCore>> EngineCore::open(EngineOptions options) {
+  std::unique_ptr<EngineCore> core(new EngineCore(std::move(options)));
+  TRY(core->open_parts());
+  return core;
+}
+
+Result<> EngineCore::open_parts() {
+  LedgerOptions options = options_.ledger;
+  options.directory = options_.state_dir;
+  options.clock = &clock_;
+  TRY_ASSIGN(ledger, Ledger::open(std::move(options)));
+  ledger_ = std::move(ledger);
+  Result<std::unique_ptr<ProvenanceLog>> log =
+      ProvenanceLog::open({}, ledger_->provenance_shelf());
+  if (log.ok()) {
+    provenance_ = std::move(log).value();
+    ledger_->set_provenance(provenance_.get());
+  } else {
+    bulletins_.post({}, BulletinLevel::kError, log.error().text() + "; going on without it");
+  }
+  if (!ledger_->repaired().empty()) {
+    bulletins_.post({}, BulletinLevel::kError, ledger_->repaired());
+  }
+  scheduler_ = std::make_unique<Scheduler>(Scheduler::Options{
+      .workers = options_.workers, .is_driven = options_.is_driven, .clock = &clock_});
+  return {};
+}
+
+EngineCore::~EngineCore() {
+  if (!ledger_ || !scheduler_) return;
+  static_cast<void>(stop(5s));
+  set_running(nullptr);
+  {
+    Lock lock(view_);
+    ends_.clear();
+  }
+  scheduler_.reset();
+  ledger_->set_provenance(nullptr);
+}
+
+const std::shared_ptr<Node>* EngineCore::Running::find(std::string_view id) const {
+  for (const std::shared_ptr<Node>& node : nodes) {
+    if (node->plan().model.id == id) return &node;
+  }
+  return nullptr;
+}
+
+std::shared_ptr<const EngineCore::Running> EngineCore::running() const {
+  Lock lock(view_);
+  return running_;
+}
+
+void EngineCore::set_running(std::shared_ptr<const Running> running) {
+  // The old one's nodes end when the lock is free.
+  Lock lock(view_);
+  running_.swap(running);
+}
+
+std::shared_ptr<const Flow> EngineCore::flow() const {
+  const auto now = running();
+  return now ? now->flow : nullptr;
+}
+
+// ---- changing
+
+Result<EngineCore::Change> EngineCore::plan_change(const std::shared_ptr<const Flow>& flow) {
+  const auto old = running();
+  std::map<std::string, Queue*, std::less<>> known;
+  if (old) {
+    for (const PlannedQueue& one : old->queues) known.emplace(one.queue->id(), one.queue);
+  }
+  TRY_ASSIGN(topology, plan_flow(*flow, options_.types, *ledger_, known));
+  Change change;
+  change.next = std::make_shared<Running>();
+  change.next->flow = flow;
+  change.next->queues = std::move(topology.queues);
+  change.next->started_ms = clock_.wall_ms();
+  for (const PlannedQueue& one : change.next->queues) {
+    if (!known.contains(one.queue->id())) change.attached.push_back(one.queue);
+  }
+  const NodeHost host{*ledger_, *scheduler_, bulletins_, provenance_.get()};
+  Result<> made;
+  for (NodePlan& plan : topology.plans) {
+    const std::shared_ptr<Node>* before = old ? old->find(plan.model.id) : nullptr;
+    if (before && (*before)->plan().is_alike(plan)) {
+      change.next->nodes.push_back(*before);
+      continue;
+    }
+    if (before) change.gone.push_back(*before);
+    Result<std::shared_ptr<Node>> node = Node::make(host, std::move(plan));
+    if (!node.ok()) {
+      for (Queue* queue : change.attached) ledger_->park(*queue, flow->name);
+      return node.error();
+    }
+    change.next->nodes.push_back(*node);
+    change.fresh.push_back(std::move(node).value());
+  }
+  if (old) {
+    for (const std::shared_ptr<Node>& node : old->nodes) {
+      if (!change.next->find(node->plan().model.id)) change.gone.push_back(node);
+    }
+  }
+  return change;
+}
+
+Result<> EngineCore::change_to(const std::shared_ptr<const Flow>& flow, bool tolerates_absence) {
+  TRY_ASSIGN(change, plan_change(flow));
+  const auto old = running();
+  for (const std::shared_ptr<Node>& node : change.gone) {
+    if (node->is_started()) change.ran.push_back(node);
+  }
+  stop_all(change.ran, kFlushTime);
+  connect(*change.next);
+  const Result<> started = start_all(change.fresh, tolerates_absence);
+  if (!started.ok()) {
+    stop_all(change.fresh, 0ms);
+    if (old) {
+      connect(*old);
+      static_cast<void>(start_all(change.ran, true));
+    } else {
+      disconnect(*change.next);
+    }
+    for (Queue* queue : change.attached) ledger_->park(*queue, flow->name);
+    return started;
+  }
+  respecify(*change.next);
+  if (old) park_missing(*old, *change.next);
+  {
+    Lock lock(view_);
+    is_stopped_ = false;
+  }
+  set_running(change.next);
+  return {};
+}
+
+// Those that take before those that give.
+Result<> EngineCore::start_all(const std::vector<std::shared_ptr<Node>>& nodes,
+                               bool tolerates_absence) {
+  for (const bool is_source : {false, true}) {
+    for (const std::shared_ptr<Node>& node : nodes) {
+      if (node->is_source() != is_source || node->plan().model.is_stopped) continue;
+      Result<> started = node->start(tolerates_absence);
+      if (started.ok() || (tolerates_absence && started.code() == Code::kUnavailable)) continue;
+      return started;
+    }
+  }
+  return {};
+}
+
+void EngineCore::stop_all(const std::vector<std::shared_ptr<Node>>& nodes,
+                          std::chrono::milliseconds within) {
+  if (nodes.empty()) return;
+  for (const bool is_source : {true, false}) {
+    for (const std::shared_ptr<Node>& node : nodes) {
+      if (node->is_source() == is_source) node->pause();
+    }
+  }
+  // What was committed gets safe, and whoever waits for that is told, before the line is cut.
+  if (within > 0ms) {
+    const Result<> flushed = ledger_->flush(within);
+    if (!flushed.ok()) log_warn("engine", "stopping unwritten", {{"reason", flushed.error().text()}});
+  }
+  for (const bool is_source : {true, false}) {
+    for (const std::shared_ptr<Node>& node : nodes) {
+      if (node->is_source() == is_source) node->stop();
+    }
+  }
+}
+
+void EngineCore::connect(const Running& running) {
+  for (const PlannedQueue& one : running.queues) {
+    QueueEnds* ends = nullptr;
+    {
+      Lock lock(view_);
+      std::unique_ptr<QueueEnds>& known = ends_[one.queue->id()];
+      const bool is_new = !known;
+      if (is_new) known = std::make_unique<QueueEnds>(*ledger_, *one.queue);
+      ends = known.get();
+      if (is_new || !one.queue->on_ready) ends->attach();
+    }
+    const std::shared_ptr<Node>* producer = running.find(one.connection->from.id);
+    const std::shared_ptr<Node>* consumer = running.find(one.connection->to.id);
+    ends->connect(producer ? *producer : nullptr, consumer ? *consumer : nullptr);
+  }
+}
+
+void EngineCore::disconnect(const Running& running) {
+  for (const PlannedQueue& one : running.queues) {
+    Lock lock(view_);
+    const auto found = ends_.find(one.queue->id());
+    if (found != ends_.end()) found->second->connect(nullptr, nullptr);
+  }
+}
+
+void EngineCore::park_missing(const Running& old, const Running& next) {
+  for (const PlannedQueue& one : old.queues) {
+    const bool is_there =
+        std::any_of(next.queues.begin(), next.queues.end(),
+                    [&one](const PlannedQueue& other) { return other.queue == one.queue; });
+    if (is_there) continue;
+    {
+      Lock lock(view_);
+      if (const auto found = ends_.find(one.queue->id()); found != ends_.end()) {
+        found->second->connect(nullptr, nullptr);
+      }
+    }
+    ledger_->park(*one.queue, old.flow->name);
+    const std::uint64_t count = one.queue->count();
+    if (count > 0) {
+      bulletins_.post({}, BulletinLevel::kWarning,
+                      "connection `" + one.connection->name + "` is no longer in the flow; its " +
+                          std::to_string(count) + " FlowFiles are parked");
+    }
+  }
+}
+
+void EngineCore::respecify(const Running& next) {
+  for (const PlannedQueue& one : next.queues) {
+    {
+      Lock lock(ledger_->mutex());
+      one.queue->respecify(queue_spec_of(*one.connection));
+    }
+    // Its limits may be higher now, its order another one.
+    if (one.queue->on_room) one.queue->on_room();
+    if (one.queue->on_ready) one.queue->on_ready();
+  }
+}
+
+Result<> EngineCore::start(std::shared_ptr<const Flow> flow) {
+  Lock lock(control_);
+  if (running()) return invalid("a flow is running already; update it");
+  return change_to(flow, true);
+}
+
+Result<> EngineCore::update(std::shared_ptr<const Flow> flow) {
+  Lock lock(control_);
+  return change_to(flow, false);
+}
+
+// ---- stopping
+
+// Lets what is in the flow go on to where it goes, as long as it goes on.
+void EngineCore::drain(const Running& running, SteadyTime deadline) {
+  std::uint64_t before = UINT64_MAX;
+  auto changed = std::chrono::steady_clock::now();
+  while (std::chrono::steady_clock::now() < deadline) {
+    if (options_.is_driven) scheduler_->run_ready(kDrivenSlices);
+    std::uint64_t left = 0;
+    for (const PlannedQueue& one : running.queues) left += one.queue->count();
+    if (left == 0) return;
+    const auto now = std::chrono::steady_clock::now();
+    if (left != before) changed = now;
+    before = left;
+    if (now - changed > 20 * kDrainLook) return;
+    std::this_thread::sleep_for(kDrainLook);
+  }
+}
+
+Result<> EngineCore::stop(std::chrono::milliseconds deadline) {
+  Lock lock(control_);
+  const auto now = running();
+  const auto began = std::chrono::steady_clock::now();
+  if (now) {
+    std::vector<std::shared_ptr<Node>> started;
+    for (const std::shared_ptr<Node>& node : now->nodes) {
+      if (node->is_started()) started.push_back(node);
+    }
+    for (const std::shared_ptr<Node>& node : started) {
+      if (node->is_source()) node->pause();
+    }
+    if (!started.empty()) drain(*now, began + deadline / 4);
+    stop_all(started, deadline / 4);
+    disconnect(*now);
+    set_running(nullptr);
+  }
+  return ledger_->flush(std::max<std::chrono::milliseconds>(deadline / 4, 100ms));
+}
+
+Result<> EngineCore::start_processor(std::string_view processor) {
+  Lock lock(control_);
+  TRY_ASSIGN(node, find_node(processor));
+  const Result<> started = node->start(true);
+  if (!started.ok() && started.code() != Code::kUnavailable) return started;
+  return {};
+}
+
+Result<> EngineCore::stop_processor(std::string_view processor) {
+  Lock lock(control_);
+  TRY_ASSIGN(node, find_node(processor));
+  if (node->is_started()) stop_all({node}, kFlushTime);
+  return {};
+}
+
+Result<> EngineCore::start_flow() {
+  Lock lock(control_);
+  const auto now = running();
+  if (!now) return not_found("no flow to start");
+  {
+    Lock view(view_);
+    is_stopped_ = false;
+  }
+  return start_all(now->nodes, true);
+}
+
+Result<> EngineCore::stop_flow() {
+  Lock lock(control_);
+  const auto now = running();
+  if (!now) return not_found("no flow to stop");
+  {
+    Lock view(view_);
+    is_stopped_ = true;
+  }
+  std::vector<std::shared_ptr<Node>> started;
+  for (const std::shared_ptr<Node>& node : now->nodes) {
+    if (node->is_started()) started.push_back(node);
+  }
+  stop_all(started, kFlushTime);
+  return {};
+}
+
+}  // namespace runnel

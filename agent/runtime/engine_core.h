@@ -1,0 +1,114 @@
+// EngineCore: the engine behind engine.h; the parts that tests drive by hand are open here.
+//
+// Locks, from the outside in: control (who starts, updates and stops), view (which flow runs),
+// then those of the ledger, the queues' ends and the scheduler.
+
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/base/mutex.h"
+#include "agent/runtime/bulletins.h"
+#include "agent/runtime/engine.h"
+#include "agent/runtime/ledger.h"
+#include "agent/runtime/node.h"
+#include "agent/runtime/provenance_log.h"
+#include "agent/runtime/queue_ends.h"
+#include "agent/runtime/scheduler.h"
+#include "agent/runtime/topology.h"
+
+namespace runnel {
+
+class EngineCore final : public Engine {
+ public:
+  static Result<std::unique_ptr<EngineCore>> open(EngineOptions options);
+  ~EngineCore() override;
+
+  Result<> start(std::shared_ptr<const Flow> flow) override;
+  Result<> update(std::shared_ptr<const Flow> flow) override;
+  std::shared_ptr<const Flow> flow() const override;
+  Result<> stop(std::chrono::milliseconds deadline) override;
+
+  Result<> start_processor(std::string_view processor) override;
+  Result<> stop_processor(std::string_view processor) override;
+  Result<> start_flow() override;
+  Result<> stop_flow() override;
+  Result<std::uint64_t> purge(std::string_view connection) override;
+
+  Status status() const override;
+  std::vector<Bulletin> bulletins(std::uint64_t since_id) const override;
+  Result<std::vector<ProvenanceEvent>> provenance(const ProvenanceQuery& query) const override;
+  Result<std::uint64_t> flowfile_of(std::string_view uuid) const override;
+  Result<std::vector<QueuedFlowFile>> list_queue(std::string_view connection,
+                                                 std::size_t limit) const override;
+  Result<PeekedFlowFile> peek(std::string_view connection, std::uint64_t flowfile,
+                              std::size_t content_max) const override;
+  Result<std::uint64_t> tap(std::string_view connection, std::size_t count, Tap tap) override;
+  void untap(std::uint64_t number) override;
+  void collect(MetricCollection& into) const override;
+
+  // ---- for tests
+  Ledger& ledger() { return *ledger_; }
+  Scheduler& scheduler() { return *scheduler_; }
+  std::shared_ptr<Node> node(std::string_view which) const;
+  Queue* queue(std::string_view which) const;
+
+ private:
+  // What runs; never changed, only replaced.
+  struct Running {
+    std::shared_ptr<const Flow> flow;
+    std::vector<std::shared_ptr<Node>> nodes;  // in the order of the flow
+    std::vector<PlannedQueue> queues;          // their connections live in `flow`
+    std::int64_t started_ms = 0;
+
+    const std::shared_ptr<Node>* find(std::string_view id) const;
+  };
+  // From one flow to the next.
+  struct Change {
+    std::shared_ptr<Running> next;
+    std::vector<std::shared_ptr<Node>> fresh;  // to be started
+    std::vector<std::shared_ptr<Node>> gone;   // to be stopped; those that ran are in `ran`
+    std::vector<std::shared_ptr<Node>> ran;
+    std::vector<Queue*> attached;  // that were not before
+  };
+
+  explicit EngineCore(EngineOptions options);
+  Result<> open_parts();
+  std::shared_ptr<const Running> running() const;
+  void set_running(std::shared_ptr<const Running> running);
+
+  Result<Change> plan_change(const std::shared_ptr<const Flow>& flow) REQUIRES(control_);
+  Result<> change_to(const std::shared_ptr<const Flow>& flow, bool tolerates_absence)
+      REQUIRES(control_);
+  Result<> start_all(const std::vector<std::shared_ptr<Node>>& nodes, bool tolerates_absence);
+  void stop_all(const std::vector<std::shared_ptr<Node>>& nodes, std::chrono::milliseconds within);
+  void connect(const Running& running);
+  void disconnect(const Running& running);
+  void park_missing(const Running& old, const Running& next);
+  void respecify(const Running& next);
+  void drain(const Running& running, SteadyTime deadline);
+  void fill(ConnectionStatus& status, const PlannedQueue& planned) const;
+  void add_parked(Status& status) const;
+
+  Result<std::shared_ptr<Node>> find_node(std::string_view which) const;
+  Result<Queue*> find_queue(std::string_view which) const;
+
+  const EngineOptions options_;
+  Clock& clock_;
+  std::unique_ptr<Ledger> ledger_;
+  std::unique_ptr<ProvenanceLog> provenance_;
+  BulletinBoard bulletins_;
+  std::unique_ptr<Scheduler> scheduler_;
+  std::map<std::string, std::unique_ptr<QueueEnds>, std::less<>> ends_ GUARDED_BY(view_);
+
+  Mutex control_;
+  mutable Mutex view_;
+  std::shared_ptr<const Running> running_ GUARDED_BY(view_);
+  bool is_stopped_ GUARDED_BY(view_) = false;  // by an operator, as a whole
+  std::uint64_t last_tap_ GUARDED_BY(view_) = 0;
+};
+
+}  // namespace runnel

@@ -1,0 +1,328 @@
+// What is shown of a running engine: status, bulletins, provenance, queues, metrics.
+
+#include <algorithm>
+
+#include "agent/runtime/engine_core.h"
+
+namespace runnel {
+namespace {
+
+const MetricFamily kInCount{"runnel_processor_in_flowfiles_total", MetricKind::kCounter,
+                            "FlowFiles taken from connections"};
+const MetricFamily kInBytes{"runnel_processor_in_bytes_total", MetricKind::kCounter,
+                            "Content of FlowFiles taken from connections"};
+const MetricFamily kOutCount{"runnel_processor_out_flowfiles_total", MetricKind::kCounter,
+                             "FlowFiles put into connections"};
+const MetricFamily kOutBytes{"runnel_processor_out_bytes_total", MetricKind::kCounter,
+                             "Content of FlowFiles put into connections"};
+const MetricFamily kReadBytes{"runnel_processor_read_bytes_total", MetricKind::kCounter,
+                              "Content read"};
+const MetricFamily kWrittenBytes{"runnel_processor_written_bytes_total", MetricKind::kCounter,
+                                 "Content written"};
+const MetricFamily kInvocations{"runnel_processor_invocations_total", MetricKind::kCounter,
+                                "Calls of the processor"};
+const MetricFamily kFailures{"runnel_processor_failures_total", MetricKind::kCounter,
+                             "Calls of the processor that failed"};
+const MetricFamily kProcessing{"runnel_processor_processing_seconds_total", MetricKind::kCounter,
+                               "Time spent in the processor and its commits"};
+const MetricFamily kRunning{"runnel_processor_running", MetricKind::kGauge,
+                            "1 when the processor runs, also while it backs off"};
+const MetricFamily kInFlight{"runnel_processor_in_flight_flowfiles", MetricKind::kGauge,
+                             "FlowFiles handed to a client library and not yet decided"};
+const MetricFamily kQueued{"runnel_connection_queued_flowfiles", MetricKind::kGauge,
+                           "FlowFiles queued"};
+const MetricFamily kQueuedBytes{"runnel_connection_queued_bytes", MetricKind::kGauge,
+                                "Content of queued FlowFiles"};
+const MetricFamily kFull{"runnel_connection_full", MetricKind::kGauge,
+                         "1 when the connection holds back who feeds it"};
+const MetricFamily kOldest{"runnel_connection_oldest_age_seconds", MetricKind::kGauge,
+                           "For how long the FlowFile has been queued that came first"};
+const MetricFamily kLoss{"runnel_ledger_flowfiles_total", MetricKind::kCounter,
+                         "The loss ledger: in = out + queued + all others"};
+const MetricFamily kLossQueued{"runnel_ledger_queued_flowfiles", MetricKind::kGauge,
+                               "FlowFiles queued, parked ones included"};
+const MetricFamily kLedgerWritten{"runnel_ledger_written_bytes_total", MetricKind::kCounter,
+                                  "Bytes the ledger wrote to the disk"};
+const MetricFamily kLedgerAccepted{"runnel_ledger_accepted_bytes_total", MetricKind::kCounter,
+                                   "Bytes of content accepted"};
+const MetricFamily kLedgerHealthy{"runnel_ledger_healthy", MetricKind::kGauge,
+                                  "1 when the ledger can write"};
+const MetricFamily kLedgerMemory{"runnel_ledger_memory_bytes", MetricKind::kGauge,
+                                 "Memory of queued FlowFiles"};
+const MetricFamily kLedgerDisk{"runnel_ledger_disk_bytes", MetricKind::kGauge,
+                               "Database and content files"};
+
+bool names(const std::string& id, const std::string& path, std::string_view which) {
+  return id == which || path == which;
+}
+
+}  // namespace
+
+// ---- finding
+
+Result<std::shared_ptr<Node>> EngineCore::find_node(std::string_view which) const {
+  const auto now = running();
+  if (!now) return not_found("no flow is running");
+  std::vector<std::shared_ptr<Node>> by_name;
+  for (const std::shared_ptr<Node>& node : now->nodes) {
+    const ProcessorNode& model = node->plan().model;
+    if (names(model.id, model.path, which)) return node;
+    if (model.name == which) by_name.push_back(node);
+  }
+  if (by_name.size() == 1) return by_name.front();
+  return not_found(by_name.empty()
+                       ? "no processor `" + std::string(which) + "` in this flow"
+                       : "several processors are named `" + std::string(which) +
+                             "`; give the path: `" + by_name.front()->plan().model.path + "`");
+}
+
+Result<Queue*> EngineCore::find_queue(std::string_view which) const {
+  const auto now = running();
+  std::vector<Queue*> by_name;
+  if (now) {
+    for (const PlannedQueue& one : now->queues) {
+      if (one.connection->id == which) return one.queue;
+      if (one.connection->name == which) by_name.push_back(one.queue);
+    }
+  }
+  if (by_name.size() == 1) return by_name.front();
+  {
+    Lock lock(view_);  // a parked one
+    if (const auto found = ends_.find(which); found != ends_.end()) return &found->second->queue();
+  }
+  return not_found(by_name.empty() ? "no connection `" + std::string(which) + "` in this flow"
+                                   : "several connections are named `" + std::string(which) +
+                                         "`; give the id: `" + by_name.front()->id() + "`");
+}
+
+std::shared_ptr<Node> EngineCore::node(std::string_view which) const {
+  Result<std::shared_ptr<Node>> found = find_node(which);
+  return found.ok() ? *found : nullptr;
+}
+
+Queue* EngineCore::queue(std::string_view which) const {
+  const Result<Queue*> found = find_queue(which);
+  return found.ok() ? *found : nullptr;
+}
+
+// ---- status
+
+void EngineCore::fill(ConnectionStatus& status, const PlannedQueue& planned) const {
+  const Connection& connection = *planned.connection;
+  Queue& queue = *planned.queue;
+  status.id = connection.id;
+  status.name = connection.name;
+  status.group_id = connection.group_id;
+  status.from_id = connection.from.id;
+  status.from = connection.from.path;
+  status.to_id = connection.to.id;
+  status.to = connection.to.path;
+  for (const NamedPlace& relationship : connection.relationships) {
+    status.relationships.push_back(relationship.name);
+  }
+  status.count = queue.count();
+  status.bytes = queue.bytes();
+  status.count_max = connection.back_pressure.count;
+  status.bytes_max = connection.back_pressure.bytes;
+  status.is_full = queue.is_full();
+  const std::uint32_t now_ms = ledger_->now_ms();
+  Lock lock(ledger_->mutex());
+  const std::uint32_t oldest = queue.oldest_queued_at_ms();
+  if (status.count > 0 && oldest != 0 && oldest < now_ms) status.oldest_age_ms = now_ms - oldest;
+  const Queue::Traffic& traffic = queue.traffic();
+  status.in_count = traffic.in_count;
+  status.in_bytes = traffic.in_bytes;
+  status.out_count = traffic.out_count;
+  status.out_bytes = traffic.out_bytes;
+}
+
+void EngineCore::add_parked(Status& status) const {
+  for (const ParkedQueue& parked : ledger_->parked()) {
+    ConnectionStatus one;
+    one.id = parked.id;
+    one.name = parked.name;
+    one.from = parked.flow;
+    one.is_parked = true;
+    one.count = parked.count;
+    one.bytes = parked.bytes;
+    status.connections.push_back(std::move(one));
+  }
+}
+
+Status EngineCore::status() const {
+  Status status;
+  std::shared_ptr<const Running> now;
+  bool is_stopped = false;
+  {
+    Lock lock(view_);
+    now = running_;
+    is_stopped = is_stopped_;
+  }
+  status.agent_id = ledger_->instance_id();
+  status.at_ms = clock_.wall_ms();
+  if (now) {
+    status.flow_name = now->flow->name;
+    status.flow_id = now->flow->id;
+    status.flow_version = now->flow->version;
+    status.state = is_stopped ? FlowState::kStopped : FlowState::kRunning;
+    status.started_ms = now->started_ms;
+    for (const std::shared_ptr<Node>& node : now->nodes) {
+      node->fill(status.processors.emplace_back());
+    }
+    for (const PlannedQueue& queue : now->queues) fill(status.connections.emplace_back(), queue);
+  }
+  add_parked(status);
+  status.loss = ledger_->loss();
+  status.ledger = ledger_->status();
+  return status;
+}
+
+std::vector<Bulletin> EngineCore::bulletins(std::uint64_t since_id) const {
+  return bulletins_.since(since_id);
+}
+
+// ---- provenance
+
+Result<std::vector<ProvenanceEvent>> EngineCore::provenance(const ProvenanceQuery& query) const {
+  if (!provenance_) return unavailable("provenance could not be opened; see the bulletins");
+  const auto now = running();
+  std::vector<std::string> component_ids;
+  if (!query.component.empty()) {
+    if (now) {
+      for (const std::shared_ptr<Node>& node : now->nodes) {
+        const ProcessorNode& model = node->plan().model;
+        if (names(model.id, model.path, query.component) || model.name == query.component) {
+          component_ids.push_back(model.id);
+        }
+      }
+    }
+    // One of an earlier flow is known by its id alone.
+    if (component_ids.empty()) component_ids.push_back(query.component);
+  }
+  TRY_ASSIGN(events, provenance_->query(query, component_ids));
+  for (ProvenanceEvent& event : events) {
+    const std::shared_ptr<Node>* node = now ? now->find(event.component_id) : nullptr;
+    event.component = node ? (*node)->plan().model.path : event.component_id;
+    if (node) event.type = (*node)->plan().model.type;
+  }
+  return events;
+}
+
+Result<std::uint64_t> EngineCore::flowfile_of(std::string_view uuid) const {
+  const std::optional<std::uint64_t> id = flowfile_id(ledger_->instance_id(), uuid);
+  if (!id) return not_found("`" + std::string(uuid) + "` is no FlowFile of this agent");
+  return *id;
+}
+
+// ---- queues
+
+Result<std::uint64_t> EngineCore::purge(std::string_view connection) {
+  TRY_ASSIGN(queue, find_queue(connection));
+  return ledger_->purge(*queue);
+}
+
+Result<std::vector<QueuedFlowFile>> EngineCore::list_queue(std::string_view connection,
+                                                           std::size_t limit) const {
+  TRY_ASSIGN(queue, find_queue(connection));
+  std::vector<QueuedFlowFile> found;
+  Lock lock(ledger_->mutex());
+  queue->each([&](Queue::Position, const FlowRecord& record, bool is_taken) {
+    if (found.size() >= limit) return false;
+    found.push_back(shown(record, *ledger_));
+    found.back().is_taken = is_taken;
+    return true;
+  });
+  return found;
+}
+
+Result<PeekedFlowFile> EngineCore::peek(std::string_view connection, std::uint64_t flowfile,
+                                        std::size_t content_max) const {
+  TRY_ASSIGN(queue, find_queue(connection));
+  std::optional<FlowRecord> copy;
+  bool is_taken_now = false;
+  {
+    Lock lock(ledger_->mutex());
+    queue->each([&](Queue::Position, const FlowRecord& record, bool is_taken) {
+      if (record.id != flowfile) return true;
+      copy = record;
+      is_taken_now = is_taken;
+      retain(record);
+      return false;
+    });
+  }
+  if (!copy) {
+    return not_found("FlowFile " + std::to_string(flowfile) + " is not queued there any more");
+  }
+  Result<PeekedFlowFile> seen = peeked(*copy, *ledger_, content_max);
+  release(*copy);
+  if (seen.ok()) seen->flowfile.is_taken = is_taken_now;
+  return seen;
+}
+
+Result<std::uint64_t> EngineCore::tap(std::string_view connection, std::size_t count, Tap tap) {
+  TRY_ASSIGN(queue, find_queue(connection));
+  std::uint64_t number = 0;
+  QueueEnds* ends = nullptr;
+  {
+    Lock lock(view_);
+    number = ++last_tap_;
+    ends = ends_.at(queue->id()).get();
+  }
+  ends->add_tap(number, count, kTapContentMax, std::move(tap));
+  return number;
+}
+
+void EngineCore::untap(std::uint64_t number) {
+  std::vector<QueueEnds*> all;
+  {
+    Lock lock(view_);
+    for (const auto& [id, ends] : ends_) all.push_back(ends.get());
+  }
+  for (QueueEnds* ends : all) ends->remove_tap(number);
+}
+
+// ---- metrics
+
+void EngineCore::collect(MetricCollection& into) const {
+  const Status now = status();
+  const auto number = [](auto value) { return static_cast<double>(value); };
+  for (const ProcessorStatus& one : now.processors) {
+    const MetricLabels labels{{"processor", one.path}, {"type", one.type}};
+    into.add(kInCount, labels, number(one.in_count));
+    into.add(kInBytes, labels, number(one.in_bytes));
+    into.add(kOutCount, labels, number(one.out_count));
+    into.add(kOutBytes, labels, number(one.out_bytes));
+    into.add(kReadBytes, labels, number(one.read_bytes));
+    into.add(kWrittenBytes, labels, number(one.written_bytes));
+    into.add(kInvocations, labels, number(one.invocations));
+    into.add(kFailures, labels, number(one.failures));
+    into.add(kProcessing, labels, number(one.processing_ns) / 1e9);
+    into.add(kInFlight, labels, number(one.in_flight));
+    const bool is_running =
+        one.state == RunState::kRunning || one.state == RunState::kBackingOff;
+    into.add(kRunning, labels, is_running ? 1 : 0);
+  }
+  for (const ConnectionStatus& one : now.connections) {
+    const MetricLabels labels{{"connection", one.name}, {"id", one.id}};
+    into.add(kQueued, labels, number(one.count));
+    into.add(kQueuedBytes, labels, number(one.bytes));
+    into.add(kFull, labels, one.is_full ? 1 : 0);
+    into.add(kOldest, labels, number(one.oldest_age_ms) / 1e3);
+  }
+  const LossFigures& loss = now.loss;
+  into.add(kLoss, {{"what", "in"}}, number(loss.in));
+  into.add(kLoss, {{"what", "out"}}, number(loss.out));
+  into.add(kLoss, {{"what", "expired"}}, number(loss.expired));
+  into.add(kLoss, {{"what", "evicted"}}, number(loss.evicted));
+  into.add(kLoss, {{"what", "terminated"}}, number(loss.terminated));
+  into.add(kLoss, {{"what", "removed"}}, number(loss.removed));
+  into.add(kLoss, {{"what", "quarantined"}}, number(loss.quarantined));
+  into.add(kLossQueued, {}, number(loss.queued));
+  into.add(kLedgerWritten, {}, number(now.ledger.written_bytes));
+  into.add(kLedgerAccepted, {}, number(now.ledger.accepted_bytes));
+  into.add(kLedgerHealthy, {}, now.ledger.is_healthy ? 1 : 0);
+  into.add(kLedgerMemory, {}, number(now.ledger.memory_bytes));
+  into.add(kLedgerDisk, {}, number(now.ledger.database_bytes + now.ledger.content_bytes));
+}
+
+}  // namespace runnel

@@ -1,0 +1,260 @@
+// From a checked flow to queues and nodes' plans.
+
+#include "agent/runtime/topology.h"
+
+#include <algorithm>
+#include <set>
+
+namespace runnel {
+namespace {
+
+// Hands on what comes in: a funnel, a port.
+class PassThrough final : public Processor {
+ public:
+  Result<> start(Context& context) override {
+    onward_ = context.relationship("onward");
+    return {};
+  }
+  Result<> on_trigger(Session& session) override {
+    const FlowFile flowfile = session.get();
+    if (flowfile) session.transfer(flowfile, onward_);
+    return {};
+  }
+
+ private:
+  Relationship onward_;
+};
+
+const ProcessorType& pass_through_type() {
+  static const ProcessorType type = [] {
+    ProcessorType made;
+    made.spec.type = "pass-through";
+    made.spec.relationships.push_back({"onward", "Everything."});
+    made.make = [](const PropertyValues&) -> Result<std::unique_ptr<Processor>> {
+      return std::unique_ptr<Processor>(std::make_unique<PassThrough>());
+    };
+    return made;
+  }();
+  return type;
+}
+
+QueueRule rule_of(QueueOrder order) {
+  switch (order) {
+    case QueueOrder::kFirstIn: return QueueRule::kFirstIn;
+    case QueueOrder::kNewestFirst: return QueueRule::kNewestFirst;
+    case QueueOrder::kOldestFirst: return QueueRule::kOldestFirst;
+    case QueueOrder::kAttribute: return QueueRule::kAttribute;
+    case QueueOrder::kLiveFirst: return QueueRule::kLiveFirst;
+  }
+  return QueueRule::kFirstIn;
+}
+
+FullRule rule_of(WhenFull when) {
+  switch (when) {
+    case WhenFull::kBlock: return FullRule::kBlock;
+    case WhenFull::kDropOldest: return FullRule::kDropOldest;
+    case WhenFull::kDropNewest: return FullRule::kDropNewest;
+  }
+  return FullRule::kBlock;
+}
+
+std::optional<RetryRule> retry_of(const ProcessorNode& model, std::string_view relationship) {
+  const Retry* retry = model.retry_of(relationship);
+  if (!retry) return std::nullopt;
+  using std::chrono::duration_cast;
+  using std::chrono::milliseconds;
+  return RetryRule{.attempts = retry->attempts,
+                   .backoff_first = duration_cast<milliseconds>(retry->backoff_first),
+                   .backoff_max = duration_cast<milliseconds>(retry->backoff_max),
+                   .is_yield = retry->manner == Retry::Manner::kYield};
+}
+
+// The relationships that this processor has in this flow: those of its type, and those that its
+// dynamic properties make.
+std::vector<std::string> relationships_of(const ProcessorNode& model, const ComponentSpec& spec) {
+  std::vector<std::string> names;
+  for (const RelationshipSpec& one : spec.relationships) names.push_back(one.name);
+  if (!spec.dynamic_properties || !spec.dynamic_properties->makes_relationship) return names;
+  for (const auto& [name, value] : model.properties) {
+    if (spec.property(name) == nullptr) names.push_back(name);
+  }
+  return names;
+}
+
+class Planner {
+ public:
+  Planner(const Flow& flow, std::span<const ProcessorType> types, Ledger& ledger,
+          const std::map<std::string, Queue*, std::less<>>& known)
+      : flow_(flow), types_(types), ledger_(ledger), known_(known) {}
+
+  Result<Topology> plan() {
+    TRY(attach_queues());
+    for (const ProcessorNode* model : all_processors(flow_)) TRY(add_processor(*model));
+    for (const Port* port : all_ports(flow_)) {
+      const bool is_input = port->kind == PortKind::kInput;
+      add_pass_through(port->id, port->name, port->path, port->group_id,
+                       is_input ? "input port" : "output port");
+    }
+    for (const Funnel* funnel : all_funnels(flow_)) {
+      add_pass_through(funnel->id, funnel->name, funnel->path, funnel->group_id, "funnel");
+    }
+    find_cycles();
+    return std::move(topology_);
+  }
+
+ private:
+  Result<> attach_queues() {
+    for (const Connection* connection : all_connections(flow_)) {
+      Queue* queue = nullptr;
+      if (const auto found = known_.find(connection->id); found != known_.end()) {
+        queue = found->second;
+      } else {
+        TRY_ASSIGN(attached, ledger_.attach(queue_spec_of(*connection))
+                                 .within("connection `" + connection->name + "`"));
+        queue = attached;
+      }
+      topology_.queues.push_back({connection, queue});
+    }
+    return {};
+  }
+
+  std::vector<Queue*> inputs_of(std::string_view id) const {
+    std::vector<Queue*> inputs;
+    for (const PlannedQueue& one : topology_.queues) {
+      if (one.connection->to.id == id) inputs.push_back(one.queue);
+    }
+    return inputs;
+  }
+
+  void note_blocking(NodePlan& plan, const PlannedQueue& output) const {
+    const bool blocks = output.connection->when_full == WhenFull::kBlock;
+    const bool is_known = std::find(plan.blocking.begin(), plan.blocking.end(), output.queue) !=
+                          plan.blocking.end();
+    if (blocks && !is_known) plan.blocking.push_back(output.queue);
+  }
+
+  Result<> add_processor(const ProcessorNode& model) {
+    const auto type = std::find_if(types_.begin(), types_.end(), [&](const ProcessorType& one) {
+      return one.spec.type == model.type;
+    });
+    if (type == types_.end()) {
+      return invalid("processor `" + model.path + "`: unknown type `" + model.type + "`");
+    }
+    NodePlan plan;
+    plan.model = model;
+    plan.type = &*type;
+    plan.inputs = inputs_of(model.id);
+    for (const std::string& name : relationships_of(model, type->spec)) {
+      Outlet outlet{.name = name, .queues = {}, .retry = retry_of(model, name)};
+      for (const PlannedQueue& one : topology_.queues) {
+        if (one.connection->from.id != model.id || !one.connection->carries(name)) continue;
+        outlet.queues.push_back(one.queue);
+        note_blocking(plan, one);
+      }
+      const RelationshipSpec* spec = type->spec.relationship(name);
+      const bool is_left_out = spec && spec->is_optional && outlet.queues.empty() &&
+                               !model.terminates(name);
+      if (!is_left_out) plan.outlets.push_back(std::move(outlet));
+    }
+    topology_.plans.push_back(std::move(plan));
+    return {};
+  }
+
+  void add_pass_through(const std::string& id, const std::string& name, const std::string& path,
+                        const std::string& group_id, const std::string& kind) {
+    NodePlan plan;
+    plan.model.id = id;
+    plan.model.name = name;
+    plan.model.path = path;
+    plan.model.group_id = group_id;
+    plan.model.type = kind;
+    plan.type = &pass_through_type();
+    plan.inputs = inputs_of(id);
+    Outlet outlet{.name = "onward", .queues = {}, .retry = std::nullopt};
+    for (const PlannedQueue& one : topology_.queues) {
+      if (one.connection->from.id != id) continue;
+      outlet.queues.push_back(one.queue);
+      note_blocking(plan, one);
+    }
+    // What leads nowhere keeps what it gets.
+    plan.model.is_stopped = outlet.queues.empty();
+    plan.outlets.push_back(std::move(outlet));
+    topology_.plans.push_back(std::move(plan));
+  }
+
+  // A walk from the sources: a connection to a node that the walk is still inside of closes a cycle.
+  void find_cycles() {
+    for (const NodePlan& plan : topology_.plans) plans_[plan.model.id] = nullptr;
+    for (NodePlan& plan : topology_.plans) plans_[plan.model.id] = &plan;
+    for (NodePlan& plan : topology_.plans) {
+      if (plan.inputs.empty()) walk(plan.model.id);
+    }
+    for (NodePlan& plan : topology_.plans) walk(plan.model.id);
+  }
+
+  void walk(const std::string& start) {
+    struct Step {
+      std::string id;
+      std::size_t next = 0;
+    };
+    if (done_.contains(start)) return;
+    std::vector<Step> way{{start}};
+    inside_.insert(start);
+    while (!way.empty()) {
+      Step& step = way.back();
+      if (step.next == topology_.queues.size()) {
+        inside_.erase(step.id);
+        done_.insert(step.id);
+        way.pop_back();
+        continue;
+      }
+      const PlannedQueue& out = topology_.queues[step.next++];
+      if (out.connection->from.id != step.id) continue;
+      const std::string& to = out.connection->to.id;
+      if (inside_.contains(to)) {
+        close_cycle(step.id, to, out.queue);
+      } else if (!done_.contains(to)) {
+        inside_.insert(to);
+        way.push_back({to});
+      }
+    }
+  }
+
+  void close_cycle(const std::string& from, const std::string& to, Queue* queue) {
+    if (NodePlan* plan = plans_[from]) std::erase(plan->blocking, queue);
+    if (NodePlan* plan = plans_[to]) plan->cycle_inputs.push_back(queue);
+  }
+
+  const Flow& flow_;
+  const std::span<const ProcessorType> types_;
+  Ledger& ledger_;
+  const std::map<std::string, Queue*, std::less<>>& known_;
+  Topology topology_;
+  std::map<std::string, NodePlan*, std::less<>> plans_;
+  std::set<std::string> inside_;
+  std::set<std::string> done_;
+};
+
+}  // namespace
+
+QueueSpec queue_spec_of(const Connection& connection) {
+  QueueSpec spec;
+  spec.id = connection.id;
+  spec.name = connection.name;
+  spec.count_max = connection.back_pressure.count;
+  spec.bytes_max = connection.back_pressure.bytes;
+  spec.when_full = rule_of(connection.when_full);
+  if (connection.expire) {
+    spec.expire = std::chrono::duration_cast<std::chrono::milliseconds>(*connection.expire);
+  }
+  spec.order = rule_of(connection.order);
+  spec.order_attribute = connection.order_attribute;
+  return spec;
+}
+
+Result<Topology> plan_flow(const Flow& flow, std::span<const ProcessorType> types, Ledger& ledger,
+                           const std::map<std::string, Queue*, std::less<>>& known) {
+  return Planner(flow, types, ledger, known).plan();
+}
+
+}  // namespace runnel
