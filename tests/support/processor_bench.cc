@@ -227,8 +227,10 @@ class ProcessorBench::Room final : public Context, public Session, public Handed
     forget();
   }
   void give_back(std::uint64_t slot, bool is_penalized) override {
-    slots_.at(slot)->is_handed = false;
-    slots_.at(slot)->is_penalized = is_penalized;
+    Item& item = *slots_.at(slot);
+    item.is_handed = false;
+    item.is_penalized = is_penalized;
+    taken_.erase(&item);  // where it was taken in this very session
   }
 
   // ---- the test's side

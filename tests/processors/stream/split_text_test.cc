@@ -1,0 +1,78 @@
+// SplitText cuts content into pieces of so many lines.
+
+#include <doctest/doctest.h>
+
+#include "tests/support/processor_bench.h"
+
+namespace runnel {
+namespace {
+
+struct Split {
+  std::vector<std::string> pieces;
+  std::vector<BenchFlowFile> splits;
+  std::size_t originals = 0;
+  std::size_t failures = 0;
+};
+
+Split split_up(const std::string& content, PropertyValues values) {
+  auto on = ProcessorBench::open("SplitText", std::move(values));
+  REQUIRE_MESSAGE(on.ok(), (on.ok() ? "" : on.error().text()));
+  (*on)->put(content, {{"filename", "f"}, {"kept", "x"}});
+  REQUIRE((*on)->run().ok());
+  Split out;
+  out.splits = (*on)->take("splits");
+  for (const BenchFlowFile& one : out.splits) out.pieces.push_back(one.content);
+  out.originals = (*on)->take("original").size();
+  out.failures = (*on)->take("failure").size();
+  return out;
+}
+
+using Pieces = std::vector<std::string>;
+
+TEST_CASE("each piece has so many lines, the last one the rest") {
+  const Split one = split_up("a\nb\nc\n", {{"Line Split Count", "1"}});
+  CHECK(one.pieces == Pieces{"a", "b", "c"});
+  CHECK(one.originals == 1);
+  CHECK(one.splits[0].at("fragment.index") == "1");
+  CHECK(one.splits[2].at("fragment.count") == "3");
+  CHECK(one.splits[2].at("kept") == "x");
+  CHECK(one.splits[0].at("segment.original.filename") == "f");
+  CHECK(one.splits[0].at("fragment.identifier") == one.splits[2].at("fragment.identifier"));
+  CHECK(split_up("a\nb\nc", {{"Line Split Count", "2"}}).pieces == Pieces{"a\nb", "c"});
+}
+
+TEST_CASE("line ends at the end of a piece stay where the flow wants them") {
+  CHECK(split_up("a\nb\n", {{"Line Split Count", "1"}, {"Remove Trailing Newlines", "false"}})
+            .pieces == Pieces{"a\n", "b\n"});
+  CHECK(split_up("a\n\nb\n", {{"Line Split Count", "1"}}).pieces == Pieces{"a", "b"});
+}
+
+TEST_CASE("header lines stand before each piece") {
+  const Split counted =
+      split_up("h\na\nb\n", {{"Line Split Count", "1"}, {"Header Line Count", "1"}});
+  CHECK(counted.pieces == Pieces{"h\na", "h\nb"});
+  CHECK(counted.splits[0].at("text.line.count") == "1");
+  CHECK(split_up("#h\n#i\na\nb\n",
+                 {{"Line Split Count", "1"}, {"Header Line Marker Characters", "#"}})
+            .pieces == Pieces{"#h\n#i\na", "#h\n#i\nb"});
+}
+
+TEST_CASE("fewer lines than the header should have are a failure") {
+  const Split out = split_up("h\n", {{"Line Split Count", "1"}, {"Header Line Count", "2"}});
+  CHECK(out.failures == 1);
+  CHECK(out.pieces.empty());
+}
+
+TEST_CASE("a piece ends before it gets larger than it may") {
+  CHECK(split_up("aaaa\nbbbb\ncc\n", {{"Line Split Count", "0"}, {"Maximum Fragment Size", "10 B"}})
+            .pieces == Pieces{"aaaa\nbbbb", "cc"});
+}
+
+TEST_CASE("empty content makes no pieces, and the original goes on") {
+  const Split out = split_up("", {{"Line Split Count", "1"}});
+  CHECK(out.pieces.empty());
+  CHECK(out.originals == 1);
+}
+
+}  // namespace
+}  // namespace runnel
