@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <deque>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -29,7 +30,11 @@ class GroupReader {
     if (const YamlNode* node = fields.find("parameters")) {
       group_.parameters = read_parameters(*node, reading_);
     }
-    if (depth_ == 0) give_values();
+    if (depth_ == 0) {
+      give_values();
+      give_built_in();
+      for (const Parameter& one : built_in_) scope_.add(one);
+    }
     for (const Parameter& one : group_.parameters) scope_.add(one);
     for (const Parameter& one : group_.parameters) {
       if (one.value) continue;
@@ -55,9 +60,20 @@ class GroupReader {
     std::vector<std::string> names;
     for (const Parameter& one : group_.parameters) names.push_back(one.name);
     for (const auto& [name, value] : reading_.options.parameters) {
-      if (used.contains(name)) continue;
+      if (used.contains(name) || is_built_in_parameter(name)) continue;
       reading_.complaints.add({}, "a value was given for the parameter " + backquoted(name) +
                                       ", which the flow does not have" + did_you_mean(name, names));
+    }
+  }
+
+  // What every agent knows of itself. Whoever only checks a flow has no agent at hand, and puts the
+  // name in.
+  void give_built_in() {
+    for (const std::string_view name : kBuiltInParameters) {
+      const auto given = reading_.options.parameters.find(name);
+      Parameter& one = built_in_.emplace_back();
+      one.name = name;
+      one.value = given == reading_.options.parameters.end() ? std::string(name) : given->second;
     }
   }
 
@@ -182,6 +198,7 @@ class GroupReader {
   }
   std::string id_of(const std::string& path) const { return element_id(reading_.flow_name, path); }
 
+  std::deque<Parameter> built_in_;  // addresses stay
   ProcessGroup& group_;
   ParameterScope scope_;
   const std::size_t depth_;

@@ -6,6 +6,8 @@
 
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <map>
 #include <memory>
@@ -18,6 +20,13 @@
 #include "agent/spec/component.h"
 
 namespace runnel {
+
+// Parameters that every flow has without declaring them: the agent that runs it gives their values.
+inline constexpr std::array<std::string_view, 2> kBuiltInParameters{"agent.id", "agent.class"};
+inline bool is_built_in_parameter(std::string_view name) {
+  return std::find(kBuiltInParameters.begin(), kBuiltInParameters.end(), name) !=
+         kBuiltInParameters.end();
+}
 
 struct FlowReadLimits {
   static constexpr std::size_t kText = 8 * 1024 * 1024;  // bytes
