@@ -1,0 +1,81 @@
+// The asking end of the control socket; what control_client.h promises.
+
+#include "agent/admin/control_client.h"
+
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+namespace runnel {
+namespace {
+
+constexpr std::size_t kLineMax = 256 << 20;
+
+Code code_of(const std::string& word) {
+  constexpr std::array<std::pair<std::string_view, Code>, 4> kCodes{{{"invalid", Code::kInvalid},
+                                                                     {"not_found", Code::kNotFound},
+                                                                     {"full", Code::kFull},
+                                                                     {"corrupt", Code::kCorrupt}}};
+  for (const auto& [name, code] : kCodes)
+    if (name == word) return code;
+  return Code::kUnavailable;
+}
+
+std::string text_of(const StatusJson& json, const char* name) {
+  const auto found = json.find(name);
+  return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+}  // namespace
+
+Result<ControlClient> ControlClient::connect(const std::string& state_dir) {
+  TRY_ASSIGN(socket, connect_control(state_dir));
+  return ControlClient(std::move(socket));
+}
+
+Result<StatusJson> ControlClient::ask(const StatusJson& request,
+                                      const std::function<void(const StatusJson&)>& on_item) {
+  const std::string line = line_of(request);
+  for (std::size_t sent = 0; sent < line.size();) {
+    const ssize_t count = send(socket_.fd(), line.data() + sent, line.size() - sent, MSG_NOSIGNAL);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return unavailable(std::string("the agent has gone: ") + std::strerror(errno));
+    sent += static_cast<std::size_t>(count);
+  }
+  while (true) {
+    TRY_ASSIGN(answer, next_line());
+    StatusJson json = StatusJson::parse(answer, nullptr, /*allow_exceptions=*/false);
+    if (!json.is_object()) return unavailable("the agent answers nonsense");
+    if (json.contains("item")) {
+      if (on_item) on_item(json["item"]);
+      continue;
+    }
+    if (json.contains("result")) return json["result"];
+    return Error(code_of(text_of(json, "code")), text_of(json, "error"));
+  }
+}
+
+Result<std::string> ControlClient::next_line() {
+  std::size_t searched = 0;
+  while (true) {
+    const std::size_t end = received_.find('\n', searched);
+    if (end != std::string::npos) {
+      std::string line = received_.substr(0, end);
+      received_.erase(0, end + 1);
+      return line;
+    }
+    searched = received_.size();
+    if (received_.size() > kLineMax) return unavailable("the agent's answer does not end");
+    char buffer[64 * 1024];
+    const ssize_t count = recv(socket_.fd(), buffer, sizeof buffer, 0);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return unavailable("the agent has gone");
+    received_.append(buffer, static_cast<std::size_t>(count));
+  }
+}
+
+}  // namespace runnel

@@ -1,0 +1,267 @@
+// The local API of a running agent; what control_server.h promises.
+
+#include "agent/admin/control_server.h"
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "agent/admin/status_json.h"
+#include "agent/base/bytes.h"
+#include "agent/base/mutex.h"
+
+namespace runnel {
+namespace {
+
+using Request = nlohmann::json;
+
+std::string text_of(const Request& request, const char* name) {
+  const auto found = request.find(name);
+  return found != request.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+// Numbers that are no integers, or below zero, are not said.
+template <typename N>
+N number_of(const Request& request, const char* name, N fallback) {
+  const auto found = request.find(name);
+  return found == request.end() || !found->is_number_unsigned() ? fallback : found->get<N>();
+}
+
+bool is_true(const Request& request, const char* name) {
+  const auto found = request.find(name);
+  return found != request.end() && found->is_boolean() && found->get<bool>();
+}
+
+std::size_t limit_of(const Request& request) {
+  return std::min(number_of<std::size_t>(request, "limit", 100), ControlLimits::kList);
+}
+
+Result<StatusJson> status(Engine& engine, const Request&) { return status_json(engine.status()); }
+
+Result<StatusJson> bulletins(Engine& engine, const Request& request) {
+  StatusJson out = StatusJson::array();
+  for (const Bulletin& one : engine.bulletins(number_of<std::uint64_t>(request, "since_id", 0)))
+    out.push_back(bulletin_json(one));
+  return out;
+}
+
+Result<StatusJson> provenance(Engine& engine, const Request& request) {
+  ProvenanceQuery query;
+  if (const std::string uuid = text_of(request, "uuid"); !uuid.empty()) {
+    TRY_ASSIGN(flowfile, engine.flowfile_of(uuid));
+    query.flowfile = flowfile;
+  } else if (request.contains("flowfile")) {
+    query.flowfile = number_of<std::uint64_t>(request, "flowfile", 0);
+  }
+  query.with_lineage = is_true(request, "with_lineage");
+  query.component = text_of(request, "component");
+  if (const std::string kind = text_of(request, "kind"); !kind.empty()) {
+    query.kind = provenance_kind(kind);
+    if (!query.kind) return invalid("`" + kind + "` is no kind of provenance event, as SEND is");
+  }
+  query.from_ms = number_of<std::int64_t>(request, "from_ms", 0);
+  query.to_ms = number_of<std::int64_t>(request, "to_ms", INT64_MAX);
+  query.limit = limit_of(request);
+  TRY_ASSIGN(events, engine.provenance(query));
+  StatusJson out = StatusJson::array();
+  for (const ProvenanceEvent& one : events) out.push_back(event_json(one));
+  return out;
+}
+
+Result<StatusJson> queue_list(Engine& engine, const Request& request) {
+  TRY_ASSIGN(queued, engine.list_queue(text_of(request, "connection"), limit_of(request)));
+  StatusJson out = StatusJson::array();
+  for (const QueuedFlowFile& one : queued) out.push_back(flowfile_json(one));
+  return out;
+}
+
+Result<StatusJson> queue_peek(Engine& engine, const Request& request) {
+  const std::string connection = text_of(request, "connection");
+  auto flowfile = number_of<std::uint64_t>(request, "flowfile", 0);
+  if (const std::string uuid = text_of(request, "uuid"); !uuid.empty()) {
+    TRY_ASSIGN(found, engine.flowfile_of(uuid));
+    flowfile = found;
+  }
+  if (flowfile == 0) {
+    TRY_ASSIGN(first, engine.list_queue(connection, 1));
+    if (first.empty()) return not_found("nothing is queued in `" + connection + "`");
+    flowfile = first[0].id;
+  }
+  const auto content_max = number_of<std::size_t>(request, "content_max", 64 * 1024);
+  TRY_ASSIGN(peeked,
+             engine.peek(connection, flowfile, std::min(content_max, ControlLimits::kContent)));
+  return flowfile_json(peeked);
+}
+
+Result<StatusJson> queue_purge(Engine& engine, const Request& request) {
+  TRY_ASSIGN(removed, engine.purge(text_of(request, "connection")));
+  return StatusJson{{"removed_count", removed}};
+}
+
+Result<StatusJson> start(Engine& engine, const Request& request) {
+  const std::string processor = text_of(request, "processor");
+  TRY(processor.empty() ? engine.start_flow() : engine.start_processor(processor));
+  return StatusJson::object();
+}
+
+Result<StatusJson> stop(Engine& engine, const Request& request) {
+  const std::string processor = text_of(request, "processor");
+  TRY(processor.empty() ? engine.stop_flow() : engine.stop_processor(processor));
+  return StatusJson::object();
+}
+
+struct Command {
+  std::string_view name;
+  Result<StatusJson> (*run)(Engine&, const Request&);
+};
+constexpr std::array<Command, 8> kCommands{{{"status", &status},
+                                            {"bulletins", &bulletins},
+                                            {"provenance", &provenance},
+                                            {"queue_list", &queue_list},
+                                            {"queue_peek", &queue_peek},
+                                            {"queue_purge", &queue_purge},
+                                            {"start", &start},
+                                            {"stop", &stop}}};
+
+std::string_view code_word(Code code) {
+  switch (code) {
+    case Code::kInvalid:
+      return "invalid";
+    case Code::kNotFound:
+      return "not_found";
+    case Code::kUnavailable:
+      return "unavailable";
+    case Code::kFull:
+      return "full";
+    case Code::kCorrupt:
+      return "corrupt";
+  }
+  return "unavailable";
+}
+
+std::string answer_line(const Result<StatusJson>& result) {
+  if (result.ok()) return line_of({{"ok", true}, {"result", *result}});
+  return line_of(
+      {{"ok", false}, {"code", code_word(result.code())}, {"error", result.error().text()}});
+}
+
+// What a worker's thread taps, on its way to the connection. Shared, since a tap may be called
+// while its connection ends.
+class TapBacklog {
+ public:
+  TapBacklog(PollServer& server, std::size_t wanted) : server_(server), wanted_(wanted) {}
+
+  void add(const PeekedFlowFile& flowfile) EXCLUDES(mutex_) {
+    std::string line = line_of({{"item", flowfile_json(flowfile)}});
+    {
+      const Lock lock(mutex_);
+      if (seen_ == wanted_) return;
+      ++seen_;
+      if (lines_.size() + line.size() > ControlLimits::kTapBacklog) {
+        ++left_out_;
+      } else {
+        lines_ += line;
+      }
+    }
+    server_.wake();
+  }
+
+  // Moves what is there; true: that was the last of it.
+  bool take(std::string& out, std::size_t& left_out) EXCLUDES(mutex_) {
+    const Lock lock(mutex_);
+    out += lines_;
+    lines_.clear();
+    left_out = left_out_;
+    return seen_ == wanted_;
+  }
+
+ private:
+  PollServer& server_;
+  const std::size_t wanted_;
+  Mutex mutex_;
+  std::string lines_ GUARDED_BY(mutex_);
+  std::size_t seen_ GUARDED_BY(mutex_) = 0;
+  std::size_t left_out_ GUARDED_BY(mutex_) = 0;
+};
+
+class ControlConversation final : public Conversation {
+ public:
+  ControlConversation(PollServer& server, Engine& engine) : server_(server), engine_(engine) {}
+  ~ControlConversation() override { end_tap(); }
+
+  bool on_input(std::string& in, std::string& out) override {
+    while (backlog_ == nullptr) {
+      const std::size_t end = in.find('\n');
+      if (end == std::string::npos) return true;
+      answer(std::string_view(in).substr(0, end), out);
+      in.erase(0, end + 1);
+    }
+    return true;
+  }
+
+  bool on_wake(std::string& out) override {
+    // What was not read yet is enough for now.
+    if (backlog_ == nullptr || out.size() > ControlLimits::kTapBacklog) return true;
+    std::size_t left_out = 0;
+    if (!backlog_->take(out, left_out)) return true;
+    end_tap();
+    out += answer_line(StatusJson{{"left_out_count", left_out}});
+    return true;
+  }
+
+  bool is_patient() const override { return backlog_ != nullptr; }
+
+ private:
+  void answer(std::string_view line, std::string& out) {
+    const Request request = Request::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (!request.is_object()) {
+      out += answer_line(invalid("a request is one JSON object a line"));
+      return;
+    }
+    const std::string name = text_of(request, "command");
+    if (name == "tap") {
+      if (const auto begun = begin_tap(request); !begun.ok()) out += answer_line(begun.error());
+      return;
+    }
+    const auto command = std::find_if(kCommands.begin(), kCommands.end(),
+                                      [&name](const Command& one) { return one.name == name; });
+    out += answer_line(command == kCommands.end()
+                           ? Result<StatusJson>(invalid("unknown command `" + name + "`"))
+                           : command->run(engine_, request));
+  }
+
+  Result<> begin_tap(const Request& request) {
+    const auto wanted = std::clamp<std::size_t>(number_of<std::size_t>(request, "count", 10), 1,
+                                                ControlLimits::kTapped);
+    auto backlog = std::make_shared<TapBacklog>(server_, wanted);
+    TRY_ASSIGN(number, engine_.tap(text_of(request, "connection"), wanted,
+                                   [backlog](const PeekedFlowFile& one) { backlog->add(one); }));
+    backlog_ = std::move(backlog);
+    tap_ = number;
+    return {};
+  }
+
+  void end_tap() {
+    if (backlog_ == nullptr) return;
+    engine_.untap(tap_);
+    backlog_.reset();
+  }
+
+  PollServer& server_;
+  Engine& engine_;
+  std::shared_ptr<TapBacklog> backlog_;  // of the tap under way
+  std::uint64_t tap_ = 0;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<PollServer>> serve_control(const std::string& state_dir, Engine& engine) {
+  TRY_ASSIGN(listener, listen_control(state_dir));
+  return PollServer::open(std::move(listener), {.thread_name = "admin"},
+                          [&engine](PollServer& server) {
+                            return std::make_unique<ControlConversation>(server, engine);
+                          });
+}
+
+}  // namespace runnel

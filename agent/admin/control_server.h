@@ -1,0 +1,40 @@
+// ControlServer: the local API of a running agent, over the Unix socket in its state directory.
+//
+// One JSON object a line, both ways. A request: {"command": "…", …}. The answer: one line,
+// {"ok": true, "result": …} or {"ok": false, "code": "not_found", "error": "…"}; before it, for
+// `tap`, one line {"item": …} for each FlowFile. Requests of one connection are answered in order.
+//
+//   status                                              → what agent/admin/status_json.h says
+//   bulletins    since_id                               → a list, oldest first
+//   provenance   uuid | flowfile, with_lineage, component, kind, from_ms, to_ms, limit
+//                                                       → a list, newest first
+//   queue_list   connection, limit                      → a list, in the order of taking
+//   queue_peek   connection, flowfile (0: the first), content_max → a FlowFile with its content
+//   queue_purge  connection                             → {"removed_count": N}
+//   start, stop  processor (empty: all)                 → {}
+//   tap          connection, count                      → {"left_out_count": N} after the items
+//
+// One thread, `admin`; start and stop wait there for the processor.
+
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "agent/admin/poll_server.h"
+#include "agent/base/result.h"
+#include "agent/runtime/engine.h"
+
+namespace runnel {
+
+struct ControlLimits {
+  static constexpr std::size_t kList = 1'000;          // FlowFiles or events of one answer
+  static constexpr std::size_t kContent = 1 << 20;     // bytes of one FlowFile, peeked at
+  static constexpr std::size_t kTapped = 100'000;      // FlowFiles of one tap
+  static constexpr std::size_t kTapBacklog = 8 << 20;  // bytes; beyond it tapped ones are left out
+};
+
+// Listens in the engine's state directory. The engine outlives it.
+Result<std::unique_ptr<PollServer>> serve_control(const std::string& state_dir, Engine& engine);
+
+}  // namespace runnel

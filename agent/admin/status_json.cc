@@ -1,0 +1,184 @@
+// What can be seen of a running flow, as JSON; what status_json.h promises.
+
+#include "agent/admin/status_json.h"
+
+#include <nlohmann/json.hpp>
+
+#include "agent/admin/health.h"
+#include "agent/base/bytes.h"
+
+namespace runnel {
+namespace {
+
+StatusJson processor_json(const ProcessorStatus& one) {
+  return {{"id", one.id},
+          {"name", one.name},
+          {"path", one.path},
+          {"group_id", one.group_id},
+          {"type", one.type},
+          {"state", name_of(one.state)},
+          {"in_count", one.in_count},
+          {"in_bytes", one.in_bytes},
+          {"out_count", one.out_count},
+          {"out_bytes", one.out_bytes},
+          {"made_count", one.made_count},
+          {"dropped_count", one.dropped_count},
+          {"read_bytes", one.read_bytes},
+          {"written_bytes", one.written_bytes},
+          {"invocations", one.invocations},
+          {"sessions", one.sessions},
+          {"failures", one.failures},
+          {"processing_ns", one.processing_ns},
+          {"active_tasks", one.active_tasks},
+          {"tasks_max", one.tasks_max},
+          {"in_flight", one.in_flight},
+          {"yield_left_ms", one.yield_left_ms},
+          {"back_off_left_ms", one.back_off_left_ms},
+          {"last_error", one.last_error},
+          {"last_error_ms", one.last_error_ms},
+          {"last_triggered_ms", one.last_triggered_ms}};
+}
+
+StatusJson connection_json(const ConnectionStatus& one) {
+  return {{"id", one.id},
+          {"name", one.name},
+          {"group_id", one.group_id},
+          {"from_id", one.from_id},
+          {"from", one.from},
+          {"to_id", one.to_id},
+          {"to", one.to},
+          {"relationships", one.relationships},
+          {"is_parked", one.is_parked},
+          {"count", one.count},
+          {"bytes", one.bytes},
+          {"count_max", one.count_max},
+          {"bytes_max", one.bytes_max},
+          {"is_full", one.is_full},
+          {"oldest_age_ms", one.oldest_age_ms},
+          {"in_count", one.in_count},
+          {"in_bytes", one.in_bytes},
+          {"out_count", one.out_count},
+          {"out_bytes", one.out_bytes}};
+}
+
+StatusJson loss_json(const LossFigures& loss) {
+  return {{"in", loss.in},
+          {"out", loss.out},
+          {"queued", loss.queued},
+          {"dropped_expired", loss.expired},
+          {"dropped_evicted", loss.evicted},
+          {"dropped_auto_terminated", loss.terminated},
+          {"dropped_removed", loss.removed},
+          {"dropped_quarantined", loss.quarantined},
+          {"is_balanced", loss.is_balanced()}};
+}
+
+StatusJson ledger_json(const LedgerStatus& ledger) {
+  return {{"is_healthy", ledger.is_healthy},
+          {"trouble", ledger.trouble},
+          {"written_bytes", ledger.written_bytes},
+          {"accepted_bytes", ledger.accepted_bytes},
+          {"writes", ledger.writes},
+          {"unsafe_count", ledger.unsafe_count},
+          {"database_bytes", ledger.database_bytes},
+          {"content_bytes", ledger.content_bytes},
+          {"disk_quota_bytes", ledger.disk_quota_bytes},
+          {"memory_bytes", ledger.memory_bytes},
+          {"memory_budget_bytes", ledger.memory_budget_bytes}};
+}
+
+template <typename Ranges>
+StatusJson ranges_json(const Ranges& ranges) {
+  StatusJson out = StatusJson::array();
+  for (const auto& [first, last] : ranges) out.push_back(StatusJson::array({first, last}));
+  return out;
+}
+
+}  // namespace
+
+StatusJson status_json(const Status& status) {
+  const HealthVerdict health = health_of(status);
+  StatusJson out = {{"agent_id", status.agent_id},    {"flow_name", status.flow_name},
+                    {"flow_id", status.flow_id},      {"flow_version", status.flow_version},
+                    {"state", name_of(status.state)}, {"health", name_of(health.word)},
+                    {"health_reason", health.reason}, {"at_ms", status.at_ms},
+                    {"started_ms", status.started_ms}};
+  out["loss"] = loss_json(status.loss);
+  out["ledger"] = ledger_json(status.ledger);
+  StatusJson processors = StatusJson::array();
+  for (const ProcessorStatus& one : status.processors) processors.push_back(processor_json(one));
+  out["processors"] = std::move(processors);
+  StatusJson connections = StatusJson::array();
+  for (const ConnectionStatus& one : status.connections)
+    connections.push_back(connection_json(one));
+  out["connections"] = std::move(connections);
+  return out;
+}
+
+StatusJson bulletin_json(const Bulletin& one) {
+  return {{"id", one.id},
+          {"at_ms", one.at_ms},
+          {"level", name_of(one.level)},
+          {"component_id", one.component_id},
+          {"component", one.component},
+          {"type", one.type},
+          {"group_id", one.group_id},
+          {"text", one.text},
+          {"left_out", one.left_out}};
+}
+
+StatusJson event_json(const ProvenanceEvent& one) {
+  StatusJson out = {{"id", one.id},
+                    {"at_ms", one.at_ms},
+                    {"kind", name_of(one.kind)},
+                    {"component_id", one.component_id},
+                    {"component", one.component},
+                    {"type", one.type}};
+  out["flowfiles"] = ranges_json(one.flowfiles);
+  out["count"] = one.count;
+  out["parents"] = ranges_json(one.parents);
+  out["relationship"] = one.relationship;
+  out["uri"] = one.uri;
+  out["details"] = one.details;
+  return out;
+}
+
+StatusJson flowfile_json(const QueuedFlowFile& one) {
+  StatusJson attributes = StatusJson::object();
+  for (const auto& [name, value] : one.attributes) attributes[name] = value;
+  StatusJson out = {{"id", one.id},
+                    {"uuid", one.uuid},
+                    {"size", one.size},
+                    {"entry_ms", one.entry_ms},
+                    {"lineage_start_ms", one.lineage_start_ms},
+                    {"queued_ms", one.queued_ms},
+                    {"is_penalized", one.is_penalized},
+                    {"is_taken", one.is_taken}};
+  out["attributes"] = std::move(attributes);
+  return out;
+}
+
+StatusJson flowfile_json(const PeekedFlowFile& one) {
+  StatusJson out = flowfile_json(one.flowfile);
+  // What is cut may end inside a character: up to three bytes of it do not make it binary.
+  std::size_t whole = one.content.size();
+  for (std::size_t cut = 0; one.is_cut && cut < 4 && cut < one.content.size(); ++cut) {
+    if (!is_utf8(std::string_view(one.content).substr(0, one.content.size() - cut))) continue;
+    whole = one.content.size() - cut;
+    break;
+  }
+  const std::string_view content = std::string_view(one.content).substr(0, whole);
+  if (is_utf8(content)) {
+    out["text"] = content;
+  } else {
+    out["base64"] = to_base64(one.content);
+  }
+  out["is_cut"] = one.is_cut;
+  return out;
+}
+
+std::string line_of(const StatusJson& json) {
+  return json.dump(-1, ' ', false, StatusJson::error_handler_t::replace) + "\n";
+}
+
+}  // namespace runnel

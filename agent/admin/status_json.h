@@ -1,0 +1,26 @@
+// What can be seen of a running flow, as JSON: the answers of the control socket and of `--json`.
+//
+// The keys are the members of agent/runtime/status.h. Times are milliseconds since 1970.
+
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "agent/runtime/status.h"
+
+namespace runnel {
+
+using StatusJson = nlohmann::ordered_json;
+
+StatusJson status_json(const Status& status);
+StatusJson bulletin_json(const Bulletin& bulletin);
+StatusJson event_json(const ProvenanceEvent& event);
+StatusJson flowfile_json(const QueuedFlowFile& flowfile);
+// Content as `text` where it is UTF-8, else as `base64`.
+StatusJson flowfile_json(const PeekedFlowFile& flowfile);
+
+// Compact; ill-formed UTF-8 (attributes may hold any bytes) replaced.
+std::string line_of(const StatusJson& json);
+
+}  // namespace runnel

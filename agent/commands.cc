@@ -1,0 +1,213 @@
+// The command line: the door to CLI11. What is said here becomes a call of a command.
+
+#include "agent/commands.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <functional>
+
+namespace runnel {
+namespace {
+
+// `NAME=VALUE`, as often as the option is given.
+Result<ParameterValues> parameters_of(const std::vector<std::string>& given) {
+  ParameterValues out;
+  for (const std::string& one : given) {
+    const std::size_t equals = one.find('=');
+    if (equals == std::string::npos || equals == 0)
+      return invalid("--param: `" + one + "` is not NAME=VALUE");
+    out[one.substr(0, equals)] = one.substr(equals + 1);
+  }
+  return out;
+}
+
+int usage_error(const std::string& text) {
+  std::fprintf(stderr, "runnel-agent: %s\n", text.c_str());
+  return kExitUsage;
+}
+
+// What the options of all commands are read into; lives while the program runs.
+struct Words {
+  SettingValues run;
+  std::string config;
+  std::vector<std::string> parameters;
+  std::string file;
+  std::string type;
+  std::string target;
+  std::string root = ".";
+  std::int64_t limit = 100;
+  std::int64_t count = 10;
+  std::int64_t content_max = 4096;
+  Inspection where;
+  ProvenanceRequest provenance;
+  std::function<int()> command;
+};
+
+int run_command(const Words& words, char** argv) {
+  auto parameters = parameters_of(words.parameters);
+  if (!parameters.ok()) return usage_error(parameters.error().text());
+  SettingValues command_line = words.run;
+  command_line.parameters = std::move(*parameters);
+  SettingsReading file;
+  if (!words.config.empty()) file = read_settings_file(words.config);
+  if (has_error(file.complaints)) {
+    std::fputs(text_of(file.complaints).c_str(), stderr);
+    return kExitConfiguration;
+  }
+  const auto settings = make_settings(file.values, command_line);
+  if (!settings.ok()) {
+    std::fprintf(stderr, "%s\n", settings.error().text().c_str());
+    return words.config.empty() ? kExitUsage : kExitConfiguration;
+  }
+  return run_agent(*settings, argv);
+}
+
+void add_run(CLI::App& app, Words& words, char** argv) {
+  CLI::App* run = app.add_subcommand("run", "Run a flow until told to stop.");
+  run->add_option("--config", words.config,
+                  "File of settings (conf/agent.yaml); options go before it.");
+  for (const PropertySpec& spec : setting_specs()) {
+    std::string doc = spec.doc;
+    if (spec.default_value) doc += " Default: " + *spec.default_value + ".";
+    if (spec.kind == PropertyKind::kBoolean) {
+      run->add_flag_callback(
+          flag_of(spec.name), [&words, &spec] { words.run.values[spec.name] = "true"; }, doc);
+    } else {
+      run->add_option_function<std::string>(
+             flag_of(spec.name),
+             [&words, &spec](const std::string& value) { words.run.values[spec.name] = value; },
+             doc)
+          ->type_name(spec.example.empty() ? "VALUE" : "TEXT");
+    }
+  }
+  run->add_option("--param", words.parameters, "NAME=VALUE of a parameter of the flow; repeatable.")
+      ->take_all()
+      ->allow_extra_args(false);
+  run->callback(
+      [&words, argv] { words.command = [&words, argv] { return run_command(words, argv); }; });
+}
+
+void add_flow_commands(CLI::App& app, Words& words) {
+  CLI::App* check =
+      app.add_subcommand("check", "Say all that is wrong with a flow; exit 78 if anything is.");
+  check->add_option("FLOW", words.file, "File of the flow.")->required();
+  check
+      ->add_option("--param", words.parameters,
+                   "NAME=VALUE of a parameter of the flow; repeatable.")
+      ->take_all()
+      ->allow_extra_args(false);
+  check->add_flag("--json", words.where.as_json, "As JSON.");
+  check->callback([&words] {
+    words.command = [&words] {
+      auto parameters = parameters_of(words.parameters);
+      if (!parameters.ok()) return usage_error(parameters.error().text());
+      return check_command(words.file, *parameters, words.where.as_json);
+    };
+  });
+  CLI::App* describe = app.add_subcommand(
+      "describe", "Say what a processor does and takes; without TYPE, list all.");
+  describe->add_option("TYPE", words.type, "A processor's type, e.g. ConsumeMQTT.");
+  describe->add_flag("--json", words.where.as_json, "As JSON.");
+  describe->callback([&words] {
+    words.command = [&words] { return describe_command(words.type, words.where.as_json); };
+  });
+  CLI::App* generate =
+      app.add_subcommand("generate", "Write the generated pages of the source tree.");
+  generate->group("");  // hidden: for ./dev generate
+  generate->add_option("ROOT", words.root, "The source tree.");
+  generate->callback(
+      [&words] { words.command = [&words] { return generate_command(words.root); }; });
+}
+
+// A command that asks a running agent.
+CLI::App* add_inspection(CLI::App& app, Words& words, const std::string& name,
+                         const std::string& doc, std::function<int()> command) {
+  CLI::App* added = app.add_subcommand(name, doc);
+  added->add_option("--state", words.where.state_dir, "The agent's state directory.")
+      ->required()
+      ->type_name("DIR");
+  added->add_flag("--json", words.where.as_json, "As JSON.");
+  added->callback([&words, command = std::move(command)] { words.command = command; });
+  return added;
+}
+
+void add_queue_commands(CLI::App& app, Words& words) {
+  CLI::App* queue = app.add_subcommand("queue", "Look into a connection's queue, or empty it.");
+  queue->require_subcommand(1);
+  CLI::App* list = add_inspection(
+      *queue, words, "list", "The FlowFiles queued, in the order of taking.",
+      [&words] { return queue_list_command(words.where, words.target, words.limit); });
+  list->add_option("CONNECTION", words.target, "Name, path or id.")->required();
+  list->add_option("--limit", words.limit, "At most so many; up to 1000.");
+  CLI::App* peek =
+      add_inspection(*queue, words, "peek", "One FlowFile with its content.", [&words] {
+        return queue_peek_command(words.where, words.target, words.provenance.flowfile,
+                                  words.content_max);
+      });
+  peek->add_option("CONNECTION", words.target, "Name, path or id.")->required();
+  peek->add_option("FLOWFILE", words.provenance.flowfile,
+                   "Its uuid or number; default: the first.");
+  peek->add_option("--bytes", words.content_max, "Bytes of content shown; up to 1048576.");
+  CLI::App* purge =
+      add_inspection(*queue, words, "purge", "Remove what is queued; counted in the loss ledger.",
+                     [&words] { return queue_purge_command(words.where, words.target); });
+  purge->add_option("CONNECTION", words.target, "Name, path or id.")->required();
+}
+
+void add_inspections(CLI::App& app, Words& words) {
+  add_inspection(app, words, "status", "How the flow does: processors, connections, loss ledger.",
+                 [&words] { return status_command(words.where); });
+  add_inspection(app, words, "bulletins", "What the components had to say, oldest first.",
+                 [&words] { return bulletins_command(words.where); });
+  CLI::App* provenance = add_inspection(app, words, "provenance",
+                                        "What happened to FlowFiles, newest first.", [&words] {
+                                          words.provenance.limit = words.limit;
+                                          return provenance_command(words.where, words.provenance);
+                                        });
+  provenance->add_option("--flowfile", words.provenance.flowfile,
+                         "Of this FlowFile: uuid or number.");
+  provenance->add_flag("--lineage", words.provenance.with_lineage,
+                       "Of its ancestors and descendants too.");
+  provenance->add_option("--component", words.provenance.component,
+                         "Of this processor: name, path or id.");
+  provenance->add_option("--kind", words.provenance.kind, "Of this kind, e.g. SEND.");
+  provenance->add_option("--from", words.provenance.from,
+                         "Since: an age (`1 hour`) or a time (2026-01-01T00:00:00Z).");
+  provenance->add_option("--to", words.provenance.to, "Until, likewise.");
+  provenance->add_option("--limit", words.limit, "At most so many; up to 1000.");
+  CLI::App* tap =
+      add_inspection(app, words, "tap", "Show the next FlowFiles that enter a connection.",
+                     [&words] { return tap_command(words.where, words.target, words.count); });
+  tap->add_option("CONNECTION", words.target, "Name, path or id.")->required();
+  tap->add_option("--count", words.count, "End after so many.");
+  CLI::App* start =
+      add_inspection(app, words, "start", "Start a processor that stands still, or all of them.",
+                     [&words] { return start_command(words.where, words.target); });
+  start->add_option("PROCESSOR", words.target, "Name, path or id; none: all.");
+  CLI::App* stop =
+      add_inspection(app, words, "stop", "Stop a processor, or all of them; the agent stays.",
+                     [&words] { return stop_command(words.where, words.target); });
+  stop->add_option("PROCESSOR", words.target, "Name, path or id; none: all.");
+  add_queue_commands(app, words);
+}
+
+}  // namespace
+
+int run_command_line(int argc, char** argv) {
+  Words words;
+  CLI::App app("Runnel's agent: runs flows at the edge, and loses nothing.", "runnel-agent");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", std::string("runnel-agent " RUNNEL_VERSION));
+  app.get_formatter()->column_width(34);
+  add_run(app, words, argv);
+  add_flow_commands(app, words);
+  add_inspections(app, words);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kExitGood : kExitUsage;
+  }
+  return words.command();
+}
+
+}  // namespace runnel

@@ -1,0 +1,59 @@
+// The commands of runnel-agent: each takes what the command line said and returns the exit code.
+//
+// 0 good, 1 failed, 2 usage, 78 configuration (sysexits' EX_CONFIG). Results go to standard output,
+// errors and the log to standard error.
+
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "agent/settings.h"
+
+namespace runnel {
+
+inline constexpr int kExitGood = 0;
+inline constexpr int kExitFailed = 1;
+inline constexpr int kExitUsage = 2;
+inline constexpr int kExitConfiguration = 78;
+
+// The whole program.
+int run_command_line(int argc, char** argv);
+
+// ---- run.cc
+// Returns when told to stop. `argv` is what a restart that the hub asks for begins with again.
+int run_agent(const Settings& settings, char** argv);
+
+// ---- flow_commands.cc
+int check_command(const std::string& file, const ParameterValues& parameters, bool as_json);
+int describe_command(const std::string& type, bool as_json);
+// Writes the pages that are made from the program's own tables into the source tree at `root`.
+int generate_command(const std::string& root);
+
+// ---- inspect.cc: they ask the agent that runs on `state_dir`
+struct Inspection {
+  std::string state_dir;
+  bool as_json = false;
+};
+struct ProvenanceRequest {
+  std::string flowfile;  // uuid or number
+  bool with_lineage = false;
+  std::string component;
+  std::string kind;
+  std::string from;  // an age ("1 hour") or a time (2026-01-01T00:00:00Z)
+  std::string to;
+  std::int64_t limit = 100;
+};
+int status_command(const Inspection& where);
+int bulletins_command(const Inspection& where);
+int provenance_command(const Inspection& where, const ProvenanceRequest& request);
+int queue_list_command(const Inspection& where, const std::string& connection, std::int64_t limit);
+int queue_peek_command(const Inspection& where, const std::string& connection,
+                       const std::string& flowfile, std::int64_t content_max);
+int queue_purge_command(const Inspection& where, const std::string& connection);
+int tap_command(const Inspection& where, const std::string& connection, std::int64_t count);
+int start_command(const Inspection& where, const std::string& processor);
+int stop_command(const Inspection& where, const std::string& processor);
+
+}  // namespace runnel

@@ -1,0 +1,283 @@
+// Asking a running agent, and showing what it says to a person or, as JSON, to a program.
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "agent/admin/control_client.h"
+#include "agent/base/bytes.h"
+#include "agent/commands.h"
+
+namespace runnel {
+namespace {
+
+using Json = StatusJson;
+
+int failed(const Error& error) {
+  std::fprintf(stderr, "runnel-agent: %s\n", error.text().c_str());
+  return kExitFailed;
+}
+
+void print(const std::string& text) { std::fputs(text.c_str(), stdout); }
+
+std::string laid_out(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+// Asks, and prints the result as JSON or by `show`.
+template <typename Show>
+int ask(const Inspection& where, const Json& request, const Show& show) {
+  auto client = ControlClient::connect(where.state_dir);
+  if (!client.ok()) return failed(client.error());
+  const auto result = client->ask(request);
+  if (!result.ok()) return failed(result.error());
+  print(where.as_json ? laid_out(*result) : show(*result));
+  return kExitGood;
+}
+
+// Columns as wide as their widest cell; the last one runs free.
+class Table {
+ public:
+  explicit Table(std::vector<std::string> heads) { add(std::move(heads)); }
+  void add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
+  std::string text() const {
+    std::string out;
+    for (const auto& row : rows_) {
+      for (std::size_t i = 0; i < row.size(); ++i) {
+        const bool is_last = i + 1 == row.size();
+        out += is_last ? row[i] : fmt::format("{:<{}}  ", row[i], width(i));
+      }
+      out += '\n';
+    }
+    return out;
+  }
+
+ private:
+  std::size_t width(std::size_t column) const {
+    std::size_t widest = 0;
+    for (const auto& row : rows_) widest = std::max(widest, row[column].size());
+    return widest;
+  }
+  std::vector<std::vector<std::string>> rows_;
+};
+
+std::string count_text(const Json& json, const char* name) {
+  return std::to_string(json[name].get<std::uint64_t>());
+}
+std::string size_member(const Json& json, const char* name) {
+  return size_text(json[name].get<std::uint64_t>());
+}
+std::string text_member(const Json& json, const char* name) {
+  return json[name].get<std::string>();
+}
+
+std::string age_text(std::int64_t ms) {
+  return ms <= 0 ? "-" : period_text(std::chrono::milliseconds(ms < 1000 ? ms : ms / 1000 * 1000));
+}
+
+std::string status_text(const Json& status) {
+  std::string out = fmt::format(
+      "flow    {}{}\nstate   {}\nhealth  {}{}\nagent   {}\n",
+      text_member(status, "flow_name").empty() ? "(none)" : text_member(status, "flow_name"),
+      text_member(status, "flow_version").empty() ? "" : "@" + text_member(status, "flow_version"),
+      text_member(status, "state"), text_member(status, "health"),
+      text_member(status, "health_reason").empty() ? ""
+                                                   : ": " + text_member(status, "health_reason"),
+      text_member(status, "agent_id"));
+  const Json& loss = status["loss"];
+  out += fmt::format(
+      "ledger  in {} = out {} + queued {} + dropped (auto-terminated {}, expired {}, evicted {}, "
+      "removed {}, "
+      "quarantined {}){}\n\n",
+      count_text(loss, "in"), count_text(loss, "out"), count_text(loss, "queued"),
+      count_text(loss, "dropped_auto_terminated"), count_text(loss, "dropped_expired"),
+      count_text(loss, "dropped_evicted"), count_text(loss, "dropped_removed"),
+      count_text(loss, "dropped_quarantined"),
+      loss["is_balanced"].get<bool>() ? "" : "  DOES NOT BALANCE");
+  Table processors({"PROCESSOR", "TYPE", "STATE", "IN", "OUT", "FAILURES", "LAST ERROR"});
+  for (const Json& one : status["processors"])
+    processors.add({text_member(one, "path"), text_member(one, "type"), text_member(one, "state"),
+                    count_text(one, "in_count"), count_text(one, "out_count"),
+                    count_text(one, "failures"), text_member(one, "last_error")});
+  Table connections({"CONNECTION", "QUEUED", "SIZE", "OLDEST", ""});
+  for (const Json& one : status["connections"])
+    connections.add({text_member(one, "name"), count_text(one, "count"), size_member(one, "bytes"),
+                     age_text(one["oldest_age_ms"].get<std::int64_t>()),
+                     one["is_parked"].get<bool>() ? "parked: no longer in the flow"
+                     : one["is_full"].get<bool>() ? "full"
+                                                  : ""});
+  return out + processors.text() + "\n" + connections.text();
+}
+
+std::string bulletins_text(const Json& bulletins) {
+  std::string out;
+  for (const Json& one : bulletins)
+    out += fmt::format(
+        "{} {:<7} {}: {}{}\n", iso_time(one["at_ms"].get<std::int64_t>()),
+        text_member(one, "level"),
+        text_member(one, "component").empty() ? "agent" : text_member(one, "component"),
+        text_member(one, "text"),
+        one["left_out"].get<std::uint32_t>() == 0
+            ? ""
+            : fmt::format(" ({} left out before)", one["left_out"].get<std::uint32_t>()));
+  return out.empty() ? "no bulletins\n" : out;
+}
+
+std::string events_text(const Json& events) {
+  std::string out;
+  for (const Json& one : events) {
+    std::string flowfiles;
+    for (const Json& range : one["flowfiles"]) {
+      const auto first = range[0].get<std::uint64_t>();
+      const auto last = range[1].get<std::uint64_t>();
+      flowfiles += fmt::format("{}{}", flowfiles.empty() ? "" : ",", first);
+      if (last != first) flowfiles += fmt::format("-{}", last);
+    }
+    std::string rest;
+    for (const char* name : {"relationship", "uri", "details"})
+      if (!text_member(one, name).empty())
+        rest += fmt::format(" {}={}", name, text_member(one, name));
+    out += fmt::format("{} {:<19} {} FlowFile{} {}{}\n", iso_time(one["at_ms"].get<std::int64_t>()),
+                       text_member(one, "kind"), text_member(one, "component"),
+                       one["count"].get<std::uint64_t>() == 1 ? "" : "s", flowfiles, rest);
+  }
+  return out.empty() ? "no events\n" : out;
+}
+
+std::string queue_text(const Json& queued) {
+  Table table({"FLOWFILE", "UUID", "SIZE", "QUEUED AT", ""});
+  for (const Json& one : queued)
+    table.add({count_text(one, "id"), text_member(one, "uuid"), size_member(one, "size"),
+               one["queued_ms"].get<std::int64_t>() == 0
+                   ? "-"
+                   : iso_time(one["queued_ms"].get<std::int64_t>()),
+               one["is_taken"].get<bool>()       ? "taken"
+               : one["is_penalized"].get<bool>() ? "penalized"
+                                                 : ""});
+  return queued.empty() ? "nothing is queued\n" : table.text();
+}
+
+std::string flowfile_text(const Json& one) {
+  std::string out = fmt::format("FlowFile {} {} ({})\n", count_text(one, "id"),
+                                text_member(one, "uuid"), size_member(one, "size"));
+  for (const auto& [name, value] : one["attributes"].items())
+    out += fmt::format("  {}: {}\n", name, value.get<std::string>());
+  const bool is_text = one.contains("text");
+  out += is_text ? text_member(one, "text") : "base64: " + text_member(one, "base64");
+  if (out.back() != '\n') out += '\n';
+  if (one["is_cut"].get<bool>()) out += "… (there is more)\n";
+  return out;
+}
+
+// A time: an age before now, or an instant.
+Result<std::int64_t> time_of(const std::string& text) {
+  if (const auto age = parse_period(text); age.ok())
+    return system_clock().wall_ms() -
+           std::chrono::duration_cast<std::chrono::milliseconds>(*age).count();
+  std::tm parts{};
+  std::istringstream in(text);
+  in >> std::get_time(&parts, "%Y-%m-%dT%H:%M:%S");
+  if (in.fail())
+    return invalid("`" + text + "` is neither an age (`1 hour`) nor a time (2026-01-01T00:00:00Z)");
+  return std::int64_t{timegm(&parts)} * 1000;
+}
+
+void put_flowfile(Json& request, const std::string& flowfile) {
+  if (flowfile.empty()) return;
+  const auto number = parse_int(flowfile);
+  if (number.ok() && *number >= 0) {
+    request["flowfile"] = static_cast<std::uint64_t>(*number);
+  } else {
+    request["uuid"] = flowfile;
+  }
+}
+
+std::uint64_t positive(std::int64_t number) {
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(0, number));
+}
+
+}  // namespace
+
+int status_command(const Inspection& where) {
+  return ask(where, {{"command", "status"}}, status_text);
+}
+
+int bulletins_command(const Inspection& where) {
+  return ask(where, {{"command", "bulletins"}}, bulletins_text);
+}
+
+int provenance_command(const Inspection& where, const ProvenanceRequest& request) {
+  Json json = {{"command", "provenance"},
+               {"component", request.component},
+               {"kind", request.kind},
+               {"with_lineage", request.with_lineage},
+               {"limit", positive(request.limit)}};
+  put_flowfile(json, request.flowfile);
+  for (const auto& [name, text] :
+       {std::pair("from_ms", request.from), std::pair("to_ms", request.to)}) {
+    if (text.empty()) continue;
+    const auto time = time_of(text);
+    if (!time.ok()) {
+      std::fprintf(stderr, "runnel-agent: %s\n", time.error().text().c_str());
+      return kExitUsage;
+    }
+    json[name] = positive(*time);
+  }
+  return ask(where, json, events_text);
+}
+
+int queue_list_command(const Inspection& where, const std::string& connection, std::int64_t limit) {
+  return ask(where,
+             {{"command", "queue_list"}, {"connection", connection}, {"limit", positive(limit)}},
+             queue_text);
+}
+
+int queue_peek_command(const Inspection& where, const std::string& connection,
+                       const std::string& flowfile, std::int64_t content_max) {
+  Json request = {{"command", "queue_peek"},
+                  {"connection", connection},
+                  {"content_max", positive(content_max)}};
+  put_flowfile(request, flowfile);
+  return ask(where, request, flowfile_text);
+}
+
+int queue_purge_command(const Inspection& where, const std::string& connection) {
+  return ask(where, {{"command", "queue_purge"}, {"connection", connection}}, [](const Json& done) {
+    return count_text(done, "removed_count") + " FlowFiles removed\n";
+  });
+}
+
+int tap_command(const Inspection& where, const std::string& connection, std::int64_t count) {
+  auto client = ControlClient::connect(where.state_dir);
+  if (!client.ok()) return failed(client.error());
+  const auto done =
+      client->ask({{"command", "tap"}, {"connection", connection}, {"count", positive(count)}},
+                  [&where](const Json& item) {
+                    print(where.as_json ? line_of(item) : flowfile_text(item));
+                    std::fflush(stdout);
+                  });
+  if (!done.ok()) return failed(done.error());
+  const auto left_out = (*done)["left_out_count"].get<std::uint64_t>();
+  if (left_out != 0)
+    std::fprintf(stderr,
+                 "%llu FlowFiles were left out: they came faster than they could be shown\n",
+                 static_cast<unsigned long long>(left_out));
+  return kExitGood;
+}
+
+int start_command(const Inspection& where, const std::string& processor) {
+  return ask(where, {{"command", "start"}, {"processor", processor}}, [&processor](const Json&) {
+    return "started " + (processor.empty() ? "all" : processor) + "\n";
+  });
+}
+
+int stop_command(const Inspection& where, const std::string& processor) {
+  return ask(where, {{"command", "stop"}, {"processor", processor}}, [&processor](const Json&) {
+    return "stopped " + (processor.empty() ? "all" : processor) + "\n";
+  });
+}
+
+}  // namespace runnel

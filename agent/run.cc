@@ -1,0 +1,181 @@
+// run: the agent's life from the first line to the last.
+//
+// The main thread reads signals and the hub's wish to begin anew, and feeds systemd's watchdog if
+// there is one; else it sleeps. On SIGTERM and SIGINT the sources stop first, what is in flight is
+// committed, and the exit code is 0. A second signal ends the program at once.
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "agent/admin/control_server.h"
+#include "agent/admin/metrics_server.h"
+#include "agent/base/log.h"
+#include "agent/commands.h"
+#include "agent/hub_control.h"
+#include "agent/uplink/uplink.h"
+#include "processors/registry.h"
+
+namespace runnel {
+namespace {
+
+// The whole stop takes no more than 5 s: this much for the flow, the rest for the line to the hub.
+constexpr std::chrono::milliseconds kStopDeadline{4'000};
+
+void say(const std::string& line) {
+  std::printf("%s\n", line.c_str());
+  std::fflush(stdout);
+}
+
+int failed(const Error& error) {
+  log_error("agent", error.text());
+  return error.code() == Code::kInvalid ? kExitConfiguration : kExitFailed;
+}
+
+sigset_t stop_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
+// What wakes the main thread. Made before any other thread, which then leaves the signals to it.
+class Wakes {
+ public:
+  Wakes() {
+    const sigset_t signals = stop_signals();
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    signal(SIGPIPE, SIG_IGN);
+    signals_ = Socket(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+    restart_ = Socket(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  }
+
+  void ask_for_restart() const { eventfd_write(restart_.fd(), 1); }
+
+  // Returns when the program is to end; true: to begin anew.
+  bool wait() const {
+    std::uint64_t watchdog_us = 0;
+    const bool is_watched = sd_watchdog_enabled(0, &watchdog_us) > 0;
+    const int patience_ms = is_watched ? static_cast<int>(watchdog_us / 2'000) : -1;
+    pollfd polled[] = {{signals_.fd(), POLLIN, 0}, {restart_.fd(), POLLIN, 0}};
+    while (true) {
+      if (is_watched) sd_notify(0, "WATCHDOG=1");
+      if (poll(polled, 2, patience_ms) <= 0) continue;
+      if ((polled[0].revents & POLLIN) != 0) return false;
+      if ((polled[1].revents & POLLIN) != 0) return true;
+    }
+  }
+
+  // From now on a signal ends the program at once.
+  void give_up_signals() const {
+    signalfd_siginfo ignored{};
+    while (read(signals_.fd(), &ignored, sizeof ignored) > 0) continue;
+    const sigset_t signals = stop_signals();
+    pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+  }
+
+ private:
+  Socket signals_;
+  Socket restart_;
+};
+
+// The flow of the hub that last worked, or the one before; none when neither runs here.
+std::optional<DeliveredFlow> boot_kept_flow(const Settings& settings, HubControl& control) {
+  for (DeliveredFlow& flow : FlowKeeper(settings.state).kept()) {
+    const auto applied = control.apply_flow(flow);
+    if (applied.ok()) return std::move(flow);
+    log_error("agent", "the hub's flow that last worked does not run any more",
+              {{"flow", flow.id}, {"reason", applied.error().text()}});
+  }
+  return std::nullopt;
+}
+
+// The flow of --flow. An error's text has the complaints.
+Result<> boot_own_flow(const Settings& settings, Engine& engine) {
+  const FlowReading reading = read_flow_file(
+      settings.flow, {.file = settings.flow, .parameters = settings.parameters}, component_specs());
+  const std::string complaints = text_of(reading.complaints);
+  std::fputs(complaints.c_str(), stderr);
+  if (!reading.ok()) return invalid("the flow `" + settings.flow + "` is not run");
+  TRY(engine.start(reading.flow));
+  say("running " + reading.flow->name);
+  return {};
+}
+
+Result<std::unique_ptr<Uplink>> open_uplink(const Settings& settings, HubControl& control,
+                                            const Engine& engine,
+                                            std::optional<DeliveredFlow> running) {
+  TRY_ASSIGN(transport, curl_transport({.ca_file = settings.hub_ca}));
+  return Uplink::open(
+      {.hub_url = settings.hub,
+       .token = settings.hub_token,
+       .agent_class = settings.agent_class,
+       .agent_id = settings.agent_id.empty() ? engine.status().agent_id : settings.agent_id,
+       .state_dir = settings.state,
+       .heartbeat = settings.heartbeat},
+      control, std::move(transport), std::move(running));
+}
+
+// True: begin anew.
+Result<bool> live(const Settings& settings, const Wakes& wakes, Engine& engine) {
+  HubControl control(
+      engine, settings.parameters, [](const std::string& flow) { say("running " + flow); },
+      [&wakes] { wakes.ask_for_restart(); });
+  TRY_ASSIGN(admin, serve_control(settings.state, engine));
+  MetricsServer metrics;
+  if (!settings.metrics.empty()) {
+    TRY_ASSIGN(served, serve_metrics(settings.metrics, engine));
+    metrics = std::move(served);
+    say("metrics http://" + metrics.address + "/metrics");
+  }
+  std::optional<DeliveredFlow> running;
+  if (!settings.hub.empty()) running = boot_kept_flow(settings, control);
+  if (!running && !settings.flow.empty()) {
+    const auto booted = boot_own_flow(settings, engine);
+    // With a hub, a better flow can come.
+    if (!booted.ok() && settings.hub.empty()) return booted.error();
+    if (!booted.ok()) log_error("agent", booted.error().text());
+  }
+  std::unique_ptr<Uplink> uplink;
+  if (!settings.hub.empty()) {
+    TRY_ASSIGN(opened, open_uplink(settings, control, engine, std::move(running)));
+    uplink = std::move(opened);
+    uplink->start();
+  }
+  sd_notify(0, "READY=1");
+  const bool is_restart = wakes.wait();
+  sd_notify(0, is_restart ? "RELOADING=1" : "STOPPING=1");
+  wakes.give_up_signals();
+  log_info("agent", is_restart ? "beginning anew" : "stopping");
+  return is_restart;
+}
+
+}  // namespace
+
+int run_agent(const Settings& settings, char** argv) {
+  set_log_level(settings.log_level);
+  set_log_json(settings.log_json);
+  const Wakes wakes;
+  auto engine = Engine::open(
+      {.state_dir = settings.state, .types = processor_types(), .workers = settings.workers});
+  if (!engine.ok()) return failed(engine.error());
+  const auto lived = live(settings, wakes, **engine);
+  const auto stopped = (*engine)->stop(kStopDeadline);
+  if (!stopped.ok())
+    log_warn("agent", "stopped before everything was done; it is queued again at the next start",
+             {{"reason", stopped.error().text()}});
+  engine->reset();
+  if (!lived.ok()) return failed(lived.error());
+  if (!*lived) return kExitGood;
+  execv("/proc/self/exe", argv);
+  log_error("agent", "cannot begin anew");
+  return kExitFailed;
+}
+
+}  // namespace runnel

@@ -1,0 +1,297 @@
+// The table of settings and what is made of it; settings.h says what for.
+
+#include "agent/settings.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "agent/base/bytes.h"
+#include "agent/flow/complaints.h"
+#include "agent/flow/yaml_fields.h"
+
+namespace runnel {
+namespace {
+
+constexpr std::size_t kComplaintsMax = 100;
+constexpr YamlLimits kLimits{.text_max = 1 << 20, .depth_max = 8, .nodes_max = 10'000};
+constexpr std::array<std::pair<std::string_view, LogLevel>, 4> kLogLevels{
+    {{"debug", LogLevel::kDebug},
+     {"info", LogLevel::kInfo},
+     {"warn", LogLevel::kWarn},
+     {"error", LogLevel::kError}}};
+
+// One row of the table; what it does not say is as here.
+struct Row {
+  std::string name;
+  std::string doc;
+  PropertyKind kind = PropertyKind::kText;
+  bool is_required = false;
+  bool is_sensitive = false;
+  std::optional<std::string> default_value = {};
+  std::optional<double> min = {};
+  std::optional<double> max = {};
+  std::vector<Choice> choices = {};
+  std::string example = {};
+};
+
+std::vector<Row> table() {
+  return {
+      {.name = "state",
+       .doc =
+           "Directory of everything that the agent keeps: its queues, content, provenance and the "
+           "flow that last worked. Made if it is not there; one agent at a time.",
+       .is_required = true,
+       .example = "/var/lib/runnel-agent"},
+      {.name = "flow",
+       .doc =
+           "File of the flow to run. With a hub it is the flow to begin with, until the hub gives "
+           "one; the last flow of the hub that worked goes before it.",
+       .example = "/etc/runnel/flow.yaml"},
+      {.name = "hub",
+       .doc = "Address of the hub's listener for agents. None: the agent runs without a hub. Plain "
+              "HTTP is for loopback only.",
+       .example = "https://hub.example:8444"},
+      {.name = "hub_ca",
+       .doc =
+           "File with the certificate of the CA that signed the hub's, in PEM. None: the machine's "
+           "own CAs.",
+       .example = "/etc/runnel/hub-ca.pem"},
+      {.name = "hub_token",
+       .doc = "Token of the agent's class, which admits it to the hub. Others on this machine can "
+              "read command lines; `hub_token_file` keeps it to itself.",
+       .is_sensitive = true,
+       .example = "rnl_…"},
+      {.name = "hub_token_file",
+       .doc = "File that holds the token, instead of `hub_token`.",
+       .example = "/etc/runnel/hub-token"},
+      {.name = "agent_class",
+       .doc = "Class of this agent: the hub deploys flows to classes.",
+       .default_value = "default",
+       .example = "trucks"},
+      {.name = "agent_id",
+       .doc = "Name under which the hub knows this agent; 1 to 128 visible ASCII characters. None: "
+              "the id in the state directory.",
+       .example = "truck-1"},
+      {.name = "heartbeat",
+       .doc = "How often the hub hears from this agent, until the hub itself says otherwise.",
+       .kind = PropertyKind::kPeriod,
+       .default_value = "10 sec",
+       .min = 1e8,
+       .max = 86'400e9},
+      {.name = "metrics",
+       .doc =
+           "Where `/metrics` (Prometheus) and `/healthz` are served. Port 0 picks one and prints "
+           "it. None: nowhere.",
+       .example = "127.0.0.1:9464"},
+      {.name = "workers",
+       .doc = "Threads that run processors. 0: as many as there are cores.",
+       .kind = PropertyKind::kInteger,
+       .default_value = "0",
+       .min = 0,
+       .max = 1024},
+      {.name = "log_level",
+       .doc = "Lines of the log below this level are left out.",
+       .kind = PropertyKind::kChoice,
+       .default_value = "info",
+       .choices = {{"debug", "everything"},
+                   {"info", "what changes"},
+                   {"warn", "what needs a look"},
+                   {"error", "what needs a hand"}}},
+      {.name = "log_json",
+       .doc = "The log as one JSON object a line.",
+       .kind = PropertyKind::kBoolean,
+       .default_value = "false"},
+  };
+}
+
+std::vector<PropertySpec> make_specs() {
+  std::vector<PropertySpec> specs;
+  std::vector<Row> rows = table();
+  for (Row& row : rows) {
+    PropertySpec& spec = specs.emplace_back();
+    spec.name = std::move(row.name);
+    spec.doc = std::move(row.doc);
+    spec.kind = row.kind;
+    spec.is_required = row.is_required;
+    spec.is_sensitive = row.is_sensitive;
+    spec.default_value = std::move(row.default_value);
+    spec.min = row.min;
+    spec.max = row.max;
+    spec.choices = std::move(row.choices);
+    spec.example = std::move(row.example);
+  }
+  return specs;
+}
+
+const PropertySpec* find_spec(std::string_view key) {
+  for (const PropertySpec& one : setting_specs())
+    if (one.name == key) return &one;
+  return nullptr;
+}
+
+Result<std::string> token_of(const PropertyValues& values) {
+  const auto direct = values.find("hub_token");
+  const auto file = values.find("hub_token_file");
+  if (direct != values.end() && file != values.end())
+    return invalid("`hub_token` and `hub_token_file` are both given; one is enough");
+  if (direct != values.end()) return direct->second;
+  if (file == values.end()) return std::string();
+  std::ifstream in(file->second);
+  std::string token;
+  if (!std::getline(in, token))
+    return invalid("`hub_token_file`: `" + file->second + "` cannot be read");
+  return std::string(trimmed(token));
+}
+
+// Comments and blank lines alone: the page as it ships.
+bool says_nothing(std::string_view text) {
+  for (const std::string_view line : split(text, '\n')) {
+    const std::string_view words = trimmed(line);
+    if (!words.empty() && words.front() != '#') return false;
+  }
+  return true;
+}
+
+std::string folded(std::string_view text, std::string_view prefix) {
+  std::string out;
+  std::string line(prefix);
+  for (const std::string_view word : split(text, ' ')) {
+    if (line.size() + 1 + word.size() > 100 && line.size() > prefix.size()) {
+      out += line + "\n";
+      line = prefix;
+    }
+    line += ' ';
+    line += word;
+  }
+  return out + line + "\n";
+}
+
+}  // namespace
+
+std::span<const PropertySpec> setting_specs() {
+  static const std::vector<PropertySpec> specs = make_specs();
+  return specs;
+}
+
+std::string flag_of(std::string_view key) {
+  std::string flag = "--" + std::string(key);
+  std::replace(flag.begin(), flag.end(), '_', '-');
+  return flag;
+}
+
+SettingsReading read_settings_file(const std::string& file) {
+  SettingsReading out;
+  Complaints complaints(file, kComplaintsMax);
+  std::ifstream in(file, std::ios::binary);
+  std::stringstream text;
+  text << in.rdbuf();
+  if (!in) {
+    complaints.add({}, std::string("cannot be read: ") + std::strerror(errno));
+    out.complaints = complaints.take();
+    return out;
+  }
+  const std::string bytes = text.str();
+  if (says_nothing(bytes)) return out;
+  const YamlDocument document(bytes, kLimits, complaints);
+  if (document.root() != nullptr && !document.root()->is(YamlNode::Kind::kNull)) {
+    Fields fields(*document.root(), "the agent's settings", complaints, "write `key: value` lines");
+    for (const PropertySpec& spec : setting_specs()) {
+      const YamlNode* node = fields.find(spec.name);
+      if (node == nullptr) continue;
+      const auto value = scalar_text(*node, "`" + spec.name + "`", complaints);
+      if (!value) continue;
+      if (const auto checked = check_value(spec, *value); !checked.ok())
+        complaints.add(node->at, "`" + spec.name + "`: " + checked.error().text());
+      out.values.values[spec.name] = *value;
+    }
+    if (const YamlNode* parameters = fields.find("parameters")) {
+      for (const YamlNode::Entry& one : parameters->entries) {
+        const auto value = scalar_text(*one.value, "`" + one.key + "`", complaints);
+        if (value) out.values.parameters[one.key] = *value;
+      }
+      if (!parameters->is(YamlNode::Kind::kMap))
+        complaints.add(parameters->at, "`parameters` is a map: name: value");
+    }
+    fields.refuse_others();
+  }
+  out.complaints = complaints.take();
+  return out;
+}
+
+Result<Settings> make_settings(const SettingValues& file, const SettingValues& command_line) {
+  PropertyValues values = command_line.values;
+  values.insert(file.values.begin(), file.values.end());
+  // A token on the command line goes before a file of the configuration, and the other way round.
+  if (command_line.values.contains("hub_token")) values.erase("hub_token_file");
+  if (command_line.values.contains("hub_token_file")) values.erase("hub_token");
+  std::string complaints;
+  for (const auto& [key, value] : values) {
+    const PropertySpec* spec = find_spec(key);
+    const Result<> checked =
+        spec == nullptr ? Result<>(invalid("is unknown")) : check_value(*spec, value);
+    if (!checked.ok()) complaints += flag_of(key) + ": " + checked.error().text() + "\n";
+  }
+  const auto text = [&values](std::string_view key) {
+    const auto found = values.find(key);
+    if (found != values.end()) return found->second;
+    return find_spec(key)->default_value.value_or(std::string());
+  };
+  auto token = token_of(values);
+  if (!token.ok()) complaints += token.error().text() + "\n";
+  if (text("state").empty())
+    complaints += "--state: a directory is needed, e.g. `--state ./state`\n";
+  if (text("flow").empty() && text("hub").empty())
+    complaints += "nothing to do: give a flow (--flow FILE) or a hub (--hub URL)\n";
+  if (!complaints.empty()) {
+    complaints.pop_back();
+    return invalid(complaints);
+  }
+  Settings out;
+  out.state = text("state");
+  out.flow = text("flow");
+  out.hub = text("hub");
+  out.hub_ca = text("hub_ca");
+  out.hub_token = std::move(token).value();
+  out.agent_class = text("agent_class");
+  out.agent_id = text("agent_id");
+  TRY_ASSIGN(heartbeat, parse_period(text("heartbeat")));
+  out.heartbeat = std::chrono::duration_cast<std::chrono::milliseconds>(heartbeat);
+  out.metrics = text("metrics");
+  TRY_ASSIGN(workers, parse_int(text("workers")));
+  out.workers = static_cast<unsigned>(workers);
+  for (const auto& [name, level] : kLogLevels)
+    if (name == text("log_level")) out.log_level = level;
+  out.log_json = equal_ignoring_case(text("log_json"), "true");
+  out.parameters = command_line.parameters;
+  out.parameters.insert(file.parameters.begin(), file.parameters.end());
+  return out;
+}
+
+std::string settings_page() {
+  std::string out =
+      "# Generated from agent/settings.cc; edit that. Then run ./dev generate.\n"
+      "#\n"
+      "# Settings of `runnel-agent run --config agent.yaml`. Each key is also an option of the\n"
+      "# command line, which goes before this file: `hub_ca` is `--hub-ca`.\n";
+  for (const PropertySpec& spec : setting_specs()) {
+    out += "\n" + folded(spec.doc, "#");
+    if (!spec.choices.empty()) {
+      out += "# One of";
+      for (const Choice& one : spec.choices) out += " " + one.value;
+      out += ".\n";
+    }
+    if (spec.is_required) out += "# Required.\n";
+    out += spec.default_value ? "# " + spec.name + ": " + *spec.default_value + "\n"
+                              : "# " + spec.name + ": " + spec.example + "\n";
+  }
+  out +=
+      "\n# Values of the flow's parameters, before those that the flow itself gives.\n"
+      "# parameters:\n#   broker: tcp://127.0.0.1:1883\n";
+  return out;
+}
+
+}  // namespace runnel

@@ -1,0 +1,239 @@
+// The control socket and the HTTP routes over a fake engine: what operators and scrapers get.
+
+#include <arpa/inet.h>
+#include <doctest/doctest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "agent/admin/control_client.h"
+#include "agent/admin/control_server.h"
+#include "agent/admin/health.h"
+#include "agent/admin/metrics_server.h"
+#include "tests/agent/admin/fake_engine.h"
+
+namespace runnel {
+namespace {
+
+class Folder {
+ public:
+  explicit Folder(const std::string& below = {}) {
+    char name[] = "/tmp/runnel_admin_XXXXXX";
+    root_ = mkdtemp(name);
+    std::filesystem::create_directories(root_ + below);
+    path_ = root_ + below;
+  }
+  ~Folder() { std::filesystem::remove_all(root_); }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string root_;
+  std::string path_;
+};
+
+struct Desk {
+  Folder folder;
+  FakeEngine engine;
+  std::unique_ptr<PollServer> server;
+
+  Desk() : server(std::move(*serve_control(folder.path(), engine))) {}
+  Result<StatusJson> ask(const StatusJson& request) {
+    auto client = ControlClient::connect(folder.path());
+    REQUIRE(client.ok());
+    return client->ask(request);
+  }
+};
+
+TEST_CASE("status, bulletins, provenance and queues are answered as JSON") {
+  Desk desk;
+  const auto status = desk.ask({{"command", "status"}});
+  REQUIRE(status.ok());
+  CHECK((*status)["flow_name"] == "demo");
+  CHECK((*status)["health"] == "ok");
+  CHECK((*status)["processors"][0]["state"] == "running");
+  CHECK((*status)["connections"][0]["count"] == 2);
+  CHECK((*status)["loss"]["is_balanced"] == true);
+
+  Bulletin bulletin;
+  bulletin.id = 4;
+  bulletin.text = "odd \xff";
+  desk.engine.said = {bulletin};
+  CHECK((*desk.ask({{"command", "bulletins"}}))[0]["id"] == 4);
+  CHECK(desk.ask({{"command", "bulletins"}, {"since_id", 4}})->empty());
+
+  const auto events =
+      desk.ask({{"command", "provenance"}, {"uuid", "u7"}, {"kind", "SEND"}, {"limit", 99999}});
+  REQUIRE(events.ok());
+  CHECK((*events)[0]["kind"] == "CREATE");
+  CHECK(desk.engine.last_query.flowfile == 7);
+  CHECK(desk.engine.last_query.kind == ProvenanceKind::kSend);
+  CHECK(desk.engine.last_query.limit == ControlLimits::kList);
+  CHECK(desk.ask({{"command", "provenance"}, {"kind", "FLY"}}).code() == Code::kInvalid);
+  CHECK(desk.ask({{"command", "provenance"}, {"uuid", "u8"}}).code() == Code::kNotFound);
+
+  const auto queued = desk.ask({{"command", "queue_list"}, {"connection", "make to log"}});
+  CHECK((*queued)[0]["attributes"]["filename"] == "a.txt");
+  const auto peeked = desk.ask({{"command", "queue_peek"}, {"connection", "make to log"}});
+  CHECK((*peeked)["text"] == "hello");
+  CHECK((*desk.ask({{"command", "queue_purge"}, {"connection", "make to log"}}))["removed_count"] ==
+        2);
+  CHECK(desk.ask({{"command", "queue_purge"}, {"connection", "x"}}).code() == Code::kNotFound);
+}
+
+TEST_CASE("content that is no text comes as base64; a character that was cut makes no difference") {
+  PeekedFlowFile peeked;
+  peeked.content = "\xff\x00";
+  CHECK(flowfile_json(peeked).contains("base64"));
+  peeked.content = "gr\xc3\xbc";
+  CHECK(flowfile_json(peeked)["text"] == "gr\xc3\xbc");
+  peeked.content = "gr\xc3";
+  peeked.is_cut = true;
+  CHECK(flowfile_json(peeked)["text"] == "gr");
+}
+
+TEST_CASE("processors are started and stopped, one or all; errors come back with their code") {
+  Desk desk;
+  CHECK(desk.ask({{"command", "stop"}, {"processor", "log"}}).ok());
+  CHECK(desk.ask({{"command", "start"}}).ok());
+  const auto ghost = desk.ask({{"command", "stop"}, {"processor", "ghost"}});
+  CHECK(ghost.code() == Code::kNotFound);
+  CHECK(ghost.error().text() == "no processor `ghost`");
+  CHECK(desk.engine.done == std::vector<std::string>{"stop log", "start flow"});
+}
+
+TEST_CASE("nonsense is refused with a text, and the connection goes on") {
+  Desk desk;
+  auto client = std::move(*ControlClient::connect(desk.folder.path()));
+  CHECK(client.ask(StatusJson::array()).code() == Code::kInvalid);
+  CHECK(client.ask({{"command", "dance"}}).error().text() == "unknown command `dance`");
+  CHECK(client.ask({{"command", "bulletins"}, {"since_id", "x"}}).ok());
+  CHECK(client.ask({{"command", "bulletins"}, {"since_id", -1}}).ok());
+  CHECK(client.ask({{"command", std::string(70'000, 'x')}}).code() == Code::kUnavailable);
+  CHECK(desk.ask({{"command", "status"}}).ok());
+}
+
+TEST_CASE("a tap shows what flows through, then ends") {
+  Desk desk;
+  std::size_t items = 0;
+  std::thread asker([&] {
+    auto client = std::move(*ControlClient::connect(desk.folder.path()));
+    const auto done = client.ask({{"command", "tap"}, {"connection", "c1"}, {"count", 3}},
+                                 [&](const StatusJson& item) {
+                                   if (item["text"] == "hello") ++items;
+                                 });
+    CHECK((*done)["left_out_count"] == 0);
+  });
+  std::size_t given = 0;
+  while (given < 3) {
+    given += desk.engine.flow_through();
+    std::this_thread::yield();
+  }
+  asker.join();
+  CHECK(items == 3);
+  while (desk.engine.flow_through() != 0) std::this_thread::yield();
+}
+
+TEST_CASE("a tap ends with its connection") {
+  Desk desk;
+  {
+    auto socket = std::move(*connect_control(desk.folder.path()));
+    const std::string request = "{\"command\":\"tap\",\"connection\":\"c1\"}\n";
+    REQUIRE(write(socket.fd(), request.data(), request.size()) ==
+            static_cast<ssize_t>(request.size()));
+    while (desk.engine.flow_through() == 0) std::this_thread::yield();
+  }
+  while (desk.engine.flow_through() != 0) std::this_thread::yield();
+  CHECK(desk.ask({{"command", "status"}}).ok());
+}
+
+TEST_CASE("the socket is its owner's alone, in a directory of any depth, and replaces a dead one") {
+  const Folder deep("/" + std::string(100, 'd') + "/" + std::string(100, 'e'));
+  FakeEngine engine;
+  CHECK(ControlClient::connect(deep.path()).code() == Code::kNotFound);
+  auto first = serve_control(deep.path(), engine);
+  REQUIRE(first.ok());
+  struct stat found {};
+  REQUIRE(stat((deep.path() + "/control.sock").c_str(), &found) == 0);
+  CHECK((found.st_mode & 0777) == 0600);
+  first->reset();
+  const auto nobody = ControlClient::connect(deep.path());
+  CHECK(nobody.code() == Code::kNotFound);
+  CHECK(nobody.error().text().find("runnel-agent run") != std::string::npos);
+  auto second = serve_control(deep.path(), engine);
+  REQUIRE(second.ok());
+  CHECK(ControlClient::connect(deep.path()).ok());
+  CHECK(ControlClient::connect(deep.path() + "/nowhere").code() == Code::kNotFound);
+}
+
+std::string http(const std::string& address, const std::string& request) {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  to.sin_port =
+      htons(static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
+  REQUIRE(connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0);
+  static_cast<void>(!send(fd, request.data(), request.size(), MSG_NOSIGNAL));
+  std::string answer;
+  char buffer[4096];
+  for (ssize_t count = 0; (count = read(fd, buffer, sizeof buffer)) > 0;)
+    answer.append(buffer, static_cast<std::size_t>(count));
+  close(fd);
+  return answer;
+}
+
+TEST_CASE("Prometheus and health are served on loopback; all else is refused") {
+  FakeEngine engine;
+  auto served = std::move(*serve_metrics("127.0.0.1:0", engine));
+  CHECK(served.address != "127.0.0.1:0");
+  const std::string metrics = http(served.address, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+  CHECK(metrics.starts_with("HTTP/1.1 200 OK\r\n"));
+  CHECK(metrics.find("runnel_test_total{name=\"x\"} 4\n") != std::string::npos);
+  CHECK(metrics.find("runnel_agent_healthy 1\n") != std::string::npos);
+  CHECK(http(served.address, "GET /healthz HTTP/1.0\r\n\r\n").find(R"("health":"ok")") !=
+        std::string::npos);
+  CHECK(http(served.address, "HEAD /healthz HTTP/1.1\r\n\r\n").ends_with("\r\n\r\n"));
+  CHECK(http(served.address, "GET / HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 404"));
+  CHECK(http(served.address, "POST /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 405"));
+  CHECK(http(served.address, "hello\r\n\r\n").starts_with("HTTP/1.1 400"));
+  CHECK(http(served.address, "GET /" + std::string(20'000, 'x')).empty());
+  CHECK(serve_metrics("127.0.0.1", engine).code() == Code::kInvalid);
+  CHECK(serve_metrics("example.com:80", engine).code() == Code::kInvalid);
+  CHECK(serve_metrics("127.0.0.1:99999", engine).code() == Code::kInvalid);
+}
+
+TEST_CASE("an unsound ledger makes health red, for probes too") {
+  FakeEngine engine;
+  engine.state.ledger.is_healthy = false;
+  engine.state.ledger.trouble = "disk full";
+  auto served = std::move(*serve_metrics("127.0.0.1:0", engine));
+  const std::string health = http(served.address, "GET /healthz HTTP/1.1\r\n\r\n");
+  CHECK(health.starts_with("HTTP/1.1 503"));
+  CHECK(health.find("ledger: disk full") != std::string::npos);
+}
+
+TEST_CASE("health is the worst that holds") {
+  FakeEngine engine;
+  Status& status = engine.state;
+  CHECK(health_of(status).word == HealthWord::kOk);
+  status.connections[0].is_full = true;
+  CHECK(health_of(status).word == HealthWord::kBackPressure);
+  status.processors[1].state = RunState::kBackingOff;
+  status.processors[1].last_error = "no broker";
+  CHECK(health_of(status).reason == "log: no broker");
+  status.state = FlowState::kStopped;
+  CHECK(health_of(status).word == HealthWord::kStopped);
+  status.state = FlowState::kNone;
+  CHECK(health_of(status).word == HealthWord::kUnknown);
+  status.loss.in = 99;
+  CHECK(health_of(status).word == HealthWord::kDegraded);
+}
+
+}  // namespace
+}  // namespace runnel

@@ -1,0 +1,110 @@
+// The engine as the hub sees it: flows are checked before they run, figures become a heartbeat.
+
+#include "agent/hub_control.h"
+
+#include <doctest/doctest.h>
+
+#include "agent/spec/manifest.h"
+#include "tests/agent/admin/fake_engine.h"
+
+namespace runnel {
+namespace {
+
+const std::string kFlow = R"(flow: demo
+parameters:
+  say: {doc: what}
+processors:
+  make:
+    type: GenerateFlowFile
+    properties: {Custom Text: "#{say}"}
+  log:
+    type: LogAttribute
+    terminate: [success]
+connections:
+  - {from: make, to: log}
+)";
+
+TEST_CASE("a delivered flow is checked, run under the hub's id, and told of") {
+  FakeEngine engine;
+  std::vector<std::string> told;
+  HubControl control(
+      engine, {{"say", "hi"}}, [&](const std::string& flow) { told.push_back(flow); }, [] {});
+  const auto applied = control.apply_flow({.id = "77", .version = "2", .text = kFlow});
+  REQUIRE_MESSAGE(applied.ok(), applied.error().text());
+  CHECK(engine.flow()->id == "77");
+  CHECK(engine.flow()->version == "2");
+  REQUIRE(control.apply_flow({.id = "78", .version = "3", .text = kFlow}).ok());
+  CHECK(engine.done == std::vector<std::string>{"start demo", "update demo"});
+  CHECK(told == std::vector<std::string>{"demo", "demo"});
+  CHECK(control.figures().runnel.flow_sha256.size() == 64);
+}
+
+TEST_CASE("a flow that is wrong or does not start leaves the old one, with every complaint") {
+  FakeEngine engine;
+  HubControl control(
+      engine, {}, [](const std::string&) {}, [] {});
+  const auto wrong =
+      control.apply_flow({.id = "77", .text = "flow: x\nprocesors: {}\nnonsense: 1\n"});
+  REQUIRE(!wrong.ok());
+  CHECK(wrong.error().text().find("77:2:1: ") != std::string::npos);
+  CHECK(wrong.error().text().find("77:3:1: ") != std::string::npos);
+  HubControl good(
+      engine, {{"say", "hi"}}, [](const std::string&) {}, [] {});
+  engine.refuses = true;
+  CHECK(good.apply_flow({.id = "77", .text = kFlow}).error().text() == "it does not start");
+  CHECK(engine.flow() == nullptr);
+}
+
+TEST_CASE("the figures say what came in, went out, waits and is wrong") {
+  FakeEngine engine;
+  engine.state.at_ms = 1'000'000;
+  engine.state.processors[1].state = RunState::kBackingOff;
+  engine.state.processors[1].last_error = "no broker";
+  engine.state.processors[1].failures = 3;
+  std::vector<Bulletin> bulletins(60);
+  for (std::size_t i = 0; i < bulletins.size(); ++i) {
+    bulletins[i].id = i + 1;
+    bulletins[i].at_ms = i < 20 ? 1 : 999'999;
+    bulletins[i].level = BulletinLevel::kWarning;
+  }
+  const AgentFigures figures = figures_of(engine.state, bulletins);
+  CHECK(figures.runnel.traffic.in_records == 5);
+  CHECK(figures.runnel.traffic.out_bytes == 30);
+  CHECK(figures.runnel.ledger.is_balanced());
+  CHECK(figures.runnel.health == c2::Health::kDegraded);
+  CHECK(figures.runnel.processors[1].run_state == "running");
+  CHECK(figures.runnel.processors[1].error == "no broker");
+  CHECK(figures.flow.queues[0].size == 2);
+  CHECK(figures.flow.run_status == c2::RunStatus::kRunning);
+  CHECK(figures.flow.bulletins.size() == 40);
+  CHECK(figures.flow.bulletins[0].level == "WARNING");
+}
+
+TEST_CASE("a sink whose failures go elsewhere is still where the flow ends") {
+  FakeEngine engine;
+  ProcessorStatus dead = engine.state.processors[1];
+  dead.id = "p3";
+  dead.in_count = 1;
+  engine.state.processors.push_back(dead);
+  ConnectionStatus detour = engine.state.connections[0];
+  detour.from_id = "p2";
+  detour.to_id = "p3";
+  detour.relationships = {"failure"};
+  engine.state.connections.push_back(detour);
+  const AgentFigures figures = figures_of(engine.state, {});
+  CHECK(figures.runnel.traffic.out_records == 4);
+}
+
+TEST_CASE("the manifest of this agent reads back, and its hash is that of the text") {
+  FakeEngine engine;
+  HubControl control(
+      engine, {}, [](const std::string&) {}, [] {});
+  const auto manifest = manifest_from_json(control.manifest_json());
+  REQUIRE(manifest.ok());
+  CHECK(manifest->types().size() == component_specs().size());
+  CHECK(control.manifest_hash() == manifest_hash(*manifest));
+  CHECK(control.manifest_hash().size() == 128);
+}
+
+}  // namespace
+}  // namespace runnel
