@@ -287,6 +287,7 @@ Result<> AckGate::hold(std::string_view packet, const FixedHeader& header) {
   // is in nobody's way.
   if (number == 0 && (is_pubcomp || held_.empty())) {
     broker_out_.append(packet);
+    if (is_pubcomp && options_.on_pubcomp) options_.on_pubcomp(id);
     return {};
   }
   if (held_.size() >= kHeldMax) return corrupt("more acknowledgements than packet identifiers");

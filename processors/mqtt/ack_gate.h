@@ -50,7 +50,7 @@ struct AckGateOptions {
   // On the gate's thread, before Paho sees it.
   std::function<void(const Connack&)> on_connack;
   std::function<void(const Oversize&)> on_oversize;
-  // A held PUBCOMP has left. On the gate's thread.
+  // A PUBCOMP is about to leave. On the gate's thread.
   std::function<void(std::uint16_t id)> on_pubcomp;
 };
 

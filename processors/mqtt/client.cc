@@ -142,11 +142,7 @@ void KeptClient::stop() {
   }
   changed_.notify_all();
   if (connection) {
-    bool is_over = false;
-    if (connection->is_up()) {
-      connection->disconnect();
-      is_over = connection->wait_until_over(kDisconnectTime);
-    }
+    const bool is_over = connection->disconnect() && connection->wait_until_over(kDisconnectTime);
     if (!is_over) connection->gate().stop();
   }
   keeper_.join();

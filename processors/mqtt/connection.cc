@@ -110,7 +110,7 @@ class PahoConnection final : public Connection,
   Result<> open();
   Error run() override;
   Result<> publish(const Publication& publication, std::uint64_t cookie) override;
-  void disconnect() override;
+  bool disconnect() override;
   bool wait_until_over(std::chrono::steady_clock::duration time) override;
   bool is_up() const override { return is_up_; }
   bool was_up() const override { return was_up_; }
@@ -137,6 +137,31 @@ class PahoConnection final : public Connection,
     PahoConnection* connection = nullptr;
     void on_success(const paho::token&) override { connection->over(); }
     void on_failure(const paho::token&) override { connection->over(); }
+  };
+
+  // While it lives and is true, `client_` stays.
+  class Use {
+   public:
+    explicit Use(PahoConnection& connection) : connection_(connection) {
+      const Lock lock(connection_.mutex_);
+      is_granted_ = !connection_.is_closing_;
+      if (is_granted_) ++connection_.users_;
+    }
+    ~Use() {
+      if (!is_granted_) return;
+      {
+        const Lock lock(connection_.mutex_);
+        --connection_.users_;
+      }
+      connection_.changed_.notify_all();
+    }
+    Use(const Use&) = delete;
+    Use& operator=(const Use&) = delete;
+    explicit operator bool() const { return is_granted_; }
+
+   private:
+    PahoConnection& connection_;
+    bool is_granted_ = false;
   };
 
   void connected(const std::string&) override {}
@@ -170,6 +195,7 @@ class PahoConnection final : public Connection,
   Publishing publishing_;
   Disconnecting disconnecting_;
   std::vector<std::string> aliases_;  // Paho's receive thread only
+  bool has_connected_ = false;        // the same
   std::size_t settled_ = 0;           // the same: subscriptions answered
   std::size_t granted_ = 0;
   std::atomic<bool> is_up_{false};
@@ -178,6 +204,8 @@ class PahoConnection final : public Connection,
 
   mutable Mutex mutex_;
   CondVar changed_;
+  bool is_closing_ GUARDED_BY(mutex_) = false;
+  int users_ GUARDED_BY(mutex_) = 0;
   bool is_over_ GUARDED_BY(mutex_) = false;
   Connack connack_ GUARDED_BY(mutex_);
   std::string ended_by_ GUARDED_BY(mutex_);  // what we or the broker said of the end
@@ -250,6 +278,13 @@ paho::connect_options PahoConnection::connect_options() const {
   return connect;
 }
 
+// Paho's library takes itself apart, threads and all, when its last client goes, and that takes 100
+// ms; this one stays.
+void keep_paho_alive() {
+  static const auto* const anchor = new paho::async_client("tcp://127.0.0.1:1", "runnel-anchor");
+  static_cast<void>(anchor);
+}
+
 Result<> PahoConnection::open() {
   TRY_ASSIGN(gate, AckGate::open(gate_options()));
   gate_ = std::move(gate);
@@ -257,6 +292,7 @@ Result<> PahoConnection::open() {
   // Above our own bound of publications in flight, so that Paho never says that it is full.
   const paho::create_options create(version_, options_.inflight_max + 1000);
   try {
+    keep_paho_alive();
     if (options_.receipts != nullptr) {
       persistence_ = std::make_unique<Persistence>(*options_.receipts, [this](const Error& error) {
         gate_->cut();
@@ -267,8 +303,12 @@ Result<> PahoConnection::open() {
         std::make_unique<paho::async_client>(uri, options_.client_id, create, persistence_.get());
     client_->set_callback(*this);
     client_->set_disconnected_handler([this](const paho::properties&, paho::ReasonCode code) {
-      const Lock lock(mutex_);
-      ended_by_ = "the broker ends the connection: " + reason_v5(code);
+      {
+        const Lock lock(mutex_);
+        ended_by_ = "the broker ends the connection: " + reason_v5(code);
+      }
+      over();  // Paho does not always call `connection_lost` after this
+      gate_->stop();
     });
     client_->connect(connect_options(), nullptr, *this);
   } catch (const std::exception& error) {
@@ -281,9 +321,12 @@ Error PahoConnection::run() {
   const Error ended = gate_->run();
   is_up_ = false;
   // Paho sees its end of the line closed, and calls back for the last time.
-  if (!wait_until_over(kPahoEndTime)) {
-    disconnect();
-    wait_until_over(kDisconnectTime);
+  if (!wait_until_over(kPahoEndTime) && disconnect()) wait_until_over(kDisconnectTime);
+  over();  // what Paho calls back while it is destroyed is of no interest
+  {
+    const Lock lock(mutex_);
+    is_closing_ = true;
+    while (users_ > 0) changed_.wait(mutex_);
   }
   try {
     client_.reset();
@@ -307,11 +350,14 @@ std::string PahoConnection::with_reason(const Error& ended) {
   return ended.text();
 }
 
-void PahoConnection::disconnect() {
+bool PahoConnection::disconnect() {
+  const Use use(*this);
+  if (!use) return false;
   try {
     client_->disconnect(100, nullptr, disconnecting_);
+    return true;
   } catch (const std::exception&) {
-    over();  // it was not connected
+    return false;
   }
 }
 
@@ -337,6 +383,7 @@ bool PahoConnection::wait_until_over(std::chrono::steady_clock::duration time) {
 // ---- subscribing
 
 void PahoConnection::on_success(const paho::token&) {
+  if (std::exchange(has_connected_, true)) return;  // Paho tells it twice
   bool is_session_present = false;
   {
     const Lock lock(mutex_);
@@ -480,7 +527,8 @@ void PahoConnection::message_arrived(paho::const_message_ptr arrived) {
 // ---- publishing
 
 Result<> PahoConnection::publish(const Publication& publication, std::uint64_t cookie) {
-  if (!is_up_) return unavailable("not connected");
+  const Use use(*this);
+  if (!is_up_ || !use) return unavailable("not connected");
   paho::properties properties;
   if (version_ >= MQTTVERSION_5) {
     using Code = paho::property;

@@ -26,8 +26,8 @@ class Connection {
 
   // Any thread:
   virtual Result<> publish(const Publication& publication, std::uint64_t cookie) = 0;
-  // Sends DISCONNECT and closes, in the background.
-  virtual void disconnect() = 0;
+  // Sends DISCONNECT and closes, in the background; false: it was not connected.
+  virtual bool disconnect() = 0;
   // Whether Paho's side has ended by then.
   virtual bool wait_until_over(std::chrono::steady_clock::duration time) = 0;
   virtual bool is_up() const = 0;

@@ -284,6 +284,7 @@ void ConsumeMqtt::on_message(const mqtt::Message& message) {
     const Ticket ticket = last_ticket_ + overflow_.size() + 1;
     if (message.qos > 0) {
       book_.arrived(message.qos, message.id, ticket);
+      if (message.qos == 2 && receipts_) receipts_->delivered(message.id);
       unacknowledged_.push_back(ticket);
       must_urge = guess_.arrived(context_->clock().steady());
     }

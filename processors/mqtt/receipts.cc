@@ -45,11 +45,11 @@ Result<std::optional<std::string>> Receipts::find(const std::string& key) {
   return map_.find(stored(key));
 }
 
-Result<> Receipts::remove(const std::string& key) {
-  const std::optional<std::uint16_t> id = id_of(key);
+Result<> Receipts::remove(const std::string&) { return {}; }
+
+void Receipts::delivered(std::uint16_t id) {
   const Lock lock(mutex_);
-  if (id) delivered_[*id] = key;
-  return {};
+  delivered_.insert(id);
 }
 
 Result<> Receipts::clear() {
@@ -76,14 +76,11 @@ Result<std::vector<std::string>> Receipts::keys() {
 }
 
 Result<> Receipts::forget(std::uint16_t id) {
-  std::string key;
   {
     const Lock lock(mutex_);
-    const auto found = delivered_.find(id);
-    if (found == delivered_.end()) return {};
-    key = found->second;
+    if (delivered_.count(id) == 0) return {};
   }
-  TRY(map_.remove(stored(key)));
+  for (const char* kind : {"r-", "r5-"}) TRY(map_.remove(stored(kind + std::to_string(id))));
   const Lock lock(mutex_);
   delivered_.erase(id);
   return {};

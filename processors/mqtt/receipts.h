@@ -9,8 +9,8 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +32,9 @@ class Receipts {
   Result<> clear();
   Result<std::vector<std::string>> keys();
 
+  // Paho has handed this message over; it is kept until `forget`, but not delivered again by this
+  // process.
+  void delivered(std::uint16_t id);
   // The PUBCOMP of this identifier has left: its message is safe, forget it. kUnavailable: it
   // stays, and will be delivered once more after a restart.
   Result<> forget(std::uint16_t id);
@@ -39,8 +42,7 @@ class Receipts {
  private:
   DurableMap& map_;
   Mutex mutex_;
-  // Delivered by Paho, not yet safe: identifier -> key.
-  std::map<std::uint16_t, std::string> delivered_ GUARDED_BY(mutex_);
+  std::set<std::uint16_t> delivered_ GUARDED_BY(mutex_);  // and not yet safe
 };
 
 }  // namespace runnel::mqtt

@@ -145,7 +145,7 @@ TEST_CASE("a PUBCOMP that nobody waits for passes, one that somebody waits for i
   CHECK(bench.broker.is_silent());
   bench.gate->release_through(6);
   CHECK(bench.broker.expect(4) == pubcomp(6));
-  CHECK(left == std::vector<int>{6});
+  CHECK(left == std::vector<int>{5, 6});
 }
 
 TEST_CASE("a stranger on loopback gets nothing through") {
@@ -225,14 +225,10 @@ TEST_CASE("a pause stops the broker's bytes after a bounded amount") {
   });
   CHECK(bench.paho.is_silent(100ms));
   bench.gate->pause(false);
-  std::size_t got = 0;
-  while (got < 200 * publish_packet(0, 0, "t", std::string(100'000, 'z')).size()) {
-    const std::size_t count = bench.paho.expect(65'536).size();
-    if (count == 0) break;
-    got += count;
-  }
+  const std::size_t all = 200 * publish_packet(0, 0, "t", std::string(100'000, 'z')).size();
+  CHECK(bench.paho.expect(all).size() == all);
   flood.join();
-  CHECK(got == sent);
+  CHECK(sent == all);
 }
 
 TEST_CASE(

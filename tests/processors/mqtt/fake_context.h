@@ -1,4 +1,5 @@
-// Fakes by which these tests decide themselves when an arrival is safe: Context, Intake, DurableMap, Session.
+// Fakes by which these tests decide themselves when an arrival is safe: Context, Intake,
+// DurableMap, Session.
 
 #pragma once
 
@@ -88,7 +89,8 @@ class Watch {
   std::uint64_t count_ GUARDED_BY(mutex_) = 0;
 };
 
-// What the processors of one test share: everything that has arrived, and who decides when it is safe.
+// What the processors of one test share: everything that has arrived, and who decides when it is
+// safe.
 class FakeContext final : public Context {
  public:
   explicit FakeContext(std::string id = "bus-id") : id_(std::move(id)) {}
@@ -152,7 +154,6 @@ class FakeContext final : public Context {
   void make_safe(Ticket ticket);
 
   std::size_t intake_max = 1'000'000;  // how many unsafe arrivals the intake takes
-  std::atomic<bool> is_safe_at_once{false};
   std::atomic<int> wakes{0};
   std::atomic<int> urges{0};
   FakeDurableMap map;
@@ -251,8 +252,7 @@ class EmptySession final : public Session {
   std::optional<std::string> state(std::string_view) override { return std::nullopt; }
   void set_state(std::string_view, std::string_view) override {}
   void remove_state(std::string_view) override {}
-  void each_state(
-      const std::function<void(std::string_view, std::string_view)>&) override {}
+  void each_state(const std::function<void(std::string_view, std::string_view)>&) override {}
   void when_safe(std::function<void()>) override {}
   void yield() override {}
   std::optional<std::string_view> attribute(const FlowRecord&, std::string_view) const override {
