@@ -70,6 +70,24 @@ std::string lines(int from, int to) {
   return all;
 }
 
+std::size_t count_in(const std::string& text, const std::string& part) {
+  std::size_t count = 0;
+  for (std::size_t at = 0; (at = text.find(part, at)) != std::string::npos; at += part.size()) {
+    ++count;
+  }
+  return count;
+}
+
+// How many acknowledgements of ours the broker has logged, once there are `wanted`.
+std::size_t pubacks(const Mosquitto& broker, std::size_t wanted) {
+  const auto deadline = std::chrono::steady_clock::now() + 10s;
+  while (true) {
+    const std::size_t count = count_in(broker.log(), "Received PUBACK from runnel-");
+    if (count >= wanted || std::chrono::steady_clock::now() >= deadline) return count;
+    std::this_thread::yield();
+  }
+}
+
 // Whether mosquitto has seen the subscription.
 bool is_subscribed(const Mosquitto& broker, const std::string& topic, std::size_t times = 1) {
   const auto deadline = std::chrono::steady_clock::now() + 10s;
@@ -85,14 +103,6 @@ bool is_subscribed(const Mosquitto& broker, const std::string& topic, std::size_
     std::this_thread::yield();
   }
   return false;
-}
-
-std::size_t count_in(const std::string& text, const std::string& part) {
-  std::size_t count = 0;
-  for (std::size_t at = 0; (at = text.find(part, at)) != std::string::npos; at += part.size()) {
-    ++count;
-  }
-  return count;
 }
 
 }  // namespace
@@ -144,7 +154,7 @@ TEST_CASE("no PUBACK leaves before the FlowFile is safe, and the broker stops at
   CHECK(count_in(broker.log(), "Received PUBACK from runnel-") == 0);
   context.make_safe(5);
   REQUIRE(context.wait_for(25));  // mosquitto may now send more than its window
-  CHECK(count_in(broker.log(), "Received PUBACK from runnel-") == 5);
+  CHECK(pubacks(broker, 5) == 5);
   CHECK(context.watch.wait([&] {
     context.make_all_safe();
     return context.count() >= 100;
@@ -161,11 +171,7 @@ TEST_CASE("what was not safe when the agent died comes again, what was safe does
     broker.publish_lines("t", lines(0, 10));
     REQUIRE(context.wait_for(10));
     context.make_safe(4);
-    const auto deadline = std::chrono::steady_clock::now() + 5s;
-    while (count_in(broker.log(), "Received PUBACK from runnel-") < 4 &&
-           std::chrono::steady_clock::now() < deadline) {
-      std::this_thread::yield();
-    }
+    CHECK(pubacks(broker, 4) == 4);
     consumer.stop();
     CHECK(broker.log().find("Received DISCONNECT from runnel-") != std::string::npos);
   }
@@ -203,7 +209,7 @@ TEST_CASE("an intake that is full holds everything back: nothing is dropped, no 
   REQUIRE(arrivals.size() == 200);
   for (std::size_t i = 0; i < 200; ++i) CHECK(arrivals[i].content == std::to_string(i));
   CHECK(context.all_bulletins() == "");
-  CHECK(count_in(broker.log(), "New client connected") - count_in(broker.log(), "as auto-") >= 1);
+  CHECK(count_in(broker.log(), " as runnel-") == 1);
 }
 
 TEST_CASE("when the broker has sent all that it may, the runtime is urged to write") {
@@ -423,12 +429,7 @@ TEST_CASE("WebSocket and WebSocket over TLS carry the same guarantee") {
     CHECK(context.arrivals()[0].content.size() == 20'000);
     CHECK(count_in(broker.log(), "Received PUBACK from runnel-") == 0);
     context.make_all_safe();
-    const auto deadline = std::chrono::steady_clock::now() + 5s;
-    while (count_in(broker.log(), "Received PUBACK from runnel-") == 0 &&
-           std::chrono::steady_clock::now() < deadline) {
-      std::this_thread::yield();
-    }
-    CHECK(count_in(broker.log(), "Received PUBACK from runnel-") == 1);
+    CHECK(pubacks(broker, 1) == 1);
   }
 }
 
@@ -578,12 +579,7 @@ TEST_CASE("a message above the bound is refused with a bulletin, and those behin
   CHECK(context.arrivals()[1].content.size() == 200'000);
   CHECK(context.wait_for_bulletin("a message on topic `t/2`"));
   context.make_all_safe();
-  const auto deadline = std::chrono::steady_clock::now() + 5s;
-  while (count_in(broker.log(), "Received PUBACK from runnel-") < 3 &&
-         std::chrono::steady_clock::now() < deadline) {
-    std::this_thread::yield();
-  }
-  CHECK(count_in(broker.log(), "Received PUBACK from runnel-") == 3);
+  CHECK(pubacks(broker, 3) == 3);
 }
 
 TEST_CASE(
