@@ -29,6 +29,7 @@ Ledger::Ledger(LedgerOptions options)
 }
 
 Ledger::~Ledger() {
+  if (options_.is_driven && statements_ && !flush(0s).ok()) log_error("ledger", "closing with unwritten FlowFiles");
   if (writer_.joinable()) {
     const Result<> flushed = flush(10s);
     if (!flushed.ok())
@@ -72,11 +73,11 @@ Ledger::Epoch* Ledger::epoch_at(std::uint32_t epoch) {
 }
 
 std::uint32_t Ledger::birth_epoch() {
-  const SteadyTime now = std::chrono::steady_clock::now();
+  const SteadyTime at = now();
   const bool is_cut = !epochs_.empty() && first_epoch_ + epochs_.size() - 1 <= cut_through_;
-  if (epochs_.empty() || is_cut || now - epochs_.back().opened >= options_.linger / 4) {
+  if (epochs_.empty() || is_cut || at - epochs_.back().opened >= options_.linger / 4) {
     if (epochs_.empty()) first_epoch_ = std::max(first_epoch_, cut_through_ + 1);
-    epochs_.emplace_back().opened = now;
+    epochs_.emplace_back().opened = at;
   }
   return first_epoch_ + static_cast<std::uint32_t>(epochs_.size()) - 1;
 }
@@ -177,7 +178,7 @@ void Ledger::note_saved_done(SavedPlace place) {
   --batch.left;
   done_[place.batch].push_back(place.index);
   if (is_removable(place.batch, batch)) removable_.push_back(place.batch);
-  if (lazy_since_ == SteadyTime::max()) lazy_since_ = std::chrono::steady_clock::now();
+  if (lazy_since_ == SteadyTime::max()) lazy_since_ = now();
 }
 
 void Ledger::change_state(const std::string& processor, const std::string& name,
@@ -199,7 +200,7 @@ void Ledger::change_state(const std::string& processor, const std::string& name,
     }
   }
   if (number != 0) state_changes_.push_back({processor, name, std::move(value), number});
-  if (lazy_since_ == SteadyTime::max()) lazy_since_ = std::chrono::steady_clock::now();
+  if (lazy_since_ == SteadyTime::max()) lazy_since_ = now();
   if (!is_mid_flow) {
     if (!epochs_.empty()) epochs_.back().has_state = true;
     return;
@@ -256,35 +257,39 @@ void Ledger::close_line(const std::shared_ptr<SafeLine>& line) {
   }
 }
 
+// Calls those of one line whose waiting is over; false when there are none.
+bool Ledger::call_ready(std::vector<SafeLine::Then>& ready) {
+  std::shared_ptr<SafeLine> line;
+  for (const auto& one : lines_) {
+    if (!one->waiters_.empty() && is_safe(one->waiters_.front())) {
+      line = one;
+      break;
+    }
+  }
+  if (!line) return false;
+  while (!line->waiters_.empty() && is_safe(line->waiters_.front())) {
+    ready.push_back(std::move(line->waiters_.front().then));
+    line->waiters_.pop_front();
+  }
+  line->is_calling_ = true;
+  mutex_.unlock();
+  for (SafeLine::Then& then : ready) then();
+  ready.clear();
+  mutex_.lock();
+  line->is_calling_ = false;
+  written_wake_.notify_all();
+  // The lines take turns.
+  if (lines_.size() > 1) std::rotate(lines_.begin(), lines_.begin() + 1, lines_.end());
+  return true;
+}
+
 void Ledger::notify_loop() {
   std::vector<SafeLine::Then> ready;
   Lock lock(mutex_);
   while (!is_closing_) {
-    std::shared_ptr<SafeLine> line;
-    for (const auto& one : lines_) {
-      if (!one->waiters_.empty() && is_safe(one->waiters_.front())) {
-        line = one;
-        break;
-      }
-    }
-    if (!line) {
-      has_news_ = false;
-      notifier_wake_.wait(mutex_);
-      continue;
-    }
-    while (!line->waiters_.empty() && is_safe(line->waiters_.front())) {
-      ready.push_back(std::move(line->waiters_.front().then));
-      line->waiters_.pop_front();
-    }
-    line->is_calling_ = true;
-    mutex_.unlock();
-    for (SafeLine::Then& then : ready) then();
-    ready.clear();
-    mutex_.lock();
-    line->is_calling_ = false;
-    written_wake_.notify_all();
-    // The lines take turns.
-    if (lines_.size() > 1) std::rotate(lines_.begin(), lines_.begin() + 1, lines_.end());
+    if (call_ready(ready)) continue;
+    has_news_ = false;
+    notifier_wake_.wait(mutex_);
   }
 }
 
@@ -299,7 +304,12 @@ void Ledger::urge() {
 }
 
 Result<> Ledger::flush(std::chrono::milliseconds within) {
-  const auto deadline = std::chrono::steady_clock::now() + within;
+  if (options_.is_driven) {
+    TRY(drive_write());
+    drive_cut(true);
+    return drive_write();
+  }
+  const auto deadline = now() + within;
   Lock lock(mutex_);
   is_cut_wanted_ = true;
   const std::uint64_t wanted = cuts_ + 1;

@@ -70,6 +70,10 @@ struct LedgerOptions {
   std::uint64_t memory_budget = 64 << 20;
   std::uint64_t disk_quota = 0;  // 0: 1 GiB, or 80 % of what is free, whichever is less
   std::string vfs = {};          // of SQLite; for tests
+  Disk* disk = nullptr;          // of the content; nullptr: the machine's
+  // No threads of its own: somebody calls `drive_…`, and time is the clock's. For tests that own the
+  // order of everything.
+  bool is_driven = false;
 };
 
 // Those who wait, of one processor: called in the order of its commits. Kept alive by whoever
@@ -169,6 +173,15 @@ class Ledger {
   // take it within the time.
   Result<> flush(std::chrono::milliseconds within);
 
+  // ---- driven: what the threads would do, one step at a time
+  // Begins a write, if one is due (`is_all`: of everything, due or not) and none is under way.
+  bool drive_cut(bool is_all);
+  // Tries to finish the write under way. After an error it is still under way.
+  Result<> drive_write();
+  // Calls those whose waiting is over.
+  void drive_notify();
+  Result<> drive_checkpoint(CheckpointMode mode);
+
   // Removes what is queued and not taken; returns how many.
   std::uint64_t purge(Queue& queue);
 
@@ -259,6 +272,12 @@ class Ledger {
   Result<> write_rows(Write& write);
   Result<bool> is_written(const Write& write);
   Result<> write(Write& write);
+  Result<> attempt(Write& write);
+  bool call_ready(std::vector<SafeLine::Then>& ready) REQUIRES(mutex_);
+  // What deadlines are measured by.
+  SteadyTime now() const {
+    return options_.is_driven ? options_.clock->steady() : std::chrono::steady_clock::now();
+  }
   void write_until_done(Write& write);
   void written(Write& write) REQUIRES(mutex_);
   Result<> reopen();
@@ -277,6 +296,8 @@ class Ledger {
   std::atomic<bool> is_over_quota_{false};
 
   std::unique_ptr<Database> database_;  // the writer's thread
+  bool is_unknown_ = false;             // the last write failed: the writer's thread
+  std::unique_ptr<Write> driven_;       // under way, when there are no threads
   std::unique_ptr<Statements> statements_;
   Mutex reader_mutex_;
   std::unique_ptr<Database> reader_ GUARDED_BY(reader_mutex_);

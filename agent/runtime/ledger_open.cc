@@ -51,7 +51,8 @@ Result<std::unique_ptr<Ledger>> Ledger::open(LedgerOptions options) {
   TRY(make_directory(options.directory));
   std::unique_ptr<Ledger> ledger(new Ledger(std::move(options)));
   ledger->clock_began_ = ledger->options_.clock->steady();
-  TRY_ASSIGN(segments, SegmentStore::open(ledger->options_.directory + "/content"));
+  Disk& disk = ledger->options_.disk == nullptr ? real_disk() : *ledger->options_.disk;
+  TRY_ASSIGN(segments, SegmentStore::open(ledger->options_.directory + "/content", disk));
   ledger->segments_ = std::move(segments);
   ledger->shelf_ = std::make_unique<Shelf>(*ledger);
   Result<> opened = ledger->open_database();
@@ -64,7 +65,7 @@ Result<std::unique_ptr<Ledger>> Ledger::open(LedgerOptions options) {
   TRY(ledger->begin_generation());
   ledger->segments_->remove_orphans();
   ledger->choose_quota();
-  ledger->start_threads();
+  if (!ledger->options_.is_driven) ledger->start_threads();
   return ledger;
 }
 

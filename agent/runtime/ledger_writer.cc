@@ -81,7 +81,7 @@ SteadyTime Ledger::next_cut_at() {
     if (epoch.has_waiter) break;  // later ones are due later
   }
   if (provenance_ != nullptr && provenance_->wants_write())
-    at = std::min(at, std::chrono::steady_clock::now());
+    at = std::min(at, now());
   return at;
 }
 
@@ -90,10 +90,10 @@ std::uint32_t Ledger::cut_epoch() {
                                    ? cut_through_
                                    : first_epoch_ + static_cast<std::uint32_t>(epochs_.size()) - 1;
   if (is_cut_wanted_) return std::max(newest, cut_through_);
-  const SteadyTime now = std::chrono::steady_clock::now();
+  const SteadyTime at = now();
   std::uint32_t through = std::max(cut_through_, std::min(raise_to_, newest));
   for (std::size_t i = 0; i < epochs_.size(); ++i) {
-    if (epochs_[i].opened + options_.linger <= now)
+    if (epochs_[i].opened + options_.linger <= at)
       through = std::max(through, first_epoch_ + static_cast<std::uint32_t>(i));
   }
   return through;
@@ -198,7 +198,7 @@ std::unique_ptr<Ledger::Write> Ledger::cut(bool is_all) {
   is_cut_wanted_ = false;
   unsaved_bytes_ = 0;
   for (const auto& [id, queue] : queues_) unsaved_bytes_ += queue->unsaved() * 128;
-  lazy_since_ = state_changes_.empty() ? SteadyTime::max() : std::chrono::steady_clock::now();
+  lazy_since_ = state_changes_.empty() ? SteadyTime::max() : now();
   return write;
 }
 
@@ -317,33 +317,82 @@ Result<> Ledger::reopen() {
   return {};
 }
 
+// One try. After a failed one nobody knows what is on disk, so that the next begins with a database
+// that is opened anew; a write that turns out to be there counts once a checkpoint has put it into
+// the database itself, whose fsync is another one than that which failed.
+Result<> Ledger::attempt(Write& write) {
+  if (!statements_ || is_unknown_) {
+    TRY(reopen().within("opening the database again"));
+    TRY_ASSIGN(is_there, is_written(write));
+    if (is_there) {
+      TRY_ASSIGN(moved, database_->checkpoint(CheckpointMode::kTruncate));
+      if (!moved.is_complete) return unavailable("the database is busy");
+      is_unknown_ = false;
+      return {};
+    }
+    is_unknown_ = false;
+  }
+  Result<> done = this->write(write);
+  is_unknown_ = !done.ok();
+  return done;
+}
+
 void Ledger::write_until_done(Write& write) {
   auto wait = 50ms;
   while (true) {
-    Result<> done =
-        statements_ ? this->write(write) : Result<>(unavailable("the database is not open"));
+    const Result<> done = attempt(write);
     if (done.ok()) break;
     log_error("ledger", "a write failed; nothing is acknowledged until it succeeds",
               {{"reason", done.error().text()}});
     is_healthy_ = false;
-    {
-      Lock lock(mutex_);
-      trouble_ = done.error().text();
-      const auto until = std::chrono::steady_clock::now() + wait;
-      while (!is_closing_ && writer_wake_.wait_until(mutex_, until)) {
-      }
-      if (is_closing_) return;
+    Lock lock(mutex_);
+    trouble_ = done.error().text();
+    const auto until = now() + wait;
+    while (!is_closing_ && writer_wake_.wait_until(mutex_, until)) {
     }
+    if (is_closing_) return;
     wait = std::min(wait * 2, 2000ms);
-    const Result<> opened = reopen();
-    if (!opened.ok()) {
-      log_error("ledger", "opening the database again failed", {{"reason", opened.error().text()}});
-      continue;
-    }
-    const Result<bool> is_there = is_written(write);
-    if (is_there.ok() && *is_there) break;
   }
   if (!is_healthy_.exchange(true)) log_info("ledger", "writing works again");
+}
+
+bool Ledger::drive_cut(bool is_all) {
+  RUNNEL_ASSERT(options_.is_driven);
+  if (driven_) return false;
+  Lock lock(mutex_);
+  if (!is_all && next_cut_at() > now()) return false;
+  driven_ = cut(is_all);
+  return true;
+}
+
+Result<> Ledger::drive_write() {
+  if (!driven_) return {};
+  if (!driven_->rows.empty()) {
+    const Result<> done = attempt(*driven_);
+    is_healthy_ = done.ok();
+    TRY(done);
+  }
+  {
+    Lock lock(mutex_);
+    written(*driven_);
+  }
+  driven_.reset();
+  measure();
+  page_out();
+  return {};
+}
+
+void Ledger::drive_notify() {
+  std::vector<SafeLine::Then> ready;
+  Lock lock(mutex_);
+  while (call_ready(ready)) {
+  }
+}
+
+Result<> Ledger::drive_checkpoint(CheckpointMode mode) {
+  TRY_ASSIGN(done, database_->checkpoint(mode));
+  static_cast<void>(done);
+  return {};
 }
 
 void Ledger::written(Write& write) {
@@ -364,7 +413,7 @@ void Ledger::write_loop() {
       Lock lock(mutex_);
       while (true) {
         const SteadyTime at = next_cut_at();
-        if (at <= std::chrono::steady_clock::now()) break;
+        if (at <= now()) break;
         if (is_closing_) return;
         is_idle_ = true;
         sleeps_until_ = at;

@@ -62,8 +62,18 @@ Queue::Chunk* Queue::chunk_at(Position position) const {
 
 Queue::Chunk& Queue::chunk_for(Position position) {
   std::unique_ptr<Chunk>& chunk = chunks_[position / kChunk];
-  if (!chunk) chunk = std::make_unique<Chunk>();
+  if (!chunk) chunk = spare_ ? std::move(spare_) : std::make_unique<Chunk>();
   return *chunk;
+}
+
+// One that was emptied is kept for the next: a queue that is filled and drained slice by slice
+// needs no memory from elsewhere.
+void Queue::forget_chunk(std::uint64_t number) {
+  const auto found = chunks_.find(number);
+  if (found == chunks_.end() || found->second->count != 0) return;
+  spare_ = std::move(found->second);
+  spare_->places.reset();
+  chunks_.erase(found);
 }
 
 void Queue::publish() {
@@ -76,7 +86,10 @@ void Queue::publish() {
 
 Queue::Position Queue::append(const FlowRecord& record) {
   const Position position = tail_++;
-  if (tail_chunk_ == nullptr || slot(position) == 0) tail_chunk_ = &chunk_for(position);
+  if (tail_chunk_ == nullptr || slot(position) == 0) {
+    Chunk* const full = std::exchange(tail_chunk_, &chunk_for(position));
+    if (full != nullptr && full->count == 0) forget_chunk(position / kChunk - 1);
+  }
   Chunk& chunk = *tail_chunk_;
   const std::size_t i = slot(position);
   chunk.at[i] = record;
@@ -288,7 +301,7 @@ FlowRecord Queue::done(Position position, SavedPlace& place) {
   traffic_.out_bytes += record.size;
   if (!attempts_.empty()) attempts_.erase(position);
   // A chunk goes when its own are done; the one that is being filled stays.
-  if (chunk->count == 0 && chunk != tail_chunk_) chunks_.erase(position / kChunk);
+  if (chunk->count == 0 && chunk != tail_chunk_) forget_chunk(position / kChunk);
   publish();
   return record;
 }
@@ -438,7 +451,7 @@ FlowRecord Queue::page_out(Position position) {
   queued_bytes_ -= record.size;
   memory_bytes_ -= weight(record);
   returned_.erase(position);
-  if (chunk->count == 0 && chunk != tail_chunk_) chunks_.erase(position / kChunk);
+  if (chunk->count == 0 && chunk != tail_chunk_) forget_chunk(position / kChunk);
   publish();
   return record;
 }

@@ -179,6 +179,7 @@ class Queue {
   static std::size_t slot(Position position) { return position % kChunk; }
 
   Chunk& chunk_for(Position position) REQUIRES(mutex_);
+  void forget_chunk(std::uint64_t number) REQUIRES(mutex_);
   Chunk* chunk_at(Position position) const REQUIRES(mutex_);
   void publish() REQUIRES(mutex_);
   void recount_memory() REQUIRES(mutex_);
@@ -199,6 +200,7 @@ class Queue {
   std::map<std::uint64_t, std::unique_ptr<Chunk>> chunks_
       GUARDED_BY(mutex_);  // by position / kChunk
   Chunk* tail_chunk_ GUARDED_BY(mutex_) = nullptr;
+  std::unique_ptr<Chunk> spare_ GUARDED_BY(mutex_);  // empty
   Position tail_ GUARDED_BY(mutex_) = 0;  // the next one to be given
   Position take_ GUARDED_BY(mutex_) =
       0;  // first-in: everything before was taken once, or is in `returned_`

@@ -179,7 +179,7 @@ void SessionCore::commit_locked(std::vector<FlowRecord>& gone, std::vector<Queue
     for (; i < works_.size() && works_[i].call == call; ++i) {
       Work& work = works_[i];
       if (work.fate == Fate::kHanded) continue;
-      if (work.from == nullptr && !work.has_parent) work.epoch = birth_epoch();
+      if (work.from == nullptr && !work.inherits) work.epoch = birth_epoch();
       has_inputs = has_inputs || work.from != nullptr;
       low = std::min(low, work.epoch);
       high = std::max(high, work.epoch);
@@ -238,8 +238,10 @@ void SessionCore::commit_locked(std::vector<FlowRecord>& gone, std::vector<Queue
     const std::uint32_t epoch = has_inputs ? newest : birth_epoch();
     ledger_.change_state(wiring_.processor_id, edit.name, std::move(edit.value), epoch, has_inputs);
   }
+  // A change of state alone is safe when it is written: nobody's acknowledgement stands for it.
+  const bool needs_write = has_inputs || (works_.empty() && !edits_.empty());
   for (Waiting& waiting : waiting_) {
-    ledger_.wait(wiring_.line, newest == 0 ? birth_epoch() : newest, has_inputs,
+    ledger_.wait(wiring_.line, newest == 0 ? birth_epoch() : newest, needs_write,
                  std::move(waiting.then));
   }
   if (wiring_.counters != nullptr) {

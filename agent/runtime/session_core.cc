@@ -151,6 +151,7 @@ FlowFile SessionCore::made(const Work* parent) {
   has_progress_ = true;
   if (parent != nullptr) {
     work.has_parent = true;
+    work.inherits = parent->from != nullptr || parent->inherits;
     work.epoch = parent->epoch;
     const std::int64_t lead = wall_ms_ - (parent->entry_ms - parent->lineage_lead_ms);
     work.lineage_lead_ms = static_cast<std::uint32_t>(
@@ -222,6 +223,8 @@ FlowFile SessionCore::merge(std::span<const FlowFile> parts, MergeText text) {
     is_first = false;
     if (from.size > 0) slices.push_back({from.content, from.offset, from.size});
     work.epoch = std::max(work.epoch, from.epoch);
+    // One that was made here is younger than all that came from queues.
+    if (from.from == nullptr && !from.inherits) work.inherits = false;
     const std::int64_t lead = wall_ms_ - (from.entry_ms - from.lineage_lead_ms);
     work.lineage_lead_ms = static_cast<std::uint32_t>(
         std::clamp<std::int64_t>(std::max<std::int64_t>(lead, work.lineage_lead_ms), 0,

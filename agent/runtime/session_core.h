@@ -153,6 +153,7 @@ class SessionCore final : public Session {
     bool is_told = false;  // an event of it says how it came to be
     bool is_sent = false;
     bool has_parent = false;
+    bool inherits = false;  // its epoch is that of FlowFiles that came from a queue
     bool is_penalized = false;
   };
   struct Told {
