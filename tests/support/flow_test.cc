@@ -26,7 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
-constexpr auto kPatience = 20s;
+constexpr auto kPatience = 10s;
 constexpr std::size_t kContentMax = 64 << 20;
 
 using Attributes = std::map<std::string, std::string, std::less<>>;
@@ -249,6 +249,7 @@ class Runner {
   void mock_group(ProcessGroup& group) {
     for (ProcessorNode& node : group.processors) {
       paths_.insert({node.path, node.group_id});
+      node.penalty_period = std::chrono::nanoseconds(0);
       const ComponentSpec& spec = type_of(node)->spec;
       const auto mocked = test_.mocks.find(node.path);
       if (spec.input == InputRule::kForbidden) {

@@ -13,7 +13,7 @@
 //         - {at: to-kafka, content: text, attributes: {some: value}}  # reached a mock
 //         - {at: route.unmatched, in_any_order: true}                 # went to a relationship
 //
-// Processors in groups are named by their paths: `group/name`.
+// Processors in groups are named by their paths: `group/name`. Penalties do not wait.
 
 #pragma once
 
