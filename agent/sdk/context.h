@@ -80,10 +80,17 @@ class Context {
   // Whether FlowFiles sent there go anywhere (not auto-terminated).
   virtual bool is_connected(Relationship relationship) const = 0;
 
-  // Trigger me: there is something to do. Any thread, at any time, cheap when already woken.
+  // Trigger me: there is something to do, whatever the schedule says. Any thread, at any time, cheap
+  // when already woken.
   virtual void wake() = 0;
   // Trigger me not before then (in addition to other reasons).
   virtual void wake_at(SteadyTime when) = 0;
+  // In on_trigger: whether this call is one that the schedule asks for. False: between two moments
+  // of a timer or cron schedule, because of a wake. What begins something at each moment of its
+  // schedule (a program, a request) looks at it.
+  virtual bool is_scheduled() const { return true; }
+  // Whether connections lead to this processor.
+  virtual bool has_input() const { return true; }
   // Whether an output connection is full, so that no trigger will come.
   virtual bool is_blocked() const = 0;
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "agent/base/result.h"
-#include "processors/route/pattern.h"
+#include "agent/flow/el/regex.h"
 
 namespace runnel {
 
@@ -32,8 +32,8 @@ struct FileFacts {
 struct DirectoryFilter {
   bool is_recursive = true;
   bool ignores_hidden = true;
-  std::optional<Pattern> name;  // the whole name
-  std::optional<Pattern> path;  // the whole relative directory
+  std::optional<Regex> name;  // the whole name
+  std::optional<Regex> path;  // the whole relative directory
   std::int64_t age_ms_min = 0;
   std::optional<std::int64_t> age_ms_max;
   std::uint64_t size_min = 0;

@@ -107,11 +107,11 @@ Result<std::unique_ptr<ListFile>> ListFile::make(Config config) {
   filter.size_min = config.size_min.bytes;
   if (config.size_max) filter.size_max = config.size_max->bytes;
   if (config.file_filter) {
-    TRY_ASSIGN(name, Pattern::compile(*config.file_filter).within("property `File Filter`"));
+    TRY_ASSIGN(name, Regex::compile(*config.file_filter).within("property `File Filter`"));
     filter.name = std::move(name);
   }
   if (config.path_filter) {
-    TRY_ASSIGN(path, Pattern::compile(*config.path_filter).within("property `Path Filter`"));
+    TRY_ASSIGN(path, Regex::compile(*config.path_filter).within("property `Path Filter`"));
     filter.path = std::move(path);
   }
   return std::make_unique<ListFile>(std::move(config), std::move(filter));

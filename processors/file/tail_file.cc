@@ -72,7 +72,7 @@ class TailFile final : public Processor {
  public:
   using Config = TailFileConfig;
   static Result<std::unique_ptr<TailFile>> make(Config config);
-  TailFile(Config config, std::string delimiter, std::optional<Pattern> name)
+  TailFile(Config config, std::string delimiter, std::optional<Regex> name)
       : config_(std::move(config)), delimiter_(std::move(delimiter)), name_(std::move(name)) {}
 
   Result<> start(Context& context) override {
@@ -114,7 +114,7 @@ class TailFile final : public Processor {
 
   const Config config_;
   const std::string delimiter_;
-  const std::optional<Pattern> name_;
+  const std::optional<Regex> name_;
   Context* context_ = nullptr;
   Relationship success_;
   std::vector<std::string> paths_;
@@ -224,13 +224,13 @@ Result<std::unique_ptr<TailFile>> TailFile::make(Config config) {
     return invalid("property `Input Delimiter`: `" + config.input_delimiter +
                    "` is more than one character");
   }
-  std::optional<Pattern> name;
+  std::optional<Regex> name;
   if (config.tail_mode == TailMode::kMultipleFile) {
     if (!config.base_directory) {
       return invalid("the mode `Multiple file` needs `tail-base-directory`");
     }
     TRY_ASSIGN(pattern,
-               Pattern::compile(config.file_to_tail.value).within("property `File to Tail`"));
+               Regex::compile(config.file_to_tail.value).within("property `File to Tail`"));
     name = std::move(pattern);
   }
   return std::make_unique<TailFile>(std::move(config), std::move(delimiter), std::move(name));

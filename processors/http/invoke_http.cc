@@ -16,7 +16,7 @@
 #include "agent/sdk/processor.h"
 #include "processors/http/http_client.h"
 #include "processors/registry.h"
-#include "processors/route/pattern.h"
+#include "agent/flow/el/regex.h"
 #include "processors/text_property.h"
 
 namespace runnel {
@@ -106,7 +106,7 @@ class InvokeHttp final : public Processor {
   void on_answer(std::shared_ptr<Answer> answer, Result<HttpResponse> response);
 
   const Config config_;
-  std::optional<Pattern> headers_to_send_;
+  std::optional<Regex> headers_to_send_;
   Context* context_ = nullptr;
   Relationship success_;
   Relationship response_;
@@ -225,7 +225,7 @@ ProcessorType invoke_http() {
 Result<std::unique_ptr<InvokeHttp>> InvokeHttp::make(Config config) {
   auto made = std::make_unique<InvokeHttp>(std::move(config));
   if (made->config_.attributes_to_send) {
-    TRY_ASSIGN(pattern, Pattern::compile(*made->config_.attributes_to_send)
+    TRY_ASSIGN(pattern, Regex::compile(*made->config_.attributes_to_send)
                             .within("property `Attributes to Send`"));
     made->headers_to_send_ = std::move(pattern);
   }

@@ -13,7 +13,7 @@
 #include "agent/sdk/processor.h"
 #include "processors/http/http_server.h"
 #include "processors/registry.h"
-#include "processors/route/pattern.h"
+#include "agent/flow/el/regex.h"
 #include "processors/text_property.h"
 
 namespace runnel {
@@ -48,7 +48,7 @@ class ListenHttp final : public Processor {
   bool wait_until_safe(Ticket ticket);
 
   const Config config_;
-  std::optional<Pattern> headers_;
+  std::optional<Regex> headers_;
   Context* context_ = nullptr;
   Relationship success_;
   std::unique_ptr<Intake> intake_;
@@ -103,7 +103,7 @@ ProcessorType listen_http() {
 Result<std::unique_ptr<ListenHttp>> ListenHttp::make(Config config) {
   auto made = std::make_unique<ListenHttp>(std::move(config));
   if (made->config_.headers_as_attributes) {
-    TRY_ASSIGN(pattern, Pattern::compile(*made->config_.headers_as_attributes)
+    TRY_ASSIGN(pattern, Regex::compile(*made->config_.headers_as_attributes)
                             .within("property `HTTP Headers to receive as Attributes (Regex)`"));
     made->headers_ = std::move(pattern);
   }

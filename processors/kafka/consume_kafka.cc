@@ -19,7 +19,7 @@
 #include "processors/kafka/access_properties.h"
 #include "processors/kafka/client.h"
 #include "processors/registry.h"
-#include "processors/route/pattern.h"
+#include "agent/flow/el/regex.h"
 #include "processors/text_property.h"
 
 namespace runnel {
@@ -77,7 +77,7 @@ class ConsumeKafka final : public Processor {
  public:
   using Config = ConsumeKafkaConfig;
   static Result<std::unique_ptr<ConsumeKafka>> make(Config config);
-  ConsumeKafka(Config config, std::optional<Pattern> headers)
+  ConsumeKafka(Config config, std::optional<Regex> headers)
       : config_(std::move(config)), headers_to_add_(std::move(headers)) {}
   ~ConsumeKafka() override { stop(); }
 
@@ -105,7 +105,7 @@ class ConsumeKafka final : public Processor {
   void on_safe(Ticket ticket);
 
   const Config config_;
-  const std::optional<Pattern> headers_to_add_;
+  const std::optional<Regex> headers_to_add_;
   Context* context_ = nullptr;
   kafka::TroubleReporter trouble_;
   Relationship success_;
@@ -183,11 +183,11 @@ ProcessorType consume_kafka() {
 }
 
 Result<std::unique_ptr<ConsumeKafka>> ConsumeKafka::make(Config config) {
-  std::optional<Pattern> headers;
+  std::optional<Regex> headers;
   if (config.headers_to_add) {
     TRY_ASSIGN(
         pattern,
-        Pattern::compile(*config.headers_to_add).within("property `Headers To Add As Attributes`"));
+        Regex::compile(*config.headers_to_add).within("property `Headers To Add As Attributes`"));
     headers = std::move(pattern);
   }
   return std::make_unique<ConsumeKafka>(std::move(config), std::move(headers));

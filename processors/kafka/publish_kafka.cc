@@ -18,7 +18,7 @@
 #include "processors/kafka/access_properties.h"
 #include "processors/kafka/client.h"
 #include "processors/registry.h"
-#include "processors/route/pattern.h"
+#include "agent/flow/el/regex.h"
 #include "processors/text_property.h"
 
 namespace runnel {
@@ -82,7 +82,7 @@ class PublishKafka final : public Processor {
  public:
   using Config = PublishKafkaConfig;
   static Result<std::unique_ptr<PublishKafka>> make(Config config);
-  explicit PublishKafka(Config config, std::optional<Pattern> headers)
+  explicit PublishKafka(Config config, std::optional<Regex> headers)
       : config_(std::move(config)), headers_to_send_(std::move(headers)) {}
   ~PublishKafka() override { stop(); }
 
@@ -112,7 +112,7 @@ class PublishKafka final : public Processor {
   void refuse(Session& session, FlowFile flowfile, std::string_view why);
 
   const Config config_;
-  const std::optional<Pattern> headers_to_send_;
+  const std::optional<Regex> headers_to_send_;
   Context* context_ = nullptr;
   kafka::TroubleReporter trouble_;
   Relationship success_;
@@ -205,9 +205,9 @@ ProcessorType publish_kafka() {
 }
 
 Result<std::unique_ptr<PublishKafka>> PublishKafka::make(Config config) {
-  std::optional<Pattern> headers;
+  std::optional<Regex> headers;
   if (config.attributes_to_send) {
-    TRY_ASSIGN(pattern, Pattern::compile(*config.attributes_to_send)
+    TRY_ASSIGN(pattern, Regex::compile(*config.attributes_to_send)
                             .within("property `Attributes to Send as Headers`"));
     headers = std::move(pattern);
   }

@@ -18,7 +18,7 @@
 #include "agent/sdk/processor.h"
 #include "processors/mqtt/line_properties.h"
 #include "processors/registry.h"
-#include "processors/route/pattern.h"
+#include "agent/flow/el/regex.h"
 #include "processors/text_property.h"
 
 namespace runnel {
@@ -41,7 +41,7 @@ class PublishMqtt final : public Processor {
  public:
   using Config = PublishMqttConfig;
   static Result<std::unique_ptr<PublishMqtt>> make(Config config);
-  PublishMqtt(Config config, std::optional<Pattern> user_properties)
+  PublishMqtt(Config config, std::optional<Regex> user_properties)
       : config_(std::move(config)), user_properties_(std::move(user_properties)) {}
   ~PublishMqtt() override { stop(); }
 
@@ -65,7 +65,7 @@ class PublishMqtt final : public Processor {
   Inflight take(std::uint64_t cookie);
 
   const Config config_;
-  const std::optional<Pattern> user_properties_;
+  const std::optional<Regex> user_properties_;
   Context* context_ = nullptr;
   Relationship success_;
   Relationship failure_;
@@ -124,9 +124,9 @@ namespace {
 
 Result<std::unique_ptr<PublishMqtt>> PublishMqtt::make(Config config) {
   TRY(config.check());
-  std::optional<Pattern> pattern;
+  std::optional<Regex> pattern;
   if (config.user_properties) {
-    TRY_ASSIGN(compiled, Pattern::compile(*config.user_properties)
+    TRY_ASSIGN(compiled, Regex::compile(*config.user_properties)
                              .within("property `Attributes to Send as User Properties`"));
     pattern = std::move(compiled);
   }

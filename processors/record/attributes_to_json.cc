@@ -12,7 +12,7 @@
 #include "agent/sdk/describe.h"
 #include "agent/sdk/processor.h"
 #include "processors/registry.h"
-#include "processors/route/pattern.h"
+#include "agent/flow/el/regex.h"
 
 namespace runnel {
 
@@ -53,7 +53,7 @@ class AttributesToJson final : public Processor {
 
   const Config config_;
   std::set<std::string, std::less<>> listed_;
-  std::optional<Pattern> pattern_;
+  std::optional<Regex> pattern_;
   Relationship success_;
 };
 
@@ -96,7 +96,7 @@ Result<std::unique_ptr<AttributesToJson>> AttributesToJson::make(Config config) 
     }
   }
   if (made->config_.attributes_expression) {
-    TRY_ASSIGN(pattern, Pattern::compile(*made->config_.attributes_expression)
+    TRY_ASSIGN(pattern, Regex::compile(*made->config_.attributes_expression)
                             .within("property `Attributes Regular Expression`"));
     made->pattern_ = std::move(pattern);
   }

@@ -10,7 +10,7 @@
 #include "agent/sdk/describe.h"
 #include "agent/sdk/processor.h"
 #include "processors/registry.h"
-#include "processors/route/pattern.h"
+#include "agent/flow/el/regex.h"
 #include "processors/text_property.h"
 
 namespace runnel {
@@ -46,7 +46,7 @@ class UpdateAttribute final : public Processor {
   std::vector<Rule> constants_;
   std::vector<Rule> computed_;
   std::vector<std::string> values_;  // of `computed_`, reused
-  std::optional<Pattern> deleted_;
+  std::optional<Regex> deleted_;
 };
 
 }  // namespace
@@ -76,7 +76,7 @@ ProcessorType update_attribute() {
 Result<std::unique_ptr<UpdateAttribute>> UpdateAttribute::make(Config config) {
   auto made = std::make_unique<UpdateAttribute>();
   if (config.delete_attributes) {
-    TRY_ASSIGN(pattern, Pattern::compile(*config.delete_attributes)
+    TRY_ASSIGN(pattern, Regex::compile(*config.delete_attributes)
                             .within("property `Delete Attributes Expression`"));
     made->deleted_ = std::move(pattern);
   }

@@ -8,7 +8,7 @@
 #include "agent/sdk/describe.h"
 #include "agent/sdk/processor.h"
 #include "processors/registry.h"
-#include "processors/route/pattern.h"
+#include "agent/flow/el/regex.h"
 #include "processors/text_property.h"
 
 namespace runnel {
@@ -81,7 +81,7 @@ class ReplaceText final : public Processor {
     FlowFile flowfile;
     std::string search;
     std::string replacement;
-    std::optional<Pattern> pattern;
+    std::optional<Regex> pattern;
   };
 
   Result<std::string> replaced(FlowFile flowfile, std::string_view content);
@@ -90,10 +90,12 @@ class ReplaceText final : public Processor {
 
   const Config config_;
   Context* context_ = nullptr;
-  std::optional<Pattern> pattern_;  // of a constant search value
+  std::optional<Regex> pattern_;  // of a constant search value
   Relationship success_;
   Relationship failure_;
 };
+
+constexpr std::size_t kResultMax = 256 << 20;
 
 // `${name}` in a text stands for the attribute; what is no attribute stays as it is.
 std::string substituted(std::string_view text, FlowFile flowfile) {
@@ -151,8 +153,12 @@ Result<std::unique_ptr<ReplaceText>> ReplaceText::make(Config config) {
       (!given.search_value || given.search_value->is_constant())) {
     const std::string_view text =
         given.search_value ? given.search_value->constant() : "(?s)(^.*$)";
-    TRY_ASSIGN(pattern, Pattern::compile(text).within("property `Search Value`"));
+    TRY_ASSIGN(pattern, Regex::compile(text).within("property `Search Value`"));
     made->pattern_ = std::move(pattern);
+    if (given.replacement_value.is_constant()) {
+      TRY(made->pattern_->check_replacement(given.replacement_value.constant())
+              .within("property `Replacement Value`"));
+    }
   }
   return made;
 }
@@ -185,7 +191,7 @@ Result<std::string> ReplaceText::replaced(FlowFile flowfile, std::string_view co
     job.search = std::move(search);
   }
   if (config_.strategy == ReplacementStrategy::kRegexReplace && !job.pattern) {
-    TRY_ASSIGN(pattern, Pattern::compile(job.search).within("`Search Value`"));
+    TRY_ASSIGN(pattern, Regex::compile(job.search).within("`Search Value`"));
     job.pattern = std::move(pattern);
   }
   std::string out;
@@ -258,7 +264,7 @@ Result<> ReplaceText::append_replaced(std::string& out, const Job& job,
       return {};
     }
     case ReplacementStrategy::kRegexReplace: {
-      TRY_ASSIGN(changed, job.pattern->replaced_all(text, job.replacement));
+      TRY_ASSIGN(changed, job.pattern->replace_all(text, job.replacement, kResultMax));
       out += changed;
       return {};
     }
