@@ -5,6 +5,7 @@
 namespace runnel {
 
 void FlowFileScope::each_attribute(const Visit& visit) const {
+  if (!flowfile_) return;
   bool goes_on = true;
   flowfile_.each_attribute([&](std::string_view name, std::string_view value) {
     if (goes_on) goes_on = visit(name, value);

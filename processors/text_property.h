@@ -20,6 +20,7 @@ class FlowFileScope final : public Scope {
       : flowfile_(flowfile), clock_(clock) {}
 
   std::optional<std::string_view> attribute(std::string_view name) const override {
+    if (!flowfile_) return std::nullopt;
     return flowfile_.attribute(name);
   }
   void each_attribute(const Visit& visit) const override;

@@ -1,9 +1,9 @@
 // Node: one processor of the running flow, with its tasks.
 //
 // A task is one processor object with a session of its own; a processor that is `concurrent` has as
-// many as its flow says. A task runs slices: calls of on_trigger in one session, up to 256 FlowFiles
-// or the run duration, then a commit. It is woken by its input queues, by room in its output queues,
-// by its timer, and by its processor; it never polls.
+// many as its flow says. A task runs slices: calls of on_trigger in one session, up to 256
+// FlowFiles or the run duration, then a commit. It is woken by its input queues, by room in its
+// output queues, by its timer, and by its processor; it never polls.
 
 #pragma once
 
@@ -66,8 +66,8 @@ class Node {
   const NodePlan& plan() const { return plan_; }
   bool is_source() const { return plan_.inputs.empty(); }
 
-  // Starts all tasks. kUnavailable: it goes on trying with back-off, unless `retries` is false; then,
-  // and on any other error, it stands still.
+  // Starts all tasks. kUnavailable: it goes on trying with back-off, unless `retries` is false;
+  // then, and on any other error, it stands still.
   Result<> start(bool retries);
   // No slice is running when it returns, and none begins; the processor itself goes on.
   void pause();
@@ -129,6 +129,8 @@ class NodeTask final : public Task, public Context {
   bool is_connected(Relationship relationship) const override;
   void wake() override;
   void wake_at(SteadyTime when) override;
+  bool is_scheduled() const override { return is_scheduled_; }
+  bool has_input() const override { return !node_.is_source(); }
   bool is_blocked() const override { return node_.is_blocked(); }
   void bulletin(BulletinLevel level, std::string_view text) override { node_.post(level, text); }
   std::unique_ptr<Intake> open_intake(IntakeOptions options) override;
@@ -141,6 +143,7 @@ class NodeTask final : public Task, public Context {
   using Manner = Schedule::Kind;
 
   bool is_due(SteadyTime now);
+  bool is_called(SteadyTime now);
   bool has_reason(SteadyTime now);
   Next run_slice(SteadyTime now);
   Result<> call(SessionCore& session);
@@ -149,7 +152,7 @@ class NodeTask final : public Task, public Context {
   void failed(const Error& error, SteadyTime now);
   void plan_tick(SteadyTime now);
   void arm_penalties(SteadyTime now);
-  bool has_input() const;
+  bool has_ready_input() const;
 
   Node& node_;
   SessionCore session_;
@@ -159,7 +162,8 @@ class NodeTask final : public Task, public Context {
 
   // How it is scheduled.
   Schedule::Kind kind_ = Schedule::Kind::kEvent;
-  bool is_by_tick_ = false;  // each tick is one call (or one run duration)
+  bool is_by_tick_ = false;   // each tick is one call (or one run duration)
+  bool is_scheduled_ = true;  // this slice; false: its processor has called it between two ticks
   std::optional<Cron> cron_;
   SteadyTime next_tick_{};
   std::int64_t next_wall_ms_ = 0;

@@ -39,8 +39,11 @@ NodeTask::NodeTask(Node& node, std::unique_ptr<Processor> processor)
   const ProcessorNode& model = node.plan_.model;
   kind_ = model.schedule.kind;
   if (kind_ == Schedule::Kind::kDefault) {
-    kind_ = node.plan_.type->spec.trigger == DefaultTrigger::kTimer ? Schedule::Kind::kEvery
-                                                                    : Schedule::Kind::kEvent;
+    // What can do without input, and has none, would never be triggered by an event.
+    const ComponentSpec& spec = node.plan_.type->spec;
+    const bool is_timer = spec.trigger == DefaultTrigger::kTimer ||
+                          (spec.input == InputRule::kAllowed && node.is_source());
+    kind_ = is_timer ? Schedule::Kind::kEvery : Schedule::Kind::kEvent;
   }
   if (kind_ == Schedule::Kind::kCron) {
     Result<Cron> cron = Cron::parse(model.schedule.cron);
@@ -70,7 +73,7 @@ void NodeTask::begin(bool is_starting) {
   is_starting_ = is_starting;
   is_starting_seen_ = is_starting;
   is_continuing_ = false;
-  is_woken_ = true;
+  is_woken_ = !is_by_tick_;
   backoff_.reset();
   next_tick_ = now;
   not_before_ = is_starting ? now + backoff_.next(random_u64()) : SteadyTime{};
@@ -142,7 +145,17 @@ bool NodeTask::is_due(SteadyTime now) {
   return false;
 }
 
-bool NodeTask::has_input() const {
+// Whether its processor has called it (wake, wake_at), whatever the schedule says.
+bool NodeTask::is_called(SteadyTime now) {
+  if (is_woken_) return true;
+  Lock lock(timers_mutex_);
+  if (timers_.empty()) return false;
+  if (*timers_.begin() <= now) return true;
+  node_.host_.scheduler.wake_at(*this, *timers_.begin());
+  return false;
+}
+
+bool NodeTask::has_ready_input() const {
   const bool is_cycle_first = node_.has_full_cycle_input();
   const std::vector<Queue*>& inputs =
       is_cycle_first ? node_.plan_.cycle_inputs : node_.plan_.inputs;
@@ -173,7 +186,7 @@ bool NodeTask::has_reason(SteadyTime now) {
     }
     return is_woken || is_timer || is_continuing_ || kind_ != Schedule::Kind::kEvent;
   }
-  return is_woken || is_timer || has_input();
+  return is_woken || is_timer || has_ready_input();
 }
 
 // Penalized FlowFiles wake nobody when their time has come: the timer does.
@@ -196,7 +209,8 @@ Task::Next NodeTask::run() {
     return Next::kIdle;
   }
   if (is_starting_) return try_start(now);
-  if (!is_due(now)) return Next::kIdle;
+  is_scheduled_ = is_due(now);
+  if (!is_scheduled_ && !is_called(now)) return Next::kIdle;
   // Whoever makes room wakes us: a wake that comes after this look is not lost.
   if (node_.is_blocked()) return Next::kIdle;
   if (!has_reason(now)) {
@@ -233,7 +247,10 @@ Task::Next NodeTask::run_slice(SteadyTime now) {
   SessionCore& session = node_.has_full_cycle_input() ? cycle_session_ : session_;
   const auto began = std::chrono::steady_clock::now();
   const SteadyTime deadline = now + slice_time_;
-  const bool is_one_call = is_by_tick_ && node_.plan_.model.run_duration <= 0ns;
+  // A source that is called between two ticks has arrivals to take, or more of what it began; what
+  // is fed by connections keeps to its schedule.
+  const bool is_one_call =
+      is_by_tick_ && node_.plan_.model.run_duration <= 0ns && (is_scheduled_ || !node_.is_source());
   node_.active_.fetch_add(1, std::memory_order_relaxed);
   Result<> outcome;
   bool has_progress = false;
@@ -279,9 +296,12 @@ Task::Next NodeTask::after_slice(SteadyTime now, bool has_progress) {
   is_continuing_ = has_progress;
   arm_penalties(now);
   if (is_by_tick_) {
-    plan_tick(now);
+    const bool is_tick = std::exchange(is_scheduled_, true);
+    if (is_tick) plan_tick(now);
+    if (!is_tick && has_progress && node_.is_source()) is_woken_ = true;
+    if (is_woken_ && now >= not_before_) return Next::kAgain;
     // With nothing to take, the next FlowFile wakes it; a source is woken by its tick.
-    if (node_.is_source() || has_input()) is_due(now);
+    if (node_.is_source() || has_ready_input()) is_due(now);
     if (now < not_before_) scheduler.wake_at(*this, not_before_);
     return Next::kIdle;
   }

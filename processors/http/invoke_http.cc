@@ -1,4 +1,5 @@
-// InvokeHTTP: sends an HTTP request for each FlowFile, or, without input, at each run.
+// InvokeHTTP: sends an HTTP request for each FlowFile, or, where no connection leads to it, one at
+// each moment of its schedule.
 //
 // Requests are under way side by side on the client's own thread, while their FlowFiles are held;
 // answers are routed as NiFi routes them: 2xx to `success` with a FlowFile for the answer to
@@ -12,11 +13,11 @@
 #include "agent/base/bytes.h"
 #include "agent/base/ids.h"
 #include "agent/base/mutex.h"
+#include "agent/flow/el/regex.h"
 #include "agent/sdk/describe.h"
 #include "agent/sdk/processor.h"
 #include "processors/http/http_client.h"
 #include "processors/registry.h"
-#include "agent/flow/el/regex.h"
 #include "processors/text_property.h"
 
 namespace runnel {
@@ -74,7 +75,7 @@ struct InvokeHttpConfig {
   std::optional<std::string> key_file;
   std::optional<std::string> key_pass_phrase;
   std::uint32_t requests_max = 16;
-  Size body_size_max{64 << 20};
+  Size body_size_max{16 << 20};
 };
 
 class InvokeHttp final : public Processor {
@@ -100,6 +101,10 @@ class InvokeHttp final : public Processor {
   Result<std::vector<std::pair<std::string, std::string>>> headers_for(FlowFile flowfile) const;
   void set_connection(HttpRequest& request) const;
   Result<> begin(Session& session, FlowFile flowfile);
+  void poll_url(Session& session);
+  Result<> finish_poll(Session& session, const Answer& answer);
+  Result<> make_response(Session& session, FlowFile made, const Answer& answer,
+                         const HttpResponse& response);
   Result<> finish(Session& session, Answer answer);
   Result<> route(Session& session, FlowFile flowfile, const HttpResponse& response);
   void set_facts(FlowFile flowfile, const Answer& answer, const HttpResponse& response) const;
@@ -225,8 +230,9 @@ ProcessorType invoke_http() {
 Result<std::unique_ptr<InvokeHttp>> InvokeHttp::make(Config config) {
   auto made = std::make_unique<InvokeHttp>(std::move(config));
   if (made->config_.attributes_to_send) {
-    TRY_ASSIGN(pattern, Regex::compile(*made->config_.attributes_to_send)
-                            .within("property `Attributes to Send`"));
+    TRY_ASSIGN(
+        pattern,
+        Regex::compile(*made->config_.attributes_to_send).within("property `Attributes to Send`"));
     made->headers_to_send_ = std::move(pattern);
   }
   return made;
@@ -261,12 +267,61 @@ Result<> InvokeHttp::on_trigger(Session& session) {
   }
   if (answer) {
     --under_way_;
-    return finish(session, std::move(*answer));
+    context_->wake();  // for the next answer, or the request that this one made room for
+    return answer->handed ? finish(session, std::move(*answer)) : finish_poll(session, *answer);
   }
   if (under_way_ >= config_.requests_max) return {};  // an answer wakes us
+  if (!context_->has_input()) {
+    if (context_->is_scheduled()) poll_url(session);
+    return {};
+  }
   const FlowFile flowfile = session.get();
   if (!flowfile) return {};
   return begin(session, flowfile);
+}
+
+// A request that no FlowFile asks for. While the last one is not answered there is no other.
+void InvokeHttp::poll_url(Session& session) {
+  if (under_way_ > 0) return;
+  Result<HttpRequest> request = request_for(session, FlowFile());
+  if (!request.ok()) {
+    context_->bulletin(BulletinLevel::kError, request.error().text());
+    return;
+  }
+  auto answer = std::make_shared<Answer>(
+      Answer{{}, request->url, random_uuid().text(), unavailable("no answer")});
+  ++under_way_;
+  client_->send(std::move(*request), [this, answer](Result<HttpResponse> response) {
+    on_answer(answer, std::move(response));
+  });
+}
+
+// There is nothing to route but the answer: what is none is told, and asked for again at the next
+// moment.
+Result<> InvokeHttp::finish_poll(Session& session, const Answer& answer) {
+  if (!answer.response.ok()) {
+    context_->bulletin(BulletinLevel::kWarning, answer.url + ": " + answer.response.error().text());
+    return {};
+  }
+  const HttpResponse& response = *answer.response;
+  const bool is_good = response.status >= 200 && response.status < 300;
+  if (is_good || config_.always_output_response) {
+    return make_response(session, session.create(), answer, response);
+  }
+  context_->bulletin(
+      BulletinLevel::kWarning,
+      answer.url + ": answered " + std::to_string(response.status) + " " + response.status_message);
+  return {};
+}
+
+Result<> InvokeHttp::make_response(Session& session, FlowFile made, const Answer& answer,
+                                   const HttpResponse& response) {
+  TRY(session.write(made, response.body));
+  set_facts(made, answer, response);
+  for (const auto& [name, value] : response.headers) made.set(name, to_utf8(value));
+  session.event(made, ProvenanceKind::kFetch, response.effective_url);
+  session.transfer(made, response_);
+  return {};
 }
 
 Result<> InvokeHttp::begin(Session& session, FlowFile flowfile) {
@@ -312,7 +367,7 @@ Result<HttpRequest> InvokeHttp::request_for(Session& session, FlowFile flowfile)
   const bool may_have_body = config_.method == HttpMethod::kPost ||
                              config_.method == HttpMethod::kPut ||
                              config_.method == HttpMethod::kPatch;
-  if (may_have_body && config_.send_message_body) {
+  if (may_have_body && config_.send_message_body && flowfile) {
     TRY_ASSIGN(body, session.content(flowfile, config_.body_size_max.bytes));
     request.body = body;
     request.sends_body = true;
@@ -344,7 +399,7 @@ Result<std::vector<std::pair<std::string, std::string>>> InvokeHttp::headers_for
   std::vector<std::pair<std::string, std::string>> headers;
   if (config_.include_date_header)
     headers.emplace_back("Date", date_now(context_->clock().wall_ms()));
-  if (!headers_to_send_) return headers;
+  if (!headers_to_send_ || !flowfile) return headers;
   std::optional<std::string> bad;
   flowfile.each_attribute([&](std::string_view name, std::string_view value) {
     if (!headers_to_send_->matches(name)) return;
@@ -387,12 +442,7 @@ Result<> InvokeHttp::finish(Session& session, Answer answer) {
     flowfile.set(*config_.put_body_in_attribute,
                  std::string_view(response.body).substr(0, kAttributeBodyMax));
   } else if (is_good || config_.always_output_response) {
-    FlowFile made = session.create(flowfile);
-    TRY(session.write(made, response.body));
-    set_facts(made, answer, response);
-    for (const auto& [name, value] : response.headers) made.set(name, to_utf8(value));
-    session.event(made, ProvenanceKind::kFetch, response.effective_url);
-    session.transfer(made, response_);
+    TRY(make_response(session, session.create(flowfile), answer, response));
   }
   return route(session, flowfile, response);
 }

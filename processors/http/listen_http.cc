@@ -9,11 +9,11 @@
 
 #include "agent/base/bytes.h"
 #include "agent/base/mutex.h"
+#include "agent/flow/el/regex.h"
 #include "agent/sdk/describe.h"
 #include "agent/sdk/processor.h"
 #include "processors/http/http_server.h"
 #include "processors/registry.h"
-#include "agent/flow/el/regex.h"
 #include "processors/text_property.h"
 
 namespace runnel {

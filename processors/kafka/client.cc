@@ -2,8 +2,9 @@
 //
 // Producer: delivery reports come as events of the main queue, which is forwarded to librdkafka's
 // background thread: nothing of ours polls. Consumer: offsets are neither stored nor committed by
-// librdkafka; `commit` says what is safe. The poll interval is the longest there is, since back
-// pressure may hold this agent for hours and it should keep its partitions.
+// librdkafka; `commit` says what is safe. Back pressure may keep us from polling for hours: so the
+// poll interval is the longest there is, and rebalances are left to librdkafka's own thread, since
+// a callback of ours would be served by polling only, and the whole group would wait for it.
 
 #include "processors/kafka/client.h"
 
@@ -20,6 +21,7 @@ namespace {
 
 constexpr std::size_t kErrorTextMax = 512;
 constexpr std::size_t kPollBatch = 1000;
+constexpr int kPurgeLooks = 100;
 
 struct ConfDelete {
   void operator()(rd_kafka_conf_t* conf) const { rd_kafka_conf_destroy(conf); }
@@ -151,7 +153,10 @@ class RealProducer final : public Producer {
     if (!client_) return;
     if (flush_ms > 0) rd_kafka_flush(client_.get(), flush_ms);
     rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-    rd_kafka_flush(client_.get(), 1000);  // lets the background thread report what was purged
+    // The background thread reports what was purged; whoever gets no report would wait for ever.
+    for (int i = 0; i < kPurgeLooks && rd_kafka_outq_len(client_.get()) > 0; ++i) {
+      rd_kafka_flush(client_.get(), 100);
+    }
     client_.reset();
   }
 
@@ -193,7 +198,6 @@ class RealConsumer final : public Consumer {
   Result<> start(Conf conf, const std::vector<std::string>& topics) {
     rd_kafka_conf_set_opaque(conf.get(), this);
     rd_kafka_conf_set_error_cb(conf.get(), on_error);
-    rd_kafka_conf_set_rebalance_cb(conf.get(), on_rebalance);
     rd_kafka_conf_set_offset_commit_cb(conf.get(), on_commit);
     std::array<char, kErrorTextMax> text{};
     client_.reset(rd_kafka_new(RD_KAFKA_CONSUMER, conf.get(), text.data(), text.size()));
@@ -282,27 +286,6 @@ class RealConsumer final : public Consumer {
   static void on_error(rd_kafka_t* client, int error, const char* text, void* opaque) {
     static_cast<RealConsumer*>(opaque)->on_trouble_(
         trouble_of(client, static_cast<rd_kafka_resp_err_t>(error), text));
-  }
-
-  // Takes what the group gives. What was taken and is not yet safe comes again, to whoever gets the
-  // partition.
-  static void on_rebalance(rd_kafka_t* client, rd_kafka_resp_err_t error,
-                           rd_kafka_topic_partition_list_t* partitions, void*) {
-    const bool is_cooperative =
-        std::string_view(rd_kafka_rebalance_protocol(client)) == "COOPERATIVE";
-    if (error == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
-      if (is_cooperative) {
-        rd_kafka_error_t* refused = rd_kafka_incremental_assign(client, partitions);
-        if (refused != nullptr) rd_kafka_error_destroy(refused);
-      } else {
-        rd_kafka_assign(client, partitions);
-      }
-    } else if (is_cooperative) {
-      rd_kafka_error_t* refused = rd_kafka_incremental_unassign(client, partitions);
-      if (refused != nullptr) rd_kafka_error_destroy(refused);
-    } else {
-      rd_kafka_assign(client, nullptr);
-    }
   }
 
   static void on_commit(rd_kafka_t*, rd_kafka_resp_err_t error, rd_kafka_topic_partition_list_t*,

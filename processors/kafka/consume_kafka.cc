@@ -14,12 +14,12 @@
 
 #include "agent/base/bytes.h"
 #include "agent/base/mutex.h"
+#include "agent/flow/el/regex.h"
 #include "agent/sdk/describe.h"
 #include "agent/sdk/processor.h"
 #include "processors/kafka/access_properties.h"
 #include "processors/kafka/client.h"
 #include "processors/registry.h"
-#include "agent/flow/el/regex.h"
 #include "processors/text_property.h"
 
 namespace runnel {
@@ -70,6 +70,7 @@ struct ConsumeKafkaConfig : kafka::AccessConfig {
   DuplicateHeaders duplicate_header_handling = DuplicateHeaders::kKeepLatest;
   std::optional<EnvironmentText> message_demarcator;
   std::uint32_t max_poll_records = 10'000;
+  std::chrono::milliseconds max_poll_time = 4s;
   std::chrono::milliseconds session_timeout = 60s;
 };
 
@@ -95,12 +96,17 @@ class ConsumeKafka final : public Processor {
     Arrival arrival;
     Position last;  // of the messages in it
     std::uint64_t messages = 1;
+    SteadyTime began{};
+    bool is_closed = false;   // nothing more is joined to it
+    bool is_counted = false;  // has its attribute `kafka.count`
   };
 
   kafka::Settings settings() const;
   Polled polled_of(const kafka::Record& record) const;
   void append_attributes(Arrival& arrival, const kafka::Record& record) const;
   void poll();
+  bool is_joined(const kafka::Record& record);
+  bool is_whole(const Polled& polled) const;
   void deliver_held();
   void on_safe(Ticket ticket);
 
@@ -111,6 +117,8 @@ class ConsumeKafka final : public Processor {
   Relationship success_;
   std::unique_ptr<Intake> intake_;
   std::deque<Polled> held_;  // polled, not yet taken by the intake
+  std::size_t held_bytes_ = 0;
+  bool is_intake_full_ = false;
   Mutex mutex_;
   std::deque<std::pair<Ticket, Position>> unsafe_ GUARDED_BY(mutex_);
   std::unique_ptr<kafka::Consumer> consumer_;
@@ -148,9 +156,10 @@ ProcessorType consume_kafka() {
                 {.doc = "Leave out the messages of transactions that were not committed."})
       .property("Key Attribute Encoding", &C::key_attribute_encoding,
                 {.doc = "How the key is written into `kafka.key`."})
-      .property("Message Demarcator", &C::message_demarcator,
-                {.doc = "If given, messages of one partition that are polled together become one "
-                        "FlowFile, with this between them."})
+      .property(
+          "Message Demarcator", &C::message_demarcator,
+          {.doc = "If given, messages of one partition that come within `Max Poll Time` become "
+                  "one FlowFile, with this between them."})
       .property(
           "Headers To Add As Attributes", &C::headers_to_add,
           {.doc = "Headers whose whole name matches this regular expression become attributes."})
@@ -158,10 +167,13 @@ ProcessorType consume_kafka() {
                 {.doc = "How header values are written into attributes."})
       .property("Duplicate Header Handling", &C::duplicate_header_handling,
                 {.doc = "What becomes of a header that occurs several times in one message."})
-      .property("Max Poll Records", &C::max_poll_records,
-                {.doc = "Messages taken in one go, and joined by `Message Demarcator`, at most.",
-                 .min = 1,
-                 .max = 1'000'000})
+      .property(
+          "Max Poll Records", &C::max_poll_records,
+          {.doc = "Messages joined by `Message Demarcator` at most.", .min = 1, .max = 1'000'000})
+      .property("Max Poll Time", &C::max_poll_time,
+                {.doc = "With `Message Demarcator`: how long a FlowFile waits for more messages.",
+                 .min = 0ms,
+                 .max = 1h})
       .property(
           "Session Timeout", &C::session_timeout,
           {.doc = "After this time without heartbeats the broker gives the partitions to others.",
@@ -248,50 +260,84 @@ void ConsumeKafka::stop() {
   if (consumer_) consumer_->close();
   consumer_.reset();
   held_.clear();
+  held_bytes_ = 0;
   Lock lock(mutex_);
   unsafe_.clear();
 }
 
 Result<> ConsumeKafka::on_trigger(Session& session) {
-  deliver_held();
-  if (held_.empty() && intake_->waiting() + kPollMax <= kIntakeCount) poll();
-  const FlowFile flowfile = intake_->next(session);
+  FlowFile flowfile = intake_->next(session);
+  if (!flowfile) {
+    deliver_held();
+    const bool has_room = !is_intake_full_ && held_bytes_ < kIntakeBytes;
+    if (has_room && intake_->waiting() + kPollMax <= kIntakeCount) poll();
+    flowfile = intake_->next(session);
+  }
   if (flowfile) session.transfer(flowfile, success_);
   return {};
 }
 
 void ConsumeKafka::poll() {
-  const std::size_t count_max = std::min<std::size_t>(kPollMax, config_.max_poll_records);
-  const std::size_t got = consumer_->poll(count_max, [this](const kafka::Record& record) {
-    if (config_.message_demarcator && !held_.empty()) {
-      Polled& last = held_.back();
-      if (last.last.topic == record.topic && last.last.partition == record.partition &&
-          last.messages < config_.max_poll_records &&
-          last.arrival.content.size() + record.value.size() <= kJoinedBytesMax) {
-        last.arrival.content += config_.message_demarcator->value;
-        last.arrival.content += record.value;
-        last.last.offset = record.offset;
-        ++last.messages;
-        return;
-      }
-    }
+  const std::size_t got = consumer_->poll(kPollMax, [this](const kafka::Record& record) {
+    if (is_joined(record)) return;
     held_.push_back(polled_of(record));
+    held_bytes_ += record.value.size();
   });
   deliver_held();
-  if (got == count_max) context_->wake();  // there may be more, and nobody would tell
+  if (got == kPollMax) context_->wake();  // there may be more, and nobody would tell
+}
+
+// Whether the record went into the FlowFile that is still open for its partition.
+bool ConsumeKafka::is_joined(const kafka::Record& record) {
+  if (!config_.message_demarcator) return false;
+  for (Polled& open : held_) {
+    if (open.is_closed || open.last.topic != record.topic ||
+        open.last.partition != record.partition) {
+      continue;
+    }
+    if (open.arrival.content.size() + record.value.size() > kJoinedBytesMax) {
+      open.is_closed = true;
+      return false;
+    }
+    open.arrival.content += config_.message_demarcator->value;
+    open.arrival.content += record.value;
+    held_bytes_ += config_.message_demarcator->value.size() + record.value.size();
+    open.last.offset = record.offset;
+    open.is_closed = ++open.messages >= config_.max_poll_records;
+    return true;
+  }
+  return false;
+}
+
+// Whether it may become a FlowFile now.
+bool ConsumeKafka::is_whole(const Polled& polled) const {
+  return polled.is_closed || !config_.message_demarcator || held_bytes_ >= kIntakeBytes ||
+         context_->clock().steady() - polled.began >= config_.max_poll_time;
 }
 
 void ConsumeKafka::deliver_held() {
+  is_intake_full_ = false;
   while (!held_.empty()) {
     Polled& polled = held_.front();
-    Arrival arrival = polled.arrival;
-    arrival.attributes.emplace_back("kafka.count", std::to_string(polled.messages));
+    if (!is_whole(polled)) {
+      context_->wake_at(polled.began + config_.max_poll_time);
+      return;
+    }
+    if (!polled.is_counted) {
+      polled.arrival.attributes.emplace_back("kafka.count", std::to_string(polled.messages));
+      polled.is_closed = polled.is_counted = true;
+    }
+    const std::size_t bytes = polled.arrival.content.size();
     // Under the lock: the ticket may be safe before it is noted.
     Lock lock(mutex_);
-    const Result<Ticket> ticket = intake_->deliver(std::move(arrival));
-    if (!ticket.ok()) return;  // full: `on_safe` wakes us
+    const Result<Ticket> ticket = intake_->deliver(std::move(polled.arrival));
+    if (!ticket.ok()) {
+      is_intake_full_ = true;  // `on_safe` wakes us
+      return;
+    }
     unsafe_.emplace_back(*ticket, std::move(polled.last));
     held_.pop_front();
+    held_bytes_ -= bytes;
   }
 }
 
@@ -316,6 +362,7 @@ ConsumeKafka::Polled ConsumeKafka::polled_of(const kafka::Record& record) const 
   polled.arrival.content = record.value;
   polled.arrival.uri = "kafka://" + config_.brokers.value + "/" + polled.last.topic;
   append_attributes(polled.arrival, record);
+  polled.began = context_->clock().steady();
   return polled;
 }
 

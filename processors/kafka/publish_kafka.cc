@@ -13,12 +13,12 @@
 #include <vector>
 
 #include "agent/base/mutex.h"
+#include "agent/flow/el/regex.h"
 #include "agent/sdk/describe.h"
 #include "agent/sdk/processor.h"
 #include "processors/kafka/access_properties.h"
 #include "processors/kafka/client.h"
 #include "processors/registry.h"
-#include "agent/flow/el/regex.h"
 #include "processors/text_property.h"
 
 namespace runnel {
@@ -103,8 +103,8 @@ class PublishKafka final : public Processor {
   kafka::Settings settings() const;
   Result<> open_producer();
   bool has_room() const {
-    return in_flight_.load(std::memory_order_relaxed) < config_.queue_max_message &&
-           in_flight_bytes_.load(std::memory_order_relaxed) < config_.queue_max_buffer_size.bytes;
+    return in_flight_ < config_.queue_max_message &&
+           in_flight_bytes_ < config_.queue_max_buffer_size.bytes;
   }
   void on_report(void* cookie, kafka::Fate fate, std::string_view reason);
   void finish(std::unique_ptr<Delivery> delivery);
@@ -121,7 +121,10 @@ class PublishKafka final : public Processor {
   std::atomic<bool> is_producer_dead_{false};
   std::atomic<std::uint32_t> in_flight_{0};
   std::atomic<std::uint64_t> in_flight_bytes_{0};
+  // Set before the window is looked at again, read after it was changed: sequentially consistent,
+  // or a wake could be missed.
   std::atomic<bool> is_waiting_for_room_{false};
+  std::atomic<bool> is_undelivered_{false};  // something came back: wait before it is sent again
   // Reused from one FlowFile to the next.
   std::string topic_text_;
   std::string key_text_;
@@ -269,6 +272,7 @@ Result<> PublishKafka::start(Context& context) {
 void PublishKafka::stop() {
   if (producer_) producer_->close(kFlushMs);
   producer_.reset();
+  is_undelivered_ = false;
 }
 
 Result<> PublishKafka::on_trigger(Session& session) {
@@ -276,6 +280,10 @@ Result<> PublishKafka::on_trigger(Session& session) {
     // What was in flight is given back by the reports of the purge.
     producer_->close(0);
     TRY(open_producer());
+  }
+  if (is_undelivered_.exchange(false)) {
+    session.yield();
+    return {};
   }
   if (!has_room()) {
     is_waiting_for_room_ = true;
@@ -354,8 +362,8 @@ Result<> PublishKafka::send(Session& session, FlowFile flowfile, std::string_vie
   delivery->bytes = content.size();
   // From here on a report may come at any time, and needs the FlowFile.
   delivery->handed = session.hand_over(flowfile);
-  in_flight_.fetch_add(1, std::memory_order_relaxed);
-  in_flight_bytes_.fetch_add(content.size(), std::memory_order_relaxed);
+  in_flight_.fetch_add(1);
+  in_flight_bytes_.fetch_add(content.size());
   Delivery* const cookie = delivery.release();
   for (std::uint32_t i = 0; i < count; ++i) {
     message.value = content.substr(std::min<std::size_t>(i * step, content.size()), step);
@@ -366,7 +374,6 @@ Result<> PublishKafka::send(Session& session, FlowFile flowfile, std::string_vie
       for (std::uint32_t unsent = i; unsent < count; ++unsent) {
         on_report(cookie, fate, sent.error().text());
       }
-      if (fate == kafka::Fate::kUndelivered) session.yield();
       break;
     }
   }
@@ -395,11 +402,12 @@ void PublishKafka::finish(std::unique_ptr<Delivery> delivery) {
       std::move(delivery->handed).transfer(failure_);
       break;
     case kafka::Fate::kUndelivered:
+      is_undelivered_ = true;
       std::move(delivery->handed).give_back();
       break;
   }
-  in_flight_bytes_.fetch_sub(delivery->bytes, std::memory_order_relaxed);
-  const std::uint32_t left = in_flight_.fetch_sub(1, std::memory_order_relaxed) - 1;
+  in_flight_bytes_.fetch_sub(delivery->bytes);
+  const std::uint32_t left = in_flight_.fetch_sub(1) - 1;
   // Half empty is soon enough, and wakes the worker once for many reports.
   if (left <= config_.queue_max_message / 2 && is_waiting_for_room_.exchange(false)) {
     context_->wake();

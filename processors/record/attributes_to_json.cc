@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "agent/base/bytes.h"
+#include "agent/flow/el/regex.h"
 #include "agent/sdk/describe.h"
 #include "agent/sdk/processor.h"
 #include "processors/registry.h"
-#include "agent/flow/el/regex.h"
 
 namespace runnel {
 

@@ -1,12 +1,16 @@
 // ControlRate: lets at most so much pass in a span of time.
 //
 // What counts is FlowFiles, bytes of content, or the sum of an attribute. The count lives in memory
-// only: after a restart it is zero again, which errs on the side of letting data pass. FlowFiles
-// that are over the rate wait in the queue.
+// only: after a restart it is zero again, which errs on the side of letting data pass. A FlowFile
+// that is over the rate is held, in its place in the queue, until its group's next span of time
+// begins; others of its group stay behind it, other groups pass by.
 
 #include <array>
+#include <deque>
 #include <map>
+#include <set>
 #include <string>
+#include <utility>
 
 #include "agent/base/bytes.h"
 #include "agent/sdk/describe.h"
@@ -51,24 +55,41 @@ class ControlRate final : public Processor {
     return {};
   }
   Result<> on_trigger(Session& session) override;
+  void stop() override {
+    due_.clear();
+    groups_.clear();  // gives back what they hold
+    held_ = 0;
+  }
 
  private:
-  struct Span {
-    SteadyTime began{};
+  struct Held {
+    Handed handed;
+    std::uint64_t weight;
+  };
+  struct Group {
+    SteadyTime began{};  // its span of time
     std::uint64_t passed = 0;
+    std::deque<Held> held;
   };
 
   Result<std::uint64_t> weight_of(FlowFile flowfile) const;
+  Group& group_of(std::string& name, SteadyTime now);
+  bool passes(Group& group, std::uint64_t weight, SteadyTime now) const;
+  void release_due(Session& session, SteadyTime now);
+  bool may_hold_more() const { return held_ < (config_.grouping_attribute ? kHeldMax : 1); }
+
+  static constexpr std::size_t kGroupsMax = 10'000;
+  static constexpr std::size_t kHeldMax = 1000;
 
   const Config config_;
   const std::uint64_t rate_max_;
   Context* context_ = nullptr;
   Relationship success_;
   Relationship failure_;
-  std::map<std::string, Span, std::less<>> spans_;  // by group
+  std::map<std::string, Group, std::less<>> groups_;
+  std::set<std::pair<SteadyTime, std::string>> due_;  // groups that hold something: their span ends
+  std::size_t held_ = 0;
 };
-
-constexpr std::size_t kGroupsMax = 10'000;
 
 }  // namespace
 
@@ -125,7 +146,48 @@ Result<std::uint64_t> ControlRate::weight_of(FlowFile flowfile) const {
   return static_cast<std::uint64_t>(number);
 }
 
+ControlRate::Group& ControlRate::group_of(std::string& name, SteadyTime now) {
+  if (groups_.size() >= kGroupsMax && !groups_.contains(name)) {
+    std::erase_if(groups_, [&](const auto& one) {
+      return one.second.held.empty() && now - one.second.began >= config_.time_duration;
+    });
+    if (groups_.size() >= kGroupsMax) name.clear();
+  }
+  return groups_[name];
+}
+
+// Whether so much more fits into the group's span of time; a new one begins when the last is over.
+bool ControlRate::passes(Group& group, std::uint64_t weight, SteadyTime now) const {
+  if (group.began == SteadyTime{} || now - group.began >= config_.time_duration) {
+    group.began = now;
+    group.passed = 0;
+  }
+  // One that is larger than the rate by itself passes when nothing else has: else it would wait for
+  // ever.
+  if (group.passed != 0 && (weight > rate_max_ || group.passed > rate_max_ - weight)) return false;
+  group.passed += weight;
+  return true;
+}
+
+void ControlRate::release_due(Session& session, SteadyTime now) {
+  while (!due_.empty() && due_.begin()->first <= now) {
+    const std::string name = due_.begin()->second;
+    due_.erase(due_.begin());
+    Group& group = groups_[name];
+    while (!group.held.empty() && passes(group, group.held.front().weight, now)) {
+      session.transfer(session.take_back(std::move(group.held.front().handed)), success_);
+      group.held.pop_front();
+      --held_;
+    }
+    if (!group.held.empty()) due_.emplace(group.began + config_.time_duration, name);
+  }
+  if (!due_.empty()) context_->wake_at(due_.begin()->first);
+}
+
 Result<> ControlRate::on_trigger(Session& session) {
+  const SteadyTime now = context_->clock().steady();
+  release_due(session, now);
+  if (!may_hold_more()) return {};  // the timer wakes us
   const FlowFile flowfile = session.get();
   if (!flowfile) return {};
   const Result<std::uint64_t> weight = weight_of(flowfile);
@@ -136,26 +198,22 @@ Result<> ControlRate::on_trigger(Session& session) {
     session.transfer(flowfile, failure_);
     return {};
   }
-  std::string group;
+  std::string name;
   if (config_.grouping_attribute) {
-    group = flowfile.attribute(*config_.grouping_attribute).value_or(std::string_view{});
-    if (spans_.size() >= kGroupsMax && !spans_.contains(group)) group.clear();
+    name = flowfile.attribute(*config_.grouping_attribute).value_or(std::string_view{});
   }
-  const SteadyTime now = context_->clock().steady();
-  Span& span = spans_[group];
-  if (span.began == SteadyTime{} || now - span.began >= config_.time_duration) span = Span{now, 0};
-  // One that is larger than the rate by itself passes when nothing else has: else it would wait for
-  // ever.
-  const bool fits = span.passed + *weight <= rate_max_ || span.passed == 0;
-  if (!fits) {
-    Handed held = session.hand_over(flowfile);
-    std::move(held).give_back();
-    context_->wake_at(span.began + config_.time_duration);
-    session.yield();
+  Group& group = group_of(name, now);
+  if (group.held.empty() && passes(group, *weight, now)) {
+    session.transfer(flowfile, success_);
     return {};
   }
-  span.passed += *weight;
-  session.transfer(flowfile, success_);
+  group.held.push_back({session.hand_over(flowfile), *weight});
+  ++held_;
+  if (group.held.size() == 1) {
+    const SteadyTime ends = group.began + config_.time_duration;
+    due_.emplace(ends, name);
+    context_->wake_at(ends);
+  }
   return {};
 }
 

@@ -7,10 +7,10 @@
 #include <utility>
 #include <vector>
 
+#include "agent/flow/el/regex.h"
 #include "agent/sdk/describe.h"
 #include "agent/sdk/processor.h"
 #include "processors/registry.h"
-#include "agent/flow/el/regex.h"
 #include "processors/text_property.h"
 
 namespace runnel {

@@ -68,6 +68,7 @@ struct MergeContentConfig {
   std::optional<std::string> footer;
   std::optional<std::string> demarcator;
   AttributeStrategy attribute_strategy = AttributeStrategy::kCommon;
+  std::uint32_t batch_size = 1;
 };
 
 class MergeContent final : public Processor {
@@ -99,9 +100,11 @@ class MergeContent final : public Processor {
 
   void add(Session& session, FlowFile flowfile);
   Bin& bin_for(const std::string& group, std::uint64_t bytes);
-  bool is_complete(const Bin& bin) const;
+  bool is_full(const Bin& bin) const;
+  bool is_ripe(const Bin& bin) const;
   void retire(std::deque<Bin>::iterator bin, std::string_view reason);
   void retire_old();
+  void retire_ripe();
   Result<> merge(Session& session, Bin bin);
   void unite_attributes(FlowFile merged, const std::vector<FlowFile>& parts) const;
 
@@ -146,10 +149,11 @@ ProcessorType merge_content() {
                         "the pieces of one FlowFile, by the "
                         "`fragment.*` attributes, in their order."})
       .property("Merge Format", &C::merge_format, {.doc = "How contents are put together."})
-      .property("Minimum Number of Entries", &C::entries_min,
-                {.doc = "A bin with fewer FlowFiles waits.", .min = 1})
+      .property(
+          "Minimum Number of Entries", &C::entries_min,
+          {.doc = "A bin is merged when it has so many (and `Minimum Group Size`).", .min = 1})
       .property("Maximum Number of Entries", &C::entries_max,
-                {.doc = "A bin with so many is merged. Empty: 10,000.", .min = 1, .max = 1'000'000})
+                {.doc = "A bin never gets more. Empty: 10,000.", .min = 1, .max = 1'000'000})
       .property("Minimum Group Size", &C::group_size_min, {.doc = "A bin with fewer bytes waits."})
       .property("Maximum Group Size", &C::group_size_max,
                 {.doc = "A FlowFile with which a bin would have more bytes goes into the next."})
@@ -168,6 +172,11 @@ ProcessorType merge_content() {
       .property("Header File", &C::header, {.doc = "What comes first."})
       .property("Footer File", &C::footer, {.doc = "What comes last."})
       .property("Demarcator File", &C::demarcator, {.doc = "What comes between two FlowFiles."})
+      .property("Batch Size", &C::batch_size,
+                {.doc = "FlowFiles put into bins before looking which bins have their minimum: "
+                        "more make larger bundles when many are queued.",
+                 .min = 1,
+                 .max = 10'000})
       .property("Attribute Strategy", &C::attribute_strategy,
                 {.doc = "Which attributes the merged FlowFile gets: those that all have alike, or "
                         "all about whose value none disagrees."})
@@ -201,11 +210,12 @@ Result<> MergeContent::start(Context& context) {
 
 Result<> MergeContent::on_trigger(Session& session) {
   retire_old();
-  if (ready_.empty()) {
+  for (std::uint32_t i = 0; ready_.empty() && i < config_.batch_size; ++i) {
     const FlowFile flowfile = session.get();
-    if (!flowfile) return {};
+    if (!flowfile) break;
     add(session, flowfile);
   }
+  if (ready_.empty()) retire_ripe();
   while (!ready_.empty()) {
     Bin bin = std::move(ready_.front());
     ready_.pop_front();
@@ -241,7 +251,7 @@ void MergeContent::add(Session& session, FlowFile flowfile) {
   if (expected) bin.expected = expected;
   bin.parts.push_back({session.hand_over(flowfile), index});
   bin.bytes += size;
-  if (is_complete(bin)) {
+  if (is_full(bin)) {
     const auto at =
         std::find_if(bins_.begin(), bins_.end(), [&](const Bin& one) { return &one == &bin; });
     retire(at, config_.merge_strategy == MergeStrategy::kDefragment ? "all fragments are there"
@@ -265,20 +275,35 @@ MergeContent::Bin& MergeContent::bin_for(const std::string& group, std::uint64_t
                       .parts = {},
                       .expected = {},
                       .reason = {}});
-  if (config_.bin_age_max) context_->wake_at(bins_.back().began + *config_.bin_age_max);
+  if (config_.bin_age_max && bins_.size() == 1) {
+    context_->wake_at(bins_.back().began + *config_.bin_age_max);
+  }
   return bins_.back();
 }
 
-bool MergeContent::is_complete(const Bin& bin) const {
+// Nothing more fits in.
+bool MergeContent::is_full(const Bin& bin) const {
   if (config_.merge_strategy == MergeStrategy::kDefragment) {
     return bin.expected && bin.parts.size() >= *bin.expected;
   }
   if (bin.parts.size() >= config_.entries_max.value_or(kEntriesMax)) return true;
-  if (config_.group_size_max && bin.bytes >= config_.group_size_max->bytes) return true;
-  // Without any upper limit a bin is merged as soon as it may be.
-  const bool may_be =
-      bin.parts.size() >= config_.entries_min && bin.bytes >= config_.group_size_min.bytes;
-  return may_be && !config_.entries_max && !config_.group_size_max && !config_.bin_age_max;
+  return config_.group_size_max && bin.bytes >= config_.group_size_max->bytes;
+}
+
+// It has its minimum.
+bool MergeContent::is_ripe(const Bin& bin) const {
+  return config_.merge_strategy == MergeStrategy::kBinPacking && !bin.parts.empty() &&
+         bin.parts.size() >= config_.entries_min && bin.bytes >= config_.group_size_min.bytes;
+}
+
+void MergeContent::retire_ripe() {
+  for (std::size_t i = 0; i < bins_.size();) {
+    if (is_ripe(bins_[i])) {
+      retire(bins_.begin() + static_cast<std::ptrdiff_t>(i), "the bin has its minimum");
+    } else {
+      ++i;
+    }
+  }
 }
 
 void MergeContent::retire(std::deque<Bin>::iterator bin, std::string_view reason) {
@@ -296,6 +321,7 @@ void MergeContent::retire_old() {
   while (!bins_.empty() && now - bins_.front().began >= *config_.bin_age_max) {
     retire(bins_.begin(), "the bin reached its age");
   }
+  if (!bins_.empty()) context_->wake_at(bins_.front().began + *config_.bin_age_max);
 }
 
 Result<> MergeContent::merge(Session& session, Bin bin) {

@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "agent/flow/el/regex.h"
 #include "agent/sdk/describe.h"
 #include "agent/sdk/processor.h"
 #include "processors/registry.h"
-#include "agent/flow/el/regex.h"
 #include "processors/text_property.h"
 
 namespace runnel {

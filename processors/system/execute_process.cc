@@ -1,14 +1,16 @@
 // ExecuteProcess: runs a program and makes FlowFiles of what it prints.
 //
-// The program's output is read by a thread of its own and handed over by an Intake; while the queue
-// is full, the program is made to wait by its pipe. The program is not run by a shell: arguments
-// are split at spaces, quotes keep them together.
+// The program is started at each moment of the schedule, unless it still runs. Its output is read
+// by a thread of its own and handed over by an Intake; while the queue is full, the program is made
+// to wait by its pipe. It is not run by a shell: arguments are split at spaces, quotes keep them
+// together.
 
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/eventfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -51,8 +53,9 @@ class Child {
   static Result<std::unique_ptr<Child>> start(const std::vector<std::string>& words,
                                               const std::string& directory, bool with_errors);
   ~Child();
-  // Reads what is there; waits at most so long. False at the end of the output.
-  bool read(std::chrono::milliseconds at_most, const OnOutput& on_output);
+  // Reads what is there; waits at most so long (-1 ms: for ever), or until `stop` can be read.
+  // False at the end of the output.
+  bool read(std::chrono::milliseconds at_most, int stop, const OnOutput& on_output);
   // Ends it when it still runs (SIGTERM, after a second SIGKILL), and returns how it ended.
   std::string finish(bool is_killed);
 
@@ -76,12 +79,14 @@ class ExecuteProcess final : public Processor {
  private:
   void run();  // of the thread
   void deliver(std::string bytes);
+  std::chrono::milliseconds until_batch_ends(SteadyTime batch_began) const;
 
   const Config config_;
   const std::vector<std::string> words_;
   Context* context_ = nullptr;
   Relationship success_;
   std::unique_ptr<Intake> intake_;
+  OpenFile stop_event_;
   std::thread thread_;
   std::atomic<bool> is_running_{false};
   std::atomic<bool> is_stopping_{false};
@@ -163,9 +168,11 @@ Child::~Child() {
   if (pid_ > 0) finish(true);
 }
 
-bool Child::read(std::chrono::milliseconds at_most, const OnOutput& on_output) {
-  pollfd waiting{output_.descriptor(), POLLIN, 0};
-  if (::poll(&waiting, 1, static_cast<int>(at_most.count())) <= 0) return true;
+bool Child::read(std::chrono::milliseconds at_most, int stop, const OnOutput& on_output) {
+  std::array<pollfd, 2> waiting{{{output_.descriptor(), POLLIN, 0}, {stop, POLLIN, 0}}};
+  const auto longest = std::min<std::int64_t>(at_most.count(), 1 << 30);
+  if (::poll(waiting.data(), waiting.size(), static_cast<int>(longest)) <= 0) return true;
+  if (waiting[0].revents == 0) return true;
   std::array<char, 65536> bytes{};
   const ssize_t got = ::read(output_.descriptor(), bytes.data(), bytes.size());
   if (got < 0) return errno == EINTR || errno == EAGAIN;
@@ -232,6 +239,8 @@ Result<> ExecuteProcess::start(Context& context) {
   context_ = &context;
   success_ = context.relationship("success");
   is_stopping_ = false;
+  stop_event_ = OpenFile(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!stop_event_) return system_error("eventfd", errno);
   intake_ = context.open_intake(
       {.count_max = 100, .bytes_max = config_.output_size_max.bytes * 2, .on_safe = [this](Ticket) {
          Lock lock(mutex_);
@@ -246,6 +255,7 @@ void ExecuteProcess::stop() {
     is_stopping_ = true;
     has_room_.notify_all();
   }
+  if (stop_event_) static_cast<void>(::eventfd_write(stop_event_.descriptor(), 1));
   if (thread_.joinable()) thread_.join();
   intake_.reset();
 }
@@ -255,9 +265,9 @@ Result<> ExecuteProcess::on_trigger(Session& session) {
   const FlowFile flowfile = intake_->next(session);
   if (flowfile) {
     session.transfer(flowfile, success_);
-    return {};
+    if (context_->is_scheduled()) context_->wake();  // for the rest, before the next moment
   }
-  if (is_running_ || intake_->waiting() > 0) return {};
+  if (!context_->is_scheduled() || is_running_) return {};
   if (thread_.joinable()) thread_.join();
   is_running_ = true;
   thread_ = std::thread([this] {
@@ -277,14 +287,14 @@ void ExecuteProcess::run() {
     return;
   }
   std::string output;
-  auto batch_began = std::chrono::steady_clock::now();
+  SteadyTime batch_began = std::chrono::steady_clock::now();
   const auto take = [&output](std::string_view bytes) {
     output += bytes;
     return true;
   };
   bool goes_on = true;
   while (goes_on && !is_stopping_) {
-    goes_on = (*child)->read(kWait, take);
+    goes_on = (*child)->read(until_batch_ends(batch_began), stop_event_.descriptor(), take);
     const auto now = std::chrono::steady_clock::now();
     const bool is_batch_over =
         config_.batch_duration.count() > 0 && now - batch_began >= config_.batch_duration;
@@ -297,6 +307,13 @@ void ExecuteProcess::run() {
   if (!ended.empty() && !is_stopping_)
     context_->bulletin(BulletinLevel::kWarning, "`" + words_[0] + "`: " + ended);
   if (!output.empty()) deliver(std::move(output));
+}
+
+// How long to wait for more output; -1 ms: for ever.
+std::chrono::milliseconds ExecuteProcess::until_batch_ends(SteadyTime batch_began) const {
+  if (config_.batch_duration.count() <= 0) return -1ms;
+  const auto left = batch_began + config_.batch_duration - std::chrono::steady_clock::now();
+  return std::max(std::chrono::ceil<std::chrono::milliseconds>(left), 1ms);
 }
 
 void ExecuteProcess::deliver(std::string bytes) {

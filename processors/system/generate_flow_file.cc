@@ -118,11 +118,12 @@ Result<std::unique_ptr<GenerateFlowFile>> GenerateFlowFile::make(Config config) 
   auto made = std::make_unique<GenerateFlowFile>();
   if (config.custom_text && !config.custom_text->empty()) {
     if (config.unique_flow_files || config.data_format != GeneratedFormat::kText) {
-      return invalid("property `Custom Text` needs `Unique FlowFiles` `false` and `Data Format` "
-                     "`Text`");
+      return invalid(
+          "property `Custom Text` needs `Unique FlowFiles` `false` and `Data Format` "
+          "`Text`");
     }
-    TRY_ASSIGN(text, PropertyTraits<Text>::parse(*config.custom_text)
-                         .within("property `Custom Text`"));
+    TRY_ASSIGN(text,
+               PropertyTraits<Text>::parse(*config.custom_text).within("property `Custom Text`"));
     made->custom_text_ = std::move(text);
   }
   for (auto& [name, value] : config.attributes) {

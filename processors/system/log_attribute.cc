@@ -127,11 +127,15 @@ bool LogAttribute::is_wanted(std::string_view attribute) const {
 LogLevel LogAttribute::level() const {
   switch (config_.log_level) {
     case LogAttributeLevel::kTrace:
-    case LogAttributeLevel::kDebug: return LogLevel::kDebug;
-    case LogAttributeLevel::kWarn: return LogLevel::kWarn;
+    case LogAttributeLevel::kDebug:
+      return LogLevel::kDebug;
+    case LogAttributeLevel::kWarn:
+      return LogLevel::kWarn;
     case LogAttributeLevel::kError:
-    case LogAttributeLevel::kCritical: return LogLevel::kError;
-    case LogAttributeLevel::kInfo: break;
+    case LogAttributeLevel::kCritical:
+      return LogLevel::kError;
+    case LogAttributeLevel::kInfo:
+      break;
   }
   return LogLevel::kInfo;
 }

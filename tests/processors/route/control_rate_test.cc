@@ -29,7 +29,9 @@ TEST_CASE("so many FlowFiles pass in one span of time, the others in the next") 
   on->clock().advance(1100ms);
   trigger(*on, 10);
   CHECK(on->take("success").size() == 2);
-  CHECK(on->queued() == 1);
+  on->clock().advance(1100ms);
+  trigger(*on, 10);
+  CHECK(on->take("success").size() == 1);
 }
 
 TEST_CASE("bytes are counted") {
@@ -39,7 +41,6 @@ TEST_CASE("bytes are counted") {
   on->put(std::string(6, 'z'));
   trigger(*on, 10);
   CHECK(on->take("success").size() < 3);
-  CHECK(on->queued() > 0);
 }
 
 TEST_CASE("an attribute that is no number is a failure") {
