@@ -39,6 +39,8 @@ Result<> EngineCore::open_parts() {
   LedgerOptions options = options_.ledger;
   options.directory = options_.state_dir;
   options.clock = &clock_;
+  TRY_ASSIGN(lock, DirectoryLock::take(options_.state_dir));
+  lock_ = std::move(lock);
   TRY_ASSIGN(ledger, Ledger::open(std::move(options)));
   ledger_ = std::move(ledger);
   Result<std::unique_ptr<ProvenanceLog>> log =

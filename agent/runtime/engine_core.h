@@ -12,6 +12,7 @@
 
 #include "agent/base/mutex.h"
 #include "agent/runtime/bulletins.h"
+#include "agent/runtime/directory_lock.h"
 #include "agent/runtime/engine.h"
 #include "agent/runtime/ledger.h"
 #include "agent/runtime/node.h"
@@ -98,6 +99,7 @@ class EngineCore final : public Engine {
 
   const EngineOptions options_;
   Clock& clock_;
+  std::unique_ptr<DirectoryLock> lock_;
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<ProvenanceLog> provenance_;
   BulletinBoard bulletins_;

@@ -253,13 +253,14 @@ Task::Next NodeTask::run_slice(SteadyTime now) {
       is_by_tick_ && node_.plan_.model.run_duration <= 0ns && (is_scheduled_ || !node_.is_source());
   node_.active_.fetch_add(1, std::memory_order_relaxed);
   Result<> outcome;
-  bool has_progress = false;
+  bool has_progress = false;  // of any call: what a commit sends back is to be taken again
   bool wants_yield = false;
   for (unsigned calls = 1;; ++calls) {
     outcome = call(session);
-    has_progress = outcome.ok() && session.has_progress();
+    const bool goes_on = outcome.ok() && session.has_progress();
+    has_progress = has_progress || goes_on;
     wants_yield = session.wants_yield();
-    if (!has_progress || wants_yield || is_one_call) break;
+    if (!goes_on || wants_yield || is_one_call) break;
     if (session.flowfiles() >= kSliceMax) break;
     if (calls % kCallsPerClockLook == 0 && clock().steady() >= deadline) break;
   }
@@ -276,6 +277,7 @@ Task::Next NodeTask::run_slice(SteadyTime now) {
     yield_until_ns_ = ns_of(not_before_);
   }
   if (!outcome.ok()) {
+    if (has_progress) backoff_.reset();
     failed(outcome.error(), after);
   } else if (has_progress) {
     backoff_.reset();

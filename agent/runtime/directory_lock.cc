@@ -1,0 +1,44 @@
+// An advisory lock on the file `lock` of a state directory.
+
+#include "agent/runtime/directory_lock.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+
+namespace runnel {
+
+Result<std::unique_ptr<DirectoryLock>> DirectoryLock::take(const std::string& directory) {
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  if (error) {
+    return unavailable("state directory `" + directory + "`: " + error.message());
+  }
+  const std::string path = directory + "/lock";
+  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (descriptor < 0) {
+    return unavailable("state directory `" + directory + "`: " + std::strerror(errno));
+  }
+  if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
+    char owner[32] = {};
+    const ssize_t size = ::read(descriptor, owner, sizeof owner - 1);
+    ::close(descriptor);
+    const std::string process = size > 0 ? " (process " + std::string(owner) + ")" : "";
+    return unavailable("state directory `" + directory + "` is in use by another agent" + process +
+                       "; stop it first, or choose another --state");
+  }
+  const std::string me = std::to_string(::getpid());
+  // Only a courtesy to whoever comes second.
+  [[maybe_unused]] const int cut = ::ftruncate(descriptor, 0);
+  [[maybe_unused]] const ssize_t told = ::pwrite(descriptor, me.data(), me.size(), 0);
+  return std::unique_ptr<DirectoryLock>(new DirectoryLock(descriptor));
+}
+
+DirectoryLock::~DirectoryLock() { ::close(descriptor_); }
+
+}  // namespace runnel

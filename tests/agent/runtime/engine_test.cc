@@ -1,0 +1,529 @@
+// The engine: flows that run, wait, fail, come back, and are looked at.
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "tests/agent/runtime/stage.h"
+
+namespace runnel {
+namespace {
+
+using namespace std::chrono_literals;
+
+Connection& limited(Connection& connection, std::uint64_t count) {
+  connection.back_pressure = {.count = count, .bytes = 0};
+  return connection;
+}
+
+FlowBuilder three_hops() {
+  return std::move(FlowBuilder()
+                       .processor("source", "TestSource")
+                       .processor("pass", "TestPass")
+                       .processor("sink", "TestSink")
+                       .connect("source", "pass")
+                       .connect("pass", "sink"));
+}
+
+TEST_CASE("what a source makes arrives at the sink, in order, and every figure agrees") {
+  clear_roles();
+  DrivenEngine engine;
+  role("source").to_make = 1000;
+  REQUIRE(engine->start(three_hops().build()).ok());
+  engine.run();
+  const std::vector<std::string> seen = role("sink").all();
+  REQUIRE(seen.size() == 1000);
+  for (int i = 0; i < 1000; ++i) REQUIRE(seen[static_cast<std::size_t>(i)] == std::to_string(i + 1));
+  CHECK(engine.processor("source").made_count == 1000);
+  CHECK(engine.processor("pass").in_count == 1000);
+  CHECK(engine.processor("pass").out_count == 1000);
+  CHECK(engine.processor("sink").dropped_count == 1000);
+  CHECK(engine.processor("sink").in_bytes == 9 + 180 + 2700 + 4);
+  CHECK(engine.processor("pass").state == RunState::kRunning);
+  CHECK(engine.processor("pass").sessions <= 8);  // slices, not single FlowFiles
+  CHECK(engine.connection("source -> pass").in_count == 1000);
+  CHECK(engine.connection("source -> pass").count == 0);
+  const LossFigures loss = engine->status().loss;
+  CHECK(loss.in == 1000);
+  CHECK(loss.out == 1000);
+  engine.check_balanced();
+}
+
+TEST_CASE("when there is nothing to do, nothing is run and no timer is set") {
+  clear_roles();
+  DrivenEngine engine;
+  role("source").to_make = 10;
+  REQUIRE(engine->start(three_hops().build()).ok());
+  engine.run();
+  CHECK(engine.run() == 0);
+  CHECK(engine->scheduler().next_timer() == SteadyTime::max());
+  CHECK(engine.advance(1h) == 0);
+}
+
+TEST_CASE("workers of their own carry everything through, and the books balance") {
+  clear_roles();
+  TemporaryDirectory directory;
+  EngineOptions options;
+  options.state_dir = directory.path;
+  options.types = stage_types();
+  options.workers = 3;
+  auto engine = EngineCore::open(std::move(options));
+  REQUIRE(engine.ok());
+  role("source").to_make = 20'000;
+  auto builder = FlowBuilder();
+  builder.processor("source", "TestSource")
+      .processor("pass", "TestPass", [](ProcessorNode& node) { node.concurrent_tasks = 3; })
+      .processor("sink", "TestSink")
+      .connect("source", "pass", [](Connection& c) { limited(c, 500); })
+      .connect("pass", "sink", [](Connection& c) { limited(c, 500); });
+  REQUIRE((*engine)->start(builder.build()).ok());
+  role("sink").wait_for_seen(20'000);
+  CHECK((*engine)->stop(10s).ok());
+  const LossFigures loss = (*engine)->status().loss;
+  CHECK(loss.in == 20'000);
+  CHECK(loss.out == 20'000);
+  CHECK(loss.is_balanced());
+  CHECK(role("source").safe == 20'000);
+}
+
+TEST_CASE("a full connection stops who feeds it before it takes work, within one slice") {
+  clear_roles();
+  DrivenEngine engine;
+  role("source").to_make = 5000;
+  auto flow = FlowBuilder();
+  flow.processor("source", "TestSource")
+      .processor("pass", "TestPass")
+      .processor("sink", "TestSink", [](ProcessorNode& node) { node.is_stopped = true; })
+      .connect("source", "pass", [](Connection& c) { limited(c, 100); })
+      .connect("pass", "sink", [](Connection& c) { limited(c, 100); });
+  REQUIRE(engine->start(flow.build()).ok());
+  engine.run();
+  CHECK(engine.connection("pass -> sink").count >= 100);
+  CHECK(engine.connection("pass -> sink").count <= 100 + 256);
+  CHECK(engine.connection("source -> pass").count <= 100 + 256);
+  CHECK(engine.connection("pass -> sink").is_full);
+  CHECK(engine.run() == 0);
+  const int calls = role("pass").calls;
+  REQUIRE(engine->start_processor("sink").ok());
+  engine.run();
+  CHECK(role("sink").seen == 5000);
+  CHECK(role("pass").calls > calls);
+  engine.check_balanced();
+}
+
+TEST_CASE("a call that fails is rolled back by itself; the calls before it are committed") {
+  clear_roles();
+  DrivenEngine engine;
+  role("source").to_make = 3;
+  REQUIRE(engine->start(three_hops().build()).ok());
+  engine.run();
+  REQUIRE(role("sink").seen == 3);
+  role("pass").fails = 1;
+  role("source").to_make = 2;
+  role("source").wake();
+  engine.run();
+  CHECK(engine.processor("pass").failures == 1);
+  CHECK(engine.processor("pass").last_error == "the stage fails");
+  CHECK(engine.processor("pass").state == RunState::kBackingOff);
+  CHECK(engine->bulletins(0).size() == 1);
+  CHECK(engine->bulletins(0)[0].component == "pass");
+  CHECK(role("sink").seen == 3);
+  engine.advance(2s);
+  // kInvalid: the one that failed waits for its penalty, the other overtakes it.
+  CHECK(role("sink").all().back() == "5");
+  CHECK(role("sink").seen == 4);
+  engine.advance(30s);
+  CHECK(role("sink").all().back() == "4");
+  CHECK(engine.processor("pass").state == RunState::kRunning);
+  engine.check_balanced();
+}
+
+TEST_CASE("a failure for want of a peer keeps the order, and backs off longer each time, bounded") {
+  clear_roles();
+  DrivenEngine engine;
+  role("sink").error = Code::kUnavailable;
+  role("sink").fails = 12;
+  role("source").to_make = 3;
+  REQUIRE(engine->start(three_hops().build()).ok());
+  engine.run();
+  std::int64_t longest = 0;
+  for (int i = 0; i < 12; ++i) {
+    const std::int64_t wait = engine.processor("sink").back_off_left_ms;
+    CHECK(wait > 0);
+    longest = std::max(longest, wait);
+    engine.advance(std::chrono::milliseconds(wait));
+  }
+  CHECK(longest > 10'000);
+  CHECK(longest <= 30'000);
+  CHECK(role("sink").all() == std::vector<std::string>{"1", "2", "3"});
+}
+
+TEST_CASE("a processor that yields is left alone for its yield period") {
+  clear_roles();
+  DrivenEngine engine;
+  role("sink").yields = true;
+  role("source").to_make = 2;
+  auto flow = FlowBuilder();
+  flow.processor("source", "TestSource")
+      .processor("sink", "TestSink", [](ProcessorNode& node) { node.yield_period = 5s; })
+      .connect("source", "sink");
+  REQUIRE(engine->start(flow.build()).ok());
+  engine.run();
+  CHECK(role("sink").seen == 1);
+  CHECK(engine.processor("sink").yield_left_ms == 5000);
+  engine.advance(4999ms);
+  CHECK(role("sink").seen == 1);
+  engine.advance(1ms);
+  CHECK(role("sink").seen == 2);
+}
+
+TEST_CASE("a start for want of a peer is tried again with back-off; each failed start is stopped") {
+  clear_roles();
+  DrivenEngine engine;
+  role("sink").start_fails = 3;
+  role("source").to_make = 1;
+  REQUIRE(engine->start(three_hops().build()).ok());
+  CHECK(engine.processor("sink").state == RunState::kStarting);
+  CHECK(engine.processor("sink").last_error == "starting: the stage says no");
+  engine.run();
+  for (int i = 0; i < 3; ++i) engine.advance(30s);
+  CHECK(engine.processor("sink").state == RunState::kRunning);
+  CHECK(role("sink").starts == 4);
+  CHECK(role("sink").stops == 3);
+  CHECK(role("sink").seen == 1);
+}
+
+TEST_CASE("a start that is refused fails the flow: nothing runs, and the reason is told") {
+  clear_roles();
+  DrivenEngine engine;
+  role("pass").start_fails = 1;
+  role("pass").start_error = Code::kInvalid;
+  const Result<> started = engine->start(three_hops().build());
+  REQUIRE(!started.ok());
+  CHECK(started.error().text() == "starting processor `pass`: the stage says no");
+  CHECK(engine->flow() == nullptr);
+  CHECK(engine.run() == 0);
+  CHECK(role("sink").starts == role("sink").stops);
+  CHECK(engine->start(three_hops().build()).ok());
+}
+
+TEST_CASE("what is retried goes back as it was, so often, and then to its relationship") {
+  clear_roles();
+  DrivenEngine engine;
+  role("source").to_make = 1;
+  role("pass").send_to = "failure";
+  role("pass").change = "spoilt";
+  auto flow = FlowBuilder();
+  flow.processor("source", "TestSource")
+      .processor("pass", "TestPass",
+                 [](ProcessorNode& node) {
+                   node.retry = {{.relationship = "failure",
+                                  .attempts = 2,
+                                  .backoff_first = 1s,
+                                  .backoff_max = 10s,
+                                  .manner = Retry::Manner::kPenalize,
+                                  .at = {}}};
+                 })
+      .processor("sink", "TestSink")
+      .connect("source", "pass")
+      .connect("pass.failure", "sink");
+  REQUIRE(engine->start(flow.build()).ok());
+  engine.run();
+  CHECK(role("pass").all() == std::vector<std::string>{"1"});
+  CHECK(engine.connection("source -> pass").count == 1);
+  engine.advance(999ms);
+  CHECK(role("pass").seen == 1);
+  engine.advance(1ms);
+  CHECK(role("pass").seen == 2);
+  engine.advance(1999ms);
+  CHECK(role("pass").seen == 2);
+  engine.advance(1ms);
+  CHECK(role("pass").all() == std::vector<std::string>{"1", "1", "1"});
+  CHECK(role("sink").all() == std::vector<std::string>{"spoilt"});
+  engine.check_balanced();
+}
+
+TEST_CASE("a retry that yields keeps the order of what stands behind") {
+  clear_roles();
+  DrivenEngine engine;
+  role("source").to_make = 3;
+  role("pass").send_to = "failure";
+  auto flow = FlowBuilder();
+  flow.processor("source", "TestSource")
+      .processor("pass", "TestPass",
+                 [](ProcessorNode& node) {
+                   node.retry = {{.relationship = "failure",
+                                  .attempts = std::nullopt,
+                                  .backoff_first = 1s,
+                                  .backoff_max = 4s,
+                                  .manner = Retry::Manner::kYield,
+                                  .at = {}}};
+                 })
+      .processor("sink", "TestSink")
+      .connect("source", "pass")
+      .connect("pass", "sink");
+  REQUIRE(engine->start(flow.build()).ok());
+  engine.run();
+  for (int i = 0; i < 50; ++i) engine.advance(1s);
+  CHECK(role("pass").seen < 100);
+  CHECK(engine.connection("source -> pass").count == 3);
+  role("pass").send_to = "success";
+  engine.advance(4s);
+  engine.advance(4s);
+  CHECK(role("sink").all() == std::vector<std::string>{"1", "2", "3"});
+}
+
+TEST_CASE("a cycle with the smallest limits goes on until everything is through") {
+  clear_roles();
+  DrivenEngine engine;
+  role("source").to_make = 2000;
+  role("back").send_to = "failure";
+  auto flow = FlowBuilder();
+  const auto one = [](Connection& c) { limited(c, 1); };
+  flow.processor("source", "TestSource")
+      .processor("try", "TestPass")
+      .processor("back", "TestPass")
+      .connect("source", "try", one)
+      .connect("try", "back", one)
+      .connect("back.failure", "try", one);
+  REQUIRE(engine->start(flow.build()).ok());
+  engine.run(5000);
+  CHECK(role("back").seen > 2000);  // round and round
+  const std::uint64_t inside = engine.connection("try -> back").count +
+                               engine.connection("back.failure -> try").count;
+  CHECK(inside <= 3 * 257);  // bounded, although it never empties
+  role("back").send_to = "success";
+  engine.run();
+  CHECK(engine.connection("source -> try").count == 0);
+  CHECK(role("source").to_make == 0);
+  engine.check_balanced();
+}
+
+TEST_CASE("funnels and ports hand on what comes in; several ways make clones") {
+  clear_roles();
+  DrivenEngine engine;
+  role("source").to_make = 10;
+  auto flow = FlowBuilder();
+  flow.processor("source", "TestSource")
+      .processor("one", "TestSink")
+      .processor("two", "TestSink")
+      .funnel("funnel")
+      .port("out", PortKind::kOutput)
+      .port("nowhere", PortKind::kOutput)
+      .connect("source", "funnel")
+      .connect("funnel", "out")
+      .connect("out", "one")
+      .connect("source", "two")
+      .connect("source", "nowhere");
+  REQUIRE(engine->start(flow.build()).ok());
+  engine.run();
+  CHECK(role("one").seen == 10);
+  CHECK(role("two").seen == 10);
+  CHECK(engine.connection("source -> nowhere").count == 10);
+  CHECK(engine->status().loss.in == 30);
+  engine.check_balanced();
+}
+
+TEST_CASE("what is handed over counts as queued until it is acknowledged, in any order") {
+  clear_roles();
+  DrivenEngine engine;
+  role("source").to_make = 3;
+  auto flow = FlowBuilder();
+  flow.processor("source", "TestSource").processor("async", "TestAsync").connect("source", "async");
+  REQUIRE(engine->start(flow.build()).ok());
+  engine.run();
+  Role& async = role("async");
+  CHECK(engine.connection("source -> async").count == 3);
+  CHECK(engine.processor("async").in_flight == 3);
+  std::vector<Handed> handed;
+  {
+    Lock lock(async.mutex);
+    handed.swap(async.handed);
+  }
+  std::move(handed[2]).transfer(Relationship{0});
+  CHECK(engine.connection("source -> async").count == 2);
+  std::move(handed[0]).give_back();
+  handed.clear();  // the second: given back undecided
+  engine.run();
+  CHECK(async.all() == std::vector<std::string>{"1", "2", "3", "1", "2"});
+  {
+    Lock lock(async.mutex);
+    handed.swap(async.handed);
+  }
+  for (Handed& one : handed) std::move(one).transfer(Relationship{0});
+  CHECK(engine.connection("source -> async").count == 0);
+  CHECK(engine.processor("async").in_flight == 0);
+  engine.check_balanced();
+}
+
+TEST_CASE("stopping gives back what is in flight, and a new engine goes on where this one ended") {
+  clear_roles();
+  DrivenEngine engine;
+  role("source").to_make = 5;
+  auto flow = FlowBuilder();
+  flow.processor("source", "TestSource").processor("async", "TestAsync").connect("source", "async");
+  REQUIRE(engine->start(flow.build()).ok());
+  engine.run();
+  CHECK(role("async").seen == 5);
+  CHECK(engine->stop(1s).ok());
+  engine.reopen();
+  CHECK(engine->status().loss.queued == 5);
+  REQUIRE(engine->start(flow.build()).ok());
+  engine.run();
+  CHECK(role("async").seen == 10);
+  CHECK(engine->status().loss.in == 5);
+  engine.check_balanced();
+}
+
+TEST_CASE("processors and whole flows can be stopped and started by hand") {
+  clear_roles();
+  DrivenEngine engine;
+  REQUIRE(engine->start(three_hops().build()).ok());
+  engine.run();
+  REQUIRE(engine->stop_processor("pass").ok());
+  CHECK(engine.processor("pass").state == RunState::kStopped);
+  role("source").to_make = 4;
+  role("source").wake();
+  engine.run();
+  CHECK(engine.connection("source -> pass").count == 4);
+  REQUIRE(engine->start_processor("pass").ok());
+  engine.run();
+  CHECK(role("sink").seen == 4);
+  REQUIRE(engine->stop_flow().ok());
+  CHECK(engine->status().state == FlowState::kStopped);
+  CHECK(engine.processor("sink").state == RunState::kStopped);
+  REQUIRE(engine->start_flow().ok());
+  CHECK(engine->status().state == FlowState::kRunning);
+  CHECK(engine.processor("sink").state == RunState::kRunning);
+  CHECK(engine->stop_processor("nobody").code() == Code::kNotFound);
+}
+
+TEST_CASE("queues can be listed, peeked into, tapped and purged") {
+  clear_roles();
+  DrivenEngine engine;
+  REQUIRE(engine->start(three_hops().build()).ok());
+  engine.run();
+  REQUIRE(engine->stop_processor("sink").ok());
+  std::vector<std::string> tapped;
+  const auto number = engine->tap("pass -> sink", 2, [&tapped](const PeekedFlowFile& seen) {
+    tapped.push_back(seen.content);
+  });
+  REQUIRE(number.ok());
+  role("source").to_make = 5;
+  role("source").wake();
+  engine.run();
+  CHECK(tapped == std::vector<std::string>{"1", "2"});
+  const auto listed = engine->list_queue("pass -> sink", 3);
+  REQUIRE(listed.ok());
+  REQUIRE(listed->size() == 3);
+  CHECK(engine->flowfile_of(listed->at(1).uuid).value_or(0) == listed->at(1).id);
+  const auto peeked = engine->peek("pass -> sink", listed->at(1).id, 100);
+  REQUIRE(peeked.ok());
+  CHECK(peeked->content == "2");
+  CHECK(!peeked->is_cut);
+  CHECK(engine->peek("pass -> sink", 999'999, 1).code() == Code::kNotFound);
+  CHECK(engine->purge("pass -> sink").value_or(0) == 5);
+  CHECK(engine->status().loss.removed == 5);
+  engine->untap(*number);
+  engine.check_balanced();
+}
+
+TEST_CASE("a timer-driven processor is called once in each period; a cron-driven one at its time") {
+  clear_roles();
+  DrivenEngine engine;
+  role("every").to_make = 1000;
+  role("cron").to_make = 1000;
+  auto flow = FlowBuilder();
+  flow.processor("every", "TestSource",
+                 [](ProcessorNode& node) {
+                   node.schedule.kind = Schedule::Kind::kEvery;
+                   node.schedule.period = 10s;
+                 })
+      .processor("cron", "TestSource",
+                 [](ProcessorNode& node) {
+                   node.schedule.kind = Schedule::Kind::kCron;
+                   node.schedule.cron = "0 */5 * * * ?";
+                   node.schedule.zone = "UTC";
+                 })
+      .processor("sink", "TestSink")
+      .connect("every", "sink")
+      .connect("cron", "sink");
+  REQUIRE(engine->start(flow.build()).ok());
+  engine.run();
+  CHECK(role("every").calls == 1);
+  CHECK(role("cron").calls == 0);  // 2026-01-01T00:00:00Z itself is not after now
+  for (int i = 0; i < 60; ++i) engine.advance(10s);
+  CHECK(role("every").calls == 61);
+  CHECK(role("cron").calls == 2);
+  CHECK(role("sink").seen == 63);
+}
+
+TEST_CASE("provenance is kept over a restart and found by FlowFile, component and time") {
+  clear_roles();
+  DrivenEngine engine;
+  role("source").to_make = 300;
+  REQUIRE(engine->start(three_hops().build()).ok());
+  engine.run();
+  const auto created = engine->provenance(
+      {.flowfile = {}, .component = "source", .kind = ProvenanceKind::kCreate});
+  REQUIRE(created.ok());
+  REQUIRE(!created->empty());
+  const std::uint64_t id = created->front().flowfiles.front().first;
+  for (int round = 0; round < 2; ++round) {
+    const auto events = engine->provenance({.flowfile = id, .component = {}, .kind = {}});
+    REQUIRE(events.ok());
+    REQUIRE(events->size() >= 2);
+    CHECK(events->back().kind == ProvenanceKind::kCreate);
+    CHECK(events->back().component == "source");
+    CHECK(events->front().kind == ProvenanceKind::kDrop);
+    CHECK(events->front().component == "sink");
+    const auto of_sink = engine->provenance({.flowfile = {}, .component = "sink", .kind = {}});
+    REQUIRE(of_sink.ok());
+    std::uint64_t count = 0;
+    for (const ProvenanceEvent& event : *of_sink) count += event.count;
+    CHECK(count == 300);
+    if (round == 0) {
+      engine.reopen();
+      REQUIRE(engine->start(three_hops().build()).ok());
+    }
+  }
+}
+
+TEST_CASE("metrics name every processor, every connection and the loss ledger") {
+  clear_roles();
+  DrivenEngine engine;
+  role("source").to_make = 2;
+  REQUIRE(engine->start(three_hops().build()).ok());
+  engine.run();
+  MetricCollection metrics;
+  engine->collect(metrics);
+  const std::string text = metrics.text();
+  CHECK(text.find("runnel_processor_out_flowfiles_total{processor=\"source\",type=\"TestSource\"} 2") !=
+        text.npos);
+  CHECK(text.find("runnel_ledger_flowfiles_total{what=\"in\"} 2") != text.npos);
+  CHECK(text.find("runnel_connection_queued_flowfiles{connection=\"pass -> sink\"") != text.npos);
+}
+
+TEST_CASE("a source is told that its FlowFiles are safe when the sink has finished them") {
+  clear_roles();
+  DrivenEngine engine;
+  role("source").to_make = 50;
+  REQUIRE(engine->start(three_hops().build()).ok());
+  engine.run();
+  CHECK(engine->stop(1s).ok());
+  CHECK(role("source").safe == 50);
+}
+
+TEST_CASE("a second engine on the same state directory is refused") {
+  DrivenEngine engine;
+  EngineOptions options;
+  options.state_dir = engine.directory.path;
+  options.types = stage_types();
+  options.is_driven = true;
+  const auto second = EngineCore::open(std::move(options));
+  REQUIRE(!second.ok());
+  CHECK(second.code() == Code::kUnavailable);
+}
+
+}  // namespace
+}  // namespace runnel

@@ -1,0 +1,193 @@
+// Updates: what stays goes on undisturbed, what fails leaves the old flow as it was.
+
+#include <doctest/doctest.h>
+
+#include "tests/agent/runtime/stage.h"
+
+namespace runnel {
+namespace {
+
+using namespace std::chrono_literals;
+
+FlowBuilder base() {
+  return std::move(FlowBuilder()
+                       .processor("source", "TestSource")
+                       .processor("pass", "TestPass")
+                       .processor("sink", "TestSink")
+                       .connect("source", "pass")
+                       .connect("pass", "sink"));
+}
+
+FlowBuilder with_note(const std::string& note) {
+  return std::move(FlowBuilder()
+                       .processor("source", "TestSource")
+                       .processor("pass", "TestPass",
+                                  [&note](ProcessorNode& node) { node.properties["Note"] = note; })
+                       .processor("sink", "TestSink")
+                       .connect("source", "pass")
+                       .connect("pass", "sink"));
+}
+
+TEST_CASE("an update replaces what has changed and leaves the rest running") {
+  clear_roles();
+  DrivenEngine engine;
+  role("source").to_make = 10;
+  REQUIRE(engine->start(base().build()).ok());
+  engine.run();
+  REQUIRE(engine->update(with_note("new").build()).ok());
+  CHECK(role("source").starts == 1);
+  CHECK(role("sink").starts == 1);
+  CHECK(role("pass").starts == 2);
+  CHECK(role("pass").stops == 1);
+  role("source").to_make = 10;
+  role("source").wake();
+  engine.run();
+  CHECK(role("sink").seen == 20);
+  CHECK(engine.processor("source").made_count == 20);  // its counters go on
+  engine.check_balanced();
+}
+
+TEST_CASE("an update that changes nothing disturbs nothing") {
+  clear_roles();
+  DrivenEngine engine;
+  REQUIRE(engine->start(base().build()).ok());
+  REQUIRE(engine->update(base().build()).ok());
+  CHECK(role("source").starts == 1);
+  CHECK(role("pass").starts == 1);
+  CHECK(role("sink").stops == 0);
+}
+
+TEST_CASE("limits of a connection change in place") {
+  clear_roles();
+  DrivenEngine engine;
+  const auto flow = [](std::uint64_t count) {
+    auto builder = FlowBuilder();
+    builder.processor("source", "TestSource")
+        .processor("sink", "TestSink", [](ProcessorNode& node) { node.is_stopped = true; })
+        .connect("source", "sink", [count](Connection& connection) {
+          connection.back_pressure = {.count = count, .bytes = 0};
+        });
+    return builder.build();
+  };
+  role("source").to_make = 2000;
+  REQUIRE(engine->start(flow(100)).ok());
+  engine.run();
+  CHECK(engine.connection("source -> sink").count < 500);
+  REQUIRE(engine->update(flow(0)).ok());
+  CHECK(role("source").starts == 1);
+  engine.run();
+  CHECK(engine.connection("source -> sink").count == 2000);
+}
+
+TEST_CASE("FlowFiles of a removed connection are parked, and found again when it comes back") {
+  clear_roles();
+  DrivenEngine engine;
+  role("source").to_make = 7;
+  auto old_flow = FlowBuilder();
+  old_flow.processor("source", "TestSource")
+      .processor("slow", "TestSink", [](ProcessorNode& node) { node.is_stopped = true; })
+      .connect("source", "slow");
+  REQUIRE(engine->start(old_flow.build()).ok());
+  engine.run();
+  auto other = FlowBuilder();
+  other.processor("source", "TestSource");
+  REQUIRE(engine->update(other.build()).ok());
+  const ConnectionStatus parked = engine.connection("source -> slow");
+  CHECK(parked.is_parked);
+  CHECK(parked.count == 7);
+  CHECK(engine->status().loss.queued == 7);
+  engine.check_balanced();
+  engine.reopen();
+  REQUIRE(engine->start(other.build()).ok());
+  CHECK(engine.connection("source -> slow").count == 7);
+  auto back = FlowBuilder();
+  back.processor("source", "TestSource").processor("slow", "TestSink").connect("source", "slow");
+  REQUIRE(engine->update(back.build()).ok());
+  engine.run();
+  CHECK(role("slow").seen == 7);
+  engine.check_balanced();
+}
+
+TEST_CASE("a new processor that does not start leaves the old flow as it was, with the reason") {
+  clear_roles();
+  DrivenEngine engine;
+  role("source").to_make = 3;
+  REQUIRE(engine->start(base().build()).ok());
+  engine.run();
+  for (const Code code : {Code::kInvalid, Code::kUnavailable}) {
+    role("extra").start_fails = 1;
+    role("extra").start_error = code;
+    auto next = with_note("never");
+    next.processor("extra", "TestSink").connect("pass.failure", "extra");
+    const Result<> updated = engine->update(next.build());
+    REQUIRE(!updated.ok());
+    CHECK(updated.error().text() == "starting processor `extra`: the stage says no");
+    CHECK(engine->status().connections.size() == 2);
+    CHECK(engine.processor("pass").state == RunState::kRunning);
+    role("source").to_make = 3;
+    role("source").wake();
+    engine.run();
+  }
+  CHECK(role("sink").seen == 9);
+  CHECK(role("source").starts == 1);
+  engine.check_balanced();
+}
+
+TEST_CASE("an unknown type is refused before anything is touched") {
+  clear_roles();
+  DrivenEngine engine;
+  REQUIRE(engine->start(base().build()).ok());
+  auto next = base();
+  next.processor("odd", "NoSuchType");
+  const Result<> updated = engine->update(next.build());
+  CHECK(updated.error().text() == "processor `odd`: unknown type `NoSuchType`");
+  CHECK(role("pass").stops == 0);
+}
+
+TEST_CASE("what a replaced sink had in flight is delivered by the new one") {
+  clear_roles();
+  DrivenEngine engine;
+  role("source").to_make = 5;
+  const auto flow = [](const std::string& note) {
+    auto builder = FlowBuilder();
+    builder.processor("source", "TestSource")
+        .processor("async", "TestAsync",
+                   [&note](ProcessorNode& node) { node.properties["Note"] = note; })
+        .connect("source", "async");
+    return builder.build();
+  };
+  REQUIRE(engine->start(flow("one")).ok());
+  engine.run();
+  CHECK(role("async").seen == 5);
+  REQUIRE(engine->update(flow("two")).ok());
+  engine.run();
+  CHECK(role("async").all() ==
+        std::vector<std::string>{"1", "2", "3", "4", "5", "1", "2", "3", "4", "5"});
+  engine.check_balanced();
+}
+
+TEST_CASE("updates under load lose and double nothing") {
+  clear_roles();
+  TemporaryDirectory directory;
+  EngineOptions options;
+  options.state_dir = directory.path;
+  options.types = stage_types();
+  options.workers = 2;
+  auto engine = EngineCore::open(std::move(options));
+  REQUIRE(engine.ok());
+  role("source").to_make = 30'000;
+  REQUIRE((*engine)->start(base().build()).ok());
+  for (int i = 0; i < 30; ++i) {
+    REQUIRE((*engine)->update(with_note(std::to_string(i)).build()).ok());
+  }
+  role("sink").wait_for_seen(30'000);
+  CHECK((*engine)->stop(10s).ok());
+  CHECK(role("sink").seen == 30'000);
+  const LossFigures loss = (*engine)->status().loss;
+  CHECK(loss.in == 30'000);
+  CHECK(loss.out == 30'000);
+  CHECK(loss.is_balanced());
+}
+
+}  // namespace
+}  // namespace runnel
