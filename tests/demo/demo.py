@@ -183,9 +183,10 @@ class Demo:
         print(f"\n{BOLD}{'ledger of':10} {'in':>10} {'out':>10} {'queued':>8} {'dropped':>8}{PLAIN}")
         for name in self.names:
             ledger = self.stand.agent_json(self.agents[name], "status")["loss"]
-            is_balanced = ledger["in"] == ledger["out"] + ledger["queued"] + ledger["dropped"]
+            dropped = sum(count for name_of, count in ledger.items() if name_of.startswith("dropped_"))
+            is_balanced = ledger["in"] == ledger["out"] + ledger["queued"] + dropped
             is_good = is_good and is_balanced
-            print(f"{name:10} {ledger['in']:10} {ledger['out']:10} {ledger['queued']:8} {ledger['dropped']:8}  "
+            print(f"{name:10} {ledger['in']:10} {ledger['out']:10} {ledger['queued']:8} {dropped:8}  "
                   f"{GREEN + 'balances' if is_balanced else RED + 'DOES NOT BALANCE'}{PLAIN}")
         print(f"\n{GREEN + 'Nothing was lost.' if is_good else RED + 'Something was lost.'}{PLAIN}")
         return is_good

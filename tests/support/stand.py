@@ -48,9 +48,9 @@ class Program:
         self.stand, self.name, self.command = stand, name, [str(word) for word in command]
         self.log = os.path.join(stand.folder, name + ".log")
         self._lines = queue.Queue()
-        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
-                                        stdout=subprocess.PIPE, stderr=open(self.log, "ab"),
-                                        env=dict(os.environ, **(env or {})), text=True)
+        with open(self.log, "ab") as errors:
+            self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
+                                            stdout=subprocess.PIPE, stderr=errors, env=dict(os.environ, **(env or {})), text=True)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         stand.programs.append(self)
@@ -87,6 +87,10 @@ class Program:
     def is_running(self):
         return self.process.poll() is None
 
+    def has_said(self, text):
+        with open(self.log, encoding="utf-8", errors="replace") as log:
+            return text in log.read()
+
     def kill(self):
         self.end(signal.SIGKILL)
 
@@ -100,7 +104,12 @@ class Program:
                 self.process.kill()
                 self.process.wait()
                 raise Failed(f"{self.name} did not end within {seconds} s of signal {how}; see {self.log}") from None
-        return self.process.wait()
+        code = self.process.wait()
+        self._reader.join(timeout=5)
+        for pipe in (self.process.stdout, self.process.stdin):
+            if pipe:
+                pipe.close()
+        return code
 
 
 class Stand:
@@ -146,7 +155,7 @@ class Stand:
         config = self.path(name + ".conf")
         with open(config, "w") as out:
             out.write(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {folder}/\n"
-                      "max_queued_messages 0\nmax_queued_bytes 0\nlog_dest stderr\n")
+                      "max_queued_messages 0\nmax_queued_bytes 0\nlog_dest stderr\nlog_type error\nlog_type warning\nlog_type notice\nlog_type subscribe\n")
             if os.geteuid() == 0:
                 out.write("user root\n")
             out.writelines(line + "\n" for line in settings)

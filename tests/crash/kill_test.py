@@ -1,0 +1,112 @@
+"""kill -9, again and again: MQTT at QoS 1 into a real Kafka, the agent killed at random moments and started anew.
+
+Every message that mosquitto has taken must be in Kafka at the end, in the order of its sequence (first occurrences), the loss ledger must balance, and
+duplicates are counted. RUNNEL_KILLS says how often (default 50), RUNNEL_SEED reproduces the moments.
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "support"))
+from kafka import Kafka  # noqa: E402
+from stand import Stand, wait_until  # noqa: E402
+
+FLOW = """
+flow: kill
+processors:
+  bus:
+    type: ConsumeMQTT
+    properties: {{Broker URI: "{broker}", Topic: "load/#", Quality of Service: 1, Clean Session: false, Client ID: kill-test}}
+  mark:
+    type: UpdateAttribute
+    properties: {{seen: "${{now()}}"}}
+  to-kafka:
+    type: PublishKafka
+    properties: {{Known Brokers: "{kafka}", Topic Name: load, Kafka Key: one}}
+    retry: {{failure: {{attempts: forever, backoff: 100ms..1s}}}}
+    terminate: [success]
+connections:
+  - {{from: bus, to: mark}}
+  - {{from: mark, to: to-kafka, back_pressure: {{count: 100000, size: 512 MB}}}}
+"""
+KILLS = int(os.environ.get("RUNNEL_KILLS", "50"))
+SEED = int(os.environ.get("RUNNEL_SEED", str(random.randrange(1 << 32))))
+RATE = 2000  # messages a second
+
+
+class Load(threading.Thread):
+    """Publishes numbered messages at QoS 1 until it is told to end; `published` is what was sent, all of it acknowledged when it has ended well."""
+
+    def __init__(self, port):
+        super().__init__()
+        self.process = subprocess.Popen(["mosquitto_pub", "-h", "127.0.0.1", "-p", port, "-t", "load/one", "-q", "1", "-l"],
+                                        stdin=subprocess.PIPE)
+        self.published = 0
+        self.is_over = threading.Event()
+
+    def run(self):
+        while not self.is_over.is_set():
+            lines = "".join(json.dumps({"sequence": self.published + i + 1, "filler": "x" * 180}) + "\n" for i in range(RATE // 20))
+            self.process.stdin.write(lines.encode())
+            self.process.stdin.flush()
+            self.published += RATE // 20
+            time.sleep(0.05)
+        self.process.stdin.close()
+
+    def finish(self):
+        self.is_over.set()
+        self.join()
+        return self.process.wait(timeout=120)
+
+
+class Kill(unittest.TestCase):
+    def test_nothing_acknowledged_is_lost_when_the_agent_is_killed(self):
+        chance = random.Random(SEED)
+        print(f"seed {SEED}, {KILLS} kills", flush=True)
+        with Stand() as stand:
+            kafka = Kafka(stand.path("kafka"), partitions=1)
+            self.addCleanup(kafka.stop)
+            broker = stand.start_mosquitto()
+            flow = stand.path("kill.yaml")
+            with open(flow, "w") as out:
+                out.write(FLOW.format(broker=broker.uri, kafka=kafka.bootstrap))
+            agent = stand.start_flow("agent", flow)
+            agent.line("running ")
+            # The broker must know the session before the first message, or it has nobody to keep it for.
+            wait_until("the subscription", lambda: broker.has_said("load/#"))
+            load = Load(broker.uri.rsplit(":", 1)[1])
+            load.start()
+            for _ in range(KILLS):
+                time.sleep(chance.uniform(0.05, 1.0))
+                agent.kill()
+                agent = stand.start_flow("agent", flow)
+            agent.line("running ", 60)
+            self.assertEqual(load.finish(), 0, "mosquitto_pub did not get all its acknowledgements")
+
+            def is_drained():
+                status = stand.agent_json(agent, "status")
+                self.sequences = [json.loads(line)["sequence"] for line in kafka.read_all("load")]
+                return status["loss"]["queued"] == 0 and len(set(self.sequences)) >= load.published
+
+            try:
+                wait_until("draining", is_drained, 120, 1)
+            except Exception as failed:
+                print(failed, flush=True)
+            status = stand.agent_json(agent, "status")
+            missing = set(range(1, load.published + 1)) - set(self.sequences)
+            firsts = list(dict.fromkeys(self.sequences))
+            print(f"{load.published} published, {len(set(self.sequences))} in Kafka, {len(self.sequences) - len(set(self.sequences))} duplicates, "
+                  f"{len(missing)} lost, loss ledger {status['loss']}", flush=True)
+            self.assertFalse(missing, f"lost: {sorted(missing)[:20]}… of seed {SEED}")
+            self.assertTrue(status["loss"]["is_balanced"], f"{status['loss']} of seed {SEED}")
+            self.assertEqual(firsts, sorted(firsts), f"out of order, seed {SEED}")
+
+
+if __name__ == "__main__":
+    unittest.main()
