@@ -1,0 +1,74 @@
+// The door to librdkafka's mock cluster.
+
+#include "tests/support/kafka_mock.h"
+
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+
+#include <array>
+#include <stdexcept>
+
+namespace runnel::test {
+namespace {
+
+constexpr std::int16_t kProduce = 0;  // its number in Kafka's protocol
+
+}  // namespace
+
+struct KafkaMock::Cluster {
+  rd_kafka_t* client = nullptr;
+  rd_kafka_mock_cluster_t* mock = nullptr;
+  int brokers = 0;
+
+  ~Cluster() {
+    if (mock != nullptr) rd_kafka_mock_cluster_destroy(mock);
+    if (client != nullptr) rd_kafka_destroy(client);
+  }
+};
+
+KafkaMock::KafkaMock(Options options) : cluster_(std::make_unique<Cluster>()) {
+  std::array<char, 512> text{};
+  rd_kafka_conf_t* conf = rd_kafka_conf_new();
+  rd_kafka_conf_set(conf, "log_level", "0", text.data(), text.size());
+  cluster_->client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text.data(), text.size());
+  if (cluster_->client == nullptr) throw std::runtime_error(text.data());
+  cluster_->brokers = options.brokers;
+  cluster_->mock = rd_kafka_mock_cluster_new(cluster_->client, options.brokers);
+  if (cluster_->mock == nullptr) throw std::runtime_error("no mock cluster");
+  bootstrap_ = rd_kafka_mock_cluster_bootstraps(cluster_->mock);
+}
+
+KafkaMock::~KafkaMock() = default;
+
+void KafkaMock::down() {
+  for (int id = 1; id <= cluster_->brokers; ++id) rd_kafka_mock_broker_set_down(cluster_->mock, id);
+}
+
+void KafkaMock::up() {
+  for (int id = 1; id <= cluster_->brokers; ++id) rd_kafka_mock_broker_set_up(cluster_->mock, id);
+}
+
+void KafkaMock::set_delay(std::chrono::milliseconds delay) {
+  for (int id = 1; id <= cluster_->brokers; ++id) {
+    rd_kafka_mock_broker_set_rtt(cluster_->mock, id, static_cast<int>(delay.count()));
+  }
+}
+
+void KafkaMock::make_topic(const std::string& name, int partitions) {
+  const rd_kafka_resp_err_t error =
+      rd_kafka_mock_topic_create(cluster_->mock, name.c_str(), partitions, 1);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) throw std::runtime_error(rd_kafka_err2str(error));
+}
+
+void KafkaMock::set_topic_error(const std::string& name, int error) {
+  rd_kafka_mock_topic_set_error(cluster_->mock, name.c_str(),
+                                static_cast<rd_kafka_resp_err_t>(error));
+}
+
+void KafkaMock::fail_produce(const std::vector<int>& errors) {
+  std::vector<rd_kafka_resp_err_t> all;
+  for (const int error : errors) all.push_back(static_cast<rd_kafka_resp_err_t>(error));
+  rd_kafka_mock_push_request_errors_array(cluster_->mock, kProduce, all.size(), all.data());
+}
+
+}  // namespace runnel::test

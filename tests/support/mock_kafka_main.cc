@@ -1,0 +1,85 @@
+// runnel-mock-kafka: an embedded Kafka for demonstrations and tests, on loopback.
+//
+// Prints `bootstrap HOST:PORT`, then runs until SIGTERM or SIGINT. It goes away by the line `down`
+// on its standard input, or SIGUSR1, and comes back by `up`, or SIGUSR2; each is answered by `is
+// down`, `is up`. It keeps 5 MiB of each partition, the newest.
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <exception>
+#include <string>
+#include <string_view>
+
+#include "tests/support/kafka_mock.h"
+
+namespace runnel::test {
+namespace {
+
+void say(const std::string& line) {
+  std::puts(line.c_str());
+  std::fflush(stdout);
+}
+
+void set(KafkaMock& kafka, bool is_up) {
+  is_up ? kafka.up() : kafka.down();
+  say(is_up ? "is up" : "is down");
+}
+
+void obey(KafkaMock& kafka, std::string_view line) {
+  if (line == "up" || line == "down") {
+    set(kafka, line == "up");
+  } else if (!line.empty()) {
+    say("unknown command; there are `up` and `down`");
+  }
+}
+
+int serve(int signals) {
+  KafkaMock kafka;
+  say("bootstrap " + kafka.bootstrap());
+  std::string input;
+  std::array<pollfd, 2> ready{{{signals, POLLIN, 0}, {STDIN_FILENO, POLLIN, 0}}};
+  while (true) {
+    if (::poll(ready.data(), ready.size(), -1) < 0) continue;
+    if ((ready[0].revents & POLLIN) != 0) {
+      signalfd_siginfo info{};
+      if (::read(signals, &info, sizeof info) != static_cast<ssize_t>(sizeof info)) continue;
+      if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) return 0;
+      set(kafka, info.ssi_signo == SIGUSR2);
+    }
+    if (ready[1].revents == 0) continue;
+    std::array<char, 256> bytes{};
+    const ssize_t got = ::read(STDIN_FILENO, bytes.data(), bytes.size());
+    if (got <= 0) {
+      ready[1].fd = -1;  // nobody will say anything more
+      continue;
+    }
+    input.append(bytes.data(), static_cast<std::size_t>(got));
+    for (std::size_t end = input.find('\n'); end != std::string::npos; end = input.find('\n')) {
+      obey(kafka, std::string_view(input).substr(0, end));
+      input.erase(0, end + 1);
+    }
+    if (input.size() > bytes.size()) input.clear();
+  }
+}
+
+}  // namespace
+}  // namespace runnel::test
+
+int main() {
+  sigset_t mask;
+  sigemptyset(&mask);
+  for (const int number : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2}) sigaddset(&mask, number);
+  sigprocmask(SIG_BLOCK, &mask, nullptr);  // before librdkafka starts its threads
+  signal(SIGPIPE, SIG_IGN);
+  try {
+    return runnel::test::serve(::signalfd(-1, &mask, SFD_CLOEXEC));
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
+}
