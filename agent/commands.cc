@@ -51,7 +51,7 @@ int run_command(const Words& words, char** argv) {
   SettingsReading file;
   if (!words.config.empty()) file = read_settings_file(words.config);
   if (has_error(file.complaints)) {
-    std::fputs(text_of(file.complaints).c_str(), stderr);
+    std::fprintf(stderr, "%s\n", text_of(file.complaints).c_str());
     return kExitConfiguration;
   }
   const auto settings = make_settings(file.values, command_line);

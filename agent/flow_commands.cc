@@ -65,9 +65,8 @@ int check_command(const std::string& file, const ParameterValues& parameters, bo
     out["complaints"] = complaints_json(reading.complaints);
     std::fputs(laid_out(out).c_str(), stdout);
   } else {
-    const std::string text = text_of(reading.complaints);
-    std::fputs(text.c_str(), stderr);
-    if (!text.empty() && text.back() != '\n') std::fputc('\n', stderr);
+    if (!reading.complaints.empty())
+      std::fprintf(stderr, "%s\n", text_of(reading.complaints).c_str());
     if (reading.ok())
       std::printf("%s: flow `%s` is good: %zu processors, %zu connections\n", file.c_str(),
                   reading.flow->name.c_str(), all_processors(*reading.flow).size(),

@@ -100,8 +100,8 @@ std::optional<DeliveredFlow> boot_kept_flow(const Settings& settings, HubControl
 Result<> boot_own_flow(const Settings& settings, Engine& engine) {
   const FlowReading reading = read_flow_file(
       settings.flow, {.file = settings.flow, .parameters = settings.parameters}, component_specs());
-  const std::string complaints = text_of(reading.complaints);
-  std::fputs(complaints.c_str(), stderr);
+  if (!reading.complaints.empty())
+    std::fprintf(stderr, "%s\n", text_of(reading.complaints).c_str());
   if (!reading.ok()) return invalid("the flow `" + settings.flow + "` is not run");
   TRY(engine.start(reading.flow));
   say("running " + reading.flow->name);
@@ -109,17 +109,23 @@ Result<> boot_own_flow(const Settings& settings, Engine& engine) {
 }
 
 Result<std::unique_ptr<Uplink>> open_uplink(const Settings& settings, HubControl& control,
-                                            const Engine& engine,
                                             std::optional<DeliveredFlow> running) {
   TRY_ASSIGN(transport, curl_transport({.ca_file = settings.hub_ca}));
-  return Uplink::open(
-      {.hub_url = settings.hub,
-       .token = settings.hub_token,
-       .agent_class = settings.agent_class,
-       .agent_id = settings.agent_id.empty() ? engine.status().agent_id : settings.agent_id,
-       .state_dir = settings.state,
-       .heartbeat = settings.heartbeat},
-      control, std::move(transport), std::move(running));
+  return Uplink::open({.hub_url = settings.hub,
+                       .token = settings.hub_token,
+                       .agent_class = settings.agent_class,
+                       .agent_id = settings.agent_id,
+                       .state_dir = settings.state,
+                       .heartbeat = settings.heartbeat},
+                      control, std::move(transport), std::move(running));
+}
+
+// Who the agent is, where nobody said; and what flows may ask of that.
+Settings completed(Settings settings, const Engine& engine) {
+  if (settings.agent_id.empty()) settings.agent_id = engine.status().agent_id;
+  settings.parameters.emplace("agent.id", settings.agent_id);
+  settings.parameters.emplace("agent.class", settings.agent_class);
+  return settings;
 }
 
 // True: begin anew.
@@ -144,7 +150,7 @@ Result<bool> live(const Settings& settings, const Wakes& wakes, Engine& engine) 
   }
   std::unique_ptr<Uplink> uplink;
   if (!settings.hub.empty()) {
-    TRY_ASSIGN(opened, open_uplink(settings, control, engine, std::move(running)));
+    TRY_ASSIGN(opened, open_uplink(settings, control, std::move(running)));
     uplink = std::move(opened);
     uplink->start();
   }
@@ -165,7 +171,8 @@ int run_agent(const Settings& settings, char** argv) {
   auto engine = Engine::open(
       {.state_dir = settings.state, .types = processor_types(), .workers = settings.workers});
   if (!engine.ok()) return failed(engine.error());
-  const auto lived = live(settings, wakes, **engine);
+  const auto lived = live(completed(settings, **engine), wakes, **engine);
+  remove_control(settings.state);
   const auto stopped = (*engine)->stop(kStopDeadline);
   if (!stopped.ok())
     log_warn("agent", "stopped before everything was done; it is queued again at the next start",

@@ -113,6 +113,10 @@ Result<Socket> listen_control(const std::string& state_dir) {
   return socket;
 }
 
+void remove_control(const std::string& state_dir) {
+  unlink((state_dir + "/" + std::string(kControlSocketName)).c_str());
+}
+
 Result<Socket> connect_control(const std::string& state_dir) {
   TRY_ASSIGN(where, control_address(state_dir));
   Socket socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));

@@ -30,6 +30,8 @@ class Socket {
 // caller holds the directory's lock. The directory's path may be of any length.
 inline constexpr std::string_view kControlSocketName = "control.sock";
 Result<Socket> listen_control(const std::string& state_dir);
+// When nobody listens there any more.
+void remove_control(const std::string& state_dir);
 // kNotFound: nobody listens there.
 Result<Socket> connect_control(const std::string& state_dir);
 
