@@ -189,17 +189,15 @@ void Ledger::change_state(const std::string& processor, const std::string& name,
   } else {
     state_[processor].erase(name);
   }
-  // Several changes of one epoch are one.
+  // Several changes of one epoch are one. (Epoch 0, of FlowFiles that an earlier life has stored, is
+  // an epoch like any other here.)
+  bool is_known = false;
   for (auto change = state_changes_.rbegin();
-       change != state_changes_.rend() && change->epoch == number; ++change) {
-    if (change->name == name && change->processor == processor) {
-      change->value = std::move(value);
-      value.reset();
-      number = 0;
-      break;
-    }
+       !is_known && change != state_changes_.rend() && change->epoch == number; ++change) {
+    is_known = change->name == name && change->processor == processor;
+    if (is_known) change->value = value;
   }
-  if (number != 0) state_changes_.push_back({processor, name, std::move(value), number});
+  if (!is_known) state_changes_.push_back({processor, name, std::move(value), number});
   if (lazy_since_ == SteadyTime::max()) lazy_since_ = now();
   if (!is_mid_flow) {
     if (!epochs_.empty()) epochs_.back().has_state = true;
@@ -395,10 +393,8 @@ std::vector<ParkedQueue> Ledger::parked() {
 
 std::uint64_t Ledger::purge(Queue& queue) {
   std::vector<FlowRecord> gone;
-  while (needs_paging(queue)) {
-    const Result<> paged = page_in(queue);
-    if (!paged.ok() && paged.code() != Code::kCorrupt) break;
-  }
+  std::uint64_t count = 0;
+  Lock paging(paging_mutex_);
   {
     Lock lock(mutex_);
     std::vector<Queue::Position> waiting;
@@ -411,11 +407,24 @@ std::uint64_t Ledger::purge(Queue& queue) {
       count_end(record.epoch, End::kRemoved);
       gone.push_back(record);
     }
+    count = gone.size();
+    // What lies on disk only need not be read for this.
+    while (!queue.paged().empty()) {
+      const auto [first, paged] = *queue.paged().begin();
+      queue.drop_paged(first);
+      const Batch& batch = batches_.at(paged.batch);
+      for (std::uint32_t i = 0; i < batch.count; ++i) {
+        if (batch.done[i]) continue;
+        note_saved_done({paged.batch, i});
+        count_end(0, End::kRemoved);
+        ++count;
+      }
+    }
     settle();
   }
   for (const FlowRecord& record : gone) release(record);
   if (queue.on_room) queue.on_room();
-  return gone.size();
+  return count;
 }
 
 // ---- figures

@@ -132,6 +132,9 @@ class Ledger {
   // Reads what lies on disk only and would be taken next. kCorrupt: what could not be read was
   // counted as quarantined, and is gone.
   Result<> page_in(Queue& queue);
+  // The same for the first batch that lies on disk only, needed now or not; false: there is none.
+  // For those who look at a queue.
+  Result<bool> page_in_next(Queue& queue);
   bool needs_paging(Queue& queue);
 
   // ---- commits, under the mutex
@@ -242,6 +245,8 @@ class Ledger {
   Result<> load_queues() REQUIRES(mutex_);
   Result<> load_batches() REQUIRES(mutex_);
   void load_effects(std::uint64_t row, const BatchEffects& effects) REQUIRES(mutex_);
+  Result<> page_in_batch(Queue& queue, Queue::Position first, Queue::Paged paged,
+                         std::uint32_t count);
   void offer_batch(std::uint64_t row, const BatchHead& head) REQUIRES(mutex_);
   void balance() REQUIRES(mutex_);
   Result<> begin_generation();

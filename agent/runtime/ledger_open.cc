@@ -262,6 +262,27 @@ Result<> Ledger::page_in(Queue& queue) {
     paged = *next;
     count = batches_.at(paged.batch).count;
   }
+  return page_in_batch(queue, first, paged, count);
+}
+
+Result<bool> Ledger::page_in_next(Queue& queue) {
+  Lock paging(paging_mutex_);
+  Queue::Paged paged;
+  Queue::Position first = 0;
+  std::uint32_t count = 0;
+  {
+    Lock lock(mutex_);
+    if (queue.paged().empty()) return false;
+    first = queue.paged().begin()->first;
+    paged = queue.paged().begin()->second;
+    count = batches_.at(paged.batch).count;
+  }
+  TRY(page_in_batch(queue, first, paged, count));
+  return true;
+}
+
+Result<> Ledger::page_in_batch(Queue& queue, Queue::Position first, Queue::Paged paged,
+                               std::uint32_t count) {
   Result<std::vector<FlowRecord>> records =
       corrupt("row " + std::to_string(paged.batch) + " is missing");
   BatchHead head;

@@ -197,6 +197,7 @@ struct VfsFile {
   std::shared_ptr<State>* state;
   std::shared_ptr<Node>* node;
   std::uint64_t life;
+  char directory[512];
   int lock;
   std::array<bool, SQLITE_SHM_NLOCK> shm_shared;
   std::array<bool, SQLITE_SHM_NLOCK> shm_exclusive;
@@ -268,7 +269,7 @@ int file_sync(sqlite3_file* raw, int) {
   if (is_dead(file) || state_of(file).sync(node_of(file)) != State::Synced::kYes)
     return SQLITE_IOERR_FSYNC;
   // SQLite's own VFS syncs the directory with the first sync of a journal or WAL.
-  node_of(file).is_name_durable = true;
+  state_of(file).sync_names(file.directory);
   return SQLITE_OK;
 }
 
@@ -411,6 +412,8 @@ int vfs_open(sqlite3_vfs* vfs, const char* name, sqlite3_file* raw, int flags, i
   file.state = new std::shared_ptr<State>(state);
   file.node = new std::shared_ptr<Node>(node);
   file.life = state->life;
+  const std::string directory = name == nullptr ? std::string() : directory_of(name);
+  std::strncpy(file.directory, directory.c_str(), sizeof file.directory - 1);
   raw->pMethods = &kMethods;
   if (out_flags != nullptr) *out_flags = flags;
   return SQLITE_OK;
