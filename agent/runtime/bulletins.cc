@@ -13,10 +13,14 @@ namespace {
 
 LogLevel log_level_of(BulletinLevel level) {
   switch (level) {
-    case BulletinLevel::kDebug: return LogLevel::kDebug;
-    case BulletinLevel::kInfo: return LogLevel::kInfo;
-    case BulletinLevel::kWarning: return LogLevel::kWarn;
-    case BulletinLevel::kError: return LogLevel::kError;
+    case BulletinLevel::kDebug:
+      return LogLevel::kDebug;
+    case BulletinLevel::kInfo:
+      return LogLevel::kInfo;
+    case BulletinLevel::kWarning:
+      return LogLevel::kWarn;
+    case BulletinLevel::kError:
+      return LogLevel::kError;
   }
   return LogLevel::kInfo;
 }

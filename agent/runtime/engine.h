@@ -27,7 +27,7 @@ namespace runnel {
 struct Flow;
 
 struct EngineOptions {
-  std::string state_dir;  // made if it is not there; locked while the engine is open
+  std::string state_dir;                 // made if it is not there; locked while the engine is open
   std::span<const ProcessorType> types;  // the registry; outlives the engine
   unsigned workers = 0;                  // 0: as many as there are cores
   Clock* clock = nullptr;                // nullptr: the machine's

@@ -43,8 +43,7 @@ Result<> EngineCore::open_parts() {
   lock_ = std::move(lock);
   TRY_ASSIGN(ledger, Ledger::open(std::move(options)));
   ledger_ = std::move(ledger);
-  Result<std::unique_ptr<ProvenanceLog>> log =
-      ProvenanceLog::open({}, ledger_->provenance_shelf());
+  Result<std::unique_ptr<ProvenanceLog>> log = ProvenanceLog::open({}, ledger_->provenance_shelf());
   if (log.ok()) {
     provenance_ = std::move(log).value();
     ledger_->set_provenance(provenance_.get());
@@ -191,7 +190,8 @@ void EngineCore::stop_all(const std::vector<std::shared_ptr<Node>>& nodes,
   // What was committed gets safe, and whoever waits for that is told, before the line is cut.
   if (within > 0ms) {
     const Result<> flushed = ledger_->flush(within);
-    if (!flushed.ok()) log_warn("engine", "stopping unwritten", {{"reason", flushed.error().text()}});
+    if (!flushed.ok())
+      log_warn("engine", "stopping unwritten", {{"reason", flushed.error().text()}});
   }
   for (const bool is_source : {true, false}) {
     for (const std::shared_ptr<Node>& node : nodes) {

@@ -298,8 +298,7 @@ void EngineCore::collect(MetricCollection& into) const {
     into.add(kFailures, labels, number(one.failures));
     into.add(kProcessing, labels, number(one.processing_ns) / 1e9);
     into.add(kInFlight, labels, number(one.in_flight));
-    const bool is_running =
-        one.state == RunState::kRunning || one.state == RunState::kBackingOff;
+    const bool is_running = one.state == RunState::kRunning || one.state == RunState::kBackingOff;
     into.add(kRunning, labels, is_running ? 1 : 0);
   }
   for (const ConnectionStatus& one : now.connections) {

@@ -30,11 +30,15 @@ bool are_outlets_alike(const std::vector<Outlet>& a, const std::vector<Outlet>& 
 
 BulletinLevel level_of(LogLevel level) {
   switch (level) {
-    case LogLevel::kDebug: return BulletinLevel::kDebug;
-    case LogLevel::kInfo: return BulletinLevel::kInfo;
-    case LogLevel::kWarn: return BulletinLevel::kWarning;
+    case LogLevel::kDebug:
+      return BulletinLevel::kDebug;
+    case LogLevel::kInfo:
+      return BulletinLevel::kInfo;
+    case LogLevel::kWarn:
+      return BulletinLevel::kWarning;
     case LogLevel::kError:
-    case LogLevel::kOff: break;
+    case LogLevel::kOff:
+      break;
   }
   return BulletinLevel::kError;
 }
@@ -89,8 +93,8 @@ Result<std::shared_ptr<Node>> Node::make(NodeHost host, NodePlan plan) {
       plan.type->spec.is_single_threaded ? 1 : std::max(1U, plan.model.concurrent_tasks);
   std::vector<std::unique_ptr<Processor>> processors;
   for (std::uint32_t i = 0; i < count; ++i) {
-    TRY_ASSIGN(made, plan.type->make(plan.model.properties)
-                         .within("processor `" + plan.model.path + "`"));
+    TRY_ASSIGN(
+        made, plan.type->make(plan.model.properties).within("processor `" + plan.model.path + "`"));
     processors.push_back(std::move(made));
   }
   std::shared_ptr<Node> node(new Node(host, std::move(plan)));

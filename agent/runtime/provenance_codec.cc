@@ -253,8 +253,7 @@ Result<> Decoder::next(const std::function<void(const ProvenanceRecord&)>& visit
     std::uint64_t parent_base = next;
     TRY(ids(parents_, parent_base));
   }
-  const auto optional_text = [this, flags](std::uint64_t flag,
-                                           std::string_view& into) -> Result<> {
+  const auto optional_text = [this, flags](std::uint64_t flag, std::string_view& into) -> Result<> {
     if ((flags & flag) == 0) return {};
     TRY_ASSIGN(index, text());
     into = texts_[index];

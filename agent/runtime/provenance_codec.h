@@ -18,7 +18,8 @@
 //                    for each further one; 0: a bitmap: its length in bytes, the bytes, lowest bit
 //                    first, from `first` on
 //
-// The first time counts from 1970, the first id from 0. The bytes are compressed as a whole by zstd.
+// The first time counts from 1970, the first id from 0. The bytes are compressed as a whole by
+// zstd.
 
 #pragma once
 

@@ -291,8 +291,7 @@ Result<> ProvenanceLog::plan_removal(ProvenanceWrite& write, std::int64_t now_ms
       oldest_after_.reset();  // looked for again next time
       return {};
     }
-    const bool is_too_much =
-        taken_stored_bytes_ - oldest_after_->bytes_before > options_.bytes_max;
+    const bool is_too_much = taken_stored_bytes_ - oldest_after_->bytes_before > options_.bytes_max;
     if (!is_too_much && oldest_after_->last_ms >= now_ms - options_.age_max_ms) return {};
     write.remove.push_back({oldest_after_->id, oldest_after_->id});
     TRY_ASSIGN(next, shelf_.first_from(oldest_after_->id + 1));
@@ -341,9 +340,8 @@ Result<> ProvenanceLog::search_stream(Sought& sought, std::uint64_t first_event,
     const std::uint64_t id = event_id++;
     if (record.at_ms < sought.from_ms || record.at_ms > sought.to_ms) return;
     if ((sought.kind_bits & (1U << static_cast<unsigned>(record.kind))) == 0) return;
-    if (!sought.components.empty() &&
-        std::find(sought.components.begin(), sought.components.end(), record.component) ==
-            sought.components.end()) {
+    if (!sought.components.empty() && std::find(sought.components.begin(), sought.components.end(),
+                                                record.component) == sought.components.end()) {
       return;
     }
     if (sought.is_by_id && !overlap(record.flowfiles, sought.ids.ranges()) &&

@@ -7,39 +7,63 @@
 namespace runnel {
 namespace {
 
-constexpr std::array<std::string_view, 16> kProvenanceNames{
-    "CREATE", "RECEIVE", "FETCH", "SEND",  "UPLOAD",           "DOWNLOAD",
-    "DROP",   "EXPIRE",  "FORK",  "JOIN",  "CLONE",            "CONTENT_MODIFIED",
-    "ATTRIBUTES_MODIFIED", "ROUTE", "REPLAY", "UNKNOWN"};
+constexpr std::array<std::string_view, 16> kProvenanceNames{"CREATE",
+                                                            "RECEIVE",
+                                                            "FETCH",
+                                                            "SEND",
+                                                            "UPLOAD",
+                                                            "DOWNLOAD",
+                                                            "DROP",
+                                                            "EXPIRE",
+                                                            "FORK",
+                                                            "JOIN",
+                                                            "CLONE",
+                                                            "CONTENT_MODIFIED",
+                                                            "ATTRIBUTES_MODIFIED",
+                                                            "ROUTE",
+                                                            "REPLAY",
+                                                            "UNKNOWN"};
 
 }  // namespace
 
 std::string_view name_of(RunState state) {
   switch (state) {
-    case RunState::kStopped: return "stopped";
-    case RunState::kStarting: return "starting";
-    case RunState::kRunning: return "running";
-    case RunState::kBackingOff: return "backing off";
-    case RunState::kFailed: return "failed";
+    case RunState::kStopped:
+      return "stopped";
+    case RunState::kStarting:
+      return "starting";
+    case RunState::kRunning:
+      return "running";
+    case RunState::kBackingOff:
+      return "backing off";
+    case RunState::kFailed:
+      return "failed";
   }
   return "unknown";
 }
 
 std::string_view name_of(BulletinLevel level) {
   switch (level) {
-    case BulletinLevel::kDebug: return "debug";
-    case BulletinLevel::kInfo: return "info";
-    case BulletinLevel::kWarning: return "warning";
-    case BulletinLevel::kError: return "error";
+    case BulletinLevel::kDebug:
+      return "debug";
+    case BulletinLevel::kInfo:
+      return "info";
+    case BulletinLevel::kWarning:
+      return "warning";
+    case BulletinLevel::kError:
+      return "error";
   }
   return "unknown";
 }
 
 std::string_view name_of(FlowState state) {
   switch (state) {
-    case FlowState::kNone: return "none";
-    case FlowState::kRunning: return "running";
-    case FlowState::kStopped: return "stopped";
+    case FlowState::kNone:
+      return "none";
+    case FlowState::kRunning:
+      return "running";
+    case FlowState::kStopped:
+      return "stopped";
   }
   return "unknown";
 }

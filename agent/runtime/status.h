@@ -19,7 +19,7 @@ namespace runnel {
 
 enum class RunState {
   kStopped,
-  kStarting,    // its `start` failed with kUnavailable; tried again with back-off
+  kStarting,  // its `start` failed with kUnavailable; tried again with back-off
   kRunning,
   kBackingOff,  // running, but its last trigger failed: not triggered before the back-off is over
   kFailed,      // its `start` was refused (kInvalid); only an operator or a new flow helps
@@ -87,8 +87,8 @@ struct ConnectionStatus {
 // The loss ledger: `in == out + queued + dropped()`, at every moment, since the state directory
 // was made.
 struct LossFigures {
-  std::uint64_t in = 0;      // FlowFiles that came to be
-  std::uint64_t out = 0;     // ended by a processor: delivered, merged, split, or dropped on purpose
+  std::uint64_t in = 0;   // FlowFiles that came to be
+  std::uint64_t out = 0;  // ended by a processor: delivered, merged, split, or dropped on purpose
   std::uint64_t queued = 0;  // parked ones included
   std::uint64_t expired = 0;
   std::uint64_t evicted = 0;      // by a drop policy

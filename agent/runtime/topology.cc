@@ -40,20 +40,28 @@ const ProcessorType& pass_through_type() {
 
 QueueRule rule_of(QueueOrder order) {
   switch (order) {
-    case QueueOrder::kFirstIn: return QueueRule::kFirstIn;
-    case QueueOrder::kNewestFirst: return QueueRule::kNewestFirst;
-    case QueueOrder::kOldestFirst: return QueueRule::kOldestFirst;
-    case QueueOrder::kAttribute: return QueueRule::kAttribute;
-    case QueueOrder::kLiveFirst: return QueueRule::kLiveFirst;
+    case QueueOrder::kFirstIn:
+      return QueueRule::kFirstIn;
+    case QueueOrder::kNewestFirst:
+      return QueueRule::kNewestFirst;
+    case QueueOrder::kOldestFirst:
+      return QueueRule::kOldestFirst;
+    case QueueOrder::kAttribute:
+      return QueueRule::kAttribute;
+    case QueueOrder::kLiveFirst:
+      return QueueRule::kLiveFirst;
   }
   return QueueRule::kFirstIn;
 }
 
 FullRule rule_of(WhenFull when) {
   switch (when) {
-    case WhenFull::kBlock: return FullRule::kBlock;
-    case WhenFull::kDropOldest: return FullRule::kDropOldest;
-    case WhenFull::kDropNewest: return FullRule::kDropNewest;
+    case WhenFull::kBlock:
+      return FullRule::kBlock;
+    case WhenFull::kDropOldest:
+      return FullRule::kDropOldest;
+    case WhenFull::kDropNewest:
+      return FullRule::kDropNewest;
   }
   return FullRule::kBlock;
 }
@@ -128,8 +136,8 @@ class Planner {
 
   void note_blocking(NodePlan& plan, const PlannedQueue& output) const {
     const bool blocks = output.connection->when_full == WhenFull::kBlock;
-    const bool is_known = std::find(plan.blocking.begin(), plan.blocking.end(), output.queue) !=
-                          plan.blocking.end();
+    const bool is_known =
+        std::find(plan.blocking.begin(), plan.blocking.end(), output.queue) != plan.blocking.end();
     if (blocks && !is_known) plan.blocking.push_back(output.queue);
   }
 
@@ -152,8 +160,8 @@ class Planner {
         note_blocking(plan, one);
       }
       const RelationshipSpec* spec = type->spec.relationship(name);
-      const bool is_left_out = spec && spec->is_optional && outlet.queues.empty() &&
-                               !model.terminates(name);
+      const bool is_left_out =
+          spec && spec->is_optional && outlet.queues.empty() && !model.terminates(name);
       if (!is_left_out) plan.outlets.push_back(std::move(outlet));
     }
     topology_.plans.push_back(std::move(plan));
@@ -182,7 +190,8 @@ class Planner {
     topology_.plans.push_back(std::move(plan));
   }
 
-  // A walk from the sources: a connection to a node that the walk is still inside of closes a cycle.
+  // A walk from the sources: a connection to a node that the walk is still inside of closes a
+  // cycle.
   void find_cycles() {
     for (const NodePlan& plan : topology_.plans) plans_[plan.model.id] = nullptr;
     for (NodePlan& plan : topology_.plans) plans_[plan.model.id] = &plan;

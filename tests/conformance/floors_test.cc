@@ -75,10 +75,11 @@ const std::vector<Door> kDoors{
 // What Debian's libc and kernel bring.
 const std::vector<std::string_view> kSystemFolders{"sys/", "netinet/", "arpa/", "net/", "linux/"};
 const std::set<std::string_view> kSystemHeaders{
-    "unistd.h", "fcntl.h",  "poll.h",   "signal.h", "pthread.h", "dirent.h", "fnmatch.h",
-    "glob.h",   "netdb.h",  "spawn.h",  "termios.h", "time.h",   "errno.h",  "ifaddrs.h",
-    "pwd.h",    "grp.h",    "malloc.h", "sched.h",  "syslog.h",  "getopt.h", "ftw.h",
-    "locale.h", "wctype.h", "string.h", "stdlib.h", "stdio.h",  "limits.h", "wait.h",    "alloca.h", "cxxabi.h"};
+    "unistd.h",  "fcntl.h",   "poll.h",   "signal.h", "pthread.h", "dirent.h",
+    "fnmatch.h", "glob.h",    "netdb.h",  "spawn.h",  "termios.h", "time.h",
+    "errno.h",   "ifaddrs.h", "pwd.h",    "grp.h",    "malloc.h",  "sched.h",
+    "syslog.h",  "getopt.h",  "ftw.h",    "locale.h", "wctype.h",  "string.h",
+    "stdlib.h",  "stdio.h",   "limits.h", "wait.h",   "alloca.h",  "cxxabi.h"};
 
 struct Include {
   std::string header;
@@ -167,10 +168,10 @@ TEST_CASE("an include goes down, or stays in its room") {
       const Floor* to = room_of(include.header);
       // Generated sources have no folder in the tree.
       if (to == nullptr) continue;
-      const bool is_allowed =
-          to == from ||
-          std::find(from->may_use.begin(), from->may_use.end(), to->room) != from->may_use.end();
-      CHECK_MESSAGE(is_allowed, place(source, include), ": ", from->room, " may not use ", to->room);
+      const bool is_allowed = to == from || std::find(from->may_use.begin(), from->may_use.end(),
+                                                      to->room) != from->may_use.end();
+      CHECK_MESSAGE(is_allowed, place(source, include), ": ", from->room, " may not use ",
+                    to->room);
     }
   }
 }

@@ -210,8 +210,7 @@ void ProcessorRunner::flush() {
 }
 
 TakenFlowFile ProcessorRunner::seen(const FlowRecord& record) const {
-  const Result<PeekedFlowFile> peeked_at =
-      peeked(record, engine_->ledger(), std::size_t{1} << 30);
+  const Result<PeekedFlowFile> peeked_at = peeked(record, engine_->ledger(), std::size_t{1} << 30);
   REQUIRE_MESSAGE(peeked_at.ok(), peeked_at.error().text());
   TakenFlowFile out;
   out.id = record.id;
@@ -305,10 +304,9 @@ std::vector<ProvenanceEvent> ProcessorRunner::events(ProvenanceKind kind) const 
 std::map<std::string, std::string> ProcessorRunner::state() {
   std::map<std::string, std::string> all;
   Lock lock(engine_->ledger().mutex());
-  engine_->ledger().each_state(element_id("test", options_.name),
-                               [&all](std::string_view name, std::string_view value) {
-                                 all.emplace(name, value);
-                               });
+  engine_->ledger().each_state(
+      element_id("test", options_.name),
+      [&all](std::string_view name, std::string_view value) { all.emplace(name, value); });
   return all;
 }
 

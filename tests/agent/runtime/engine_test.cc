@@ -33,7 +33,8 @@ TEST_CASE("what a source makes arrives at the sink, in order, and every figure a
   engine.run();
   const std::vector<std::string> seen = role("sink").all();
   REQUIRE(seen.size() == 1000);
-  for (int i = 0; i < 1000; ++i) REQUIRE(seen[static_cast<std::size_t>(i)] == std::to_string(i + 1));
+  for (int i = 0; i < 1000; ++i)
+    REQUIRE(seen[static_cast<std::size_t>(i)] == std::to_string(i + 1));
   CHECK(engine.processor("source").made_count == 1000);
   CHECK(engine.processor("pass").in_count == 1000);
   CHECK(engine.processor("pass").out_count == 1000);
@@ -289,8 +290,8 @@ TEST_CASE("a cycle with the smallest limits goes on until everything is through"
   REQUIRE(engine->start(flow.build()).ok());
   engine.run(5000);
   CHECK(role("back").seen > 2000);  // round and round
-  const std::uint64_t inside = engine.connection("try -> back").count +
-                               engine.connection("back.failure -> try").count;
+  const std::uint64_t inside =
+      engine.connection("try -> back").count + engine.connection("back.failure -> try").count;
   CHECK(inside <= 3 * 257);  // bounded, although it never empties
   role("back").send_to = "success";
   engine.run();
@@ -405,9 +406,8 @@ TEST_CASE("queues can be listed, peeked into, tapped and purged") {
   engine.run();
   REQUIRE(engine->stop_processor("sink").ok());
   std::vector<std::string> tapped;
-  const auto number = engine->tap("pass -> sink", 2, [&tapped](const PeekedFlowFile& seen) {
-    tapped.push_back(seen.content);
-  });
+  const auto number = engine->tap(
+      "pass -> sink", 2, [&tapped](const PeekedFlowFile& seen) { tapped.push_back(seen.content); });
   REQUIRE(number.ok());
   role("source").to_make = 5;
   role("source").wake();
@@ -464,8 +464,8 @@ TEST_CASE("provenance is kept over a restart and found by FlowFile, component an
   role("source").to_make = 300;
   REQUIRE(engine->start(three_hops().build()).ok());
   engine.run();
-  const auto created = engine->provenance(
-      {.flowfile = {}, .component = "source", .kind = ProvenanceKind::kCreate});
+  const auto created =
+      engine->provenance({.flowfile = {}, .component = "source", .kind = ProvenanceKind::kCreate});
   REQUIRE(created.ok());
   REQUIRE(!created->empty());
   const std::uint64_t id = created->front().flowfiles.front().first;
@@ -498,7 +498,8 @@ TEST_CASE("metrics name every processor, every connection and the loss ledger") 
   MetricCollection metrics;
   engine->collect(metrics);
   const std::string text = metrics.text();
-  CHECK(text.find("runnel_processor_out_flowfiles_total{processor=\"source\",type=\"TestSource\"} 2") !=
+  CHECK(text.find(
+            "runnel_processor_out_flowfiles_total{processor=\"source\",type=\"TestSource\"} 2") !=
         text.npos);
   CHECK(text.find("runnel_ledger_flowfiles_total{what=\"in\"} 2") != text.npos);
   CHECK(text.find("runnel_connection_queued_flowfiles{connection=\"pass -> sink\"") != text.npos);

@@ -70,9 +70,8 @@ struct Bench {
               .details = {}});
   }
   std::vector<ProvenanceEvent> of(std::uint64_t id, bool with_lineage = false) {
-    auto events = log->query({.flowfile = id, .with_lineage = with_lineage, .component = {},
-                              .kind = {}},
-                             {});
+    auto events =
+        log->query({.flowfile = id, .with_lineage = with_lineage, .component = {}, .kind = {}}, {});
     REQUIRE(events.ok());
     return std::move(events).value();
   }
@@ -164,8 +163,7 @@ TEST_CASE("a FlowFile's events are found, newest first, before and after they ar
     REQUIRE(events.size() == 2);
     CHECK(events[0].kind == ProvenanceKind::kRoute);
     CHECK(events[0].at_ms == 12);
-    CHECK(events[0].flowfiles ==
-          std::vector<std::pair<std::uint64_t, std::uint64_t>>{{150, 150}});
+    CHECK(events[0].flowfiles == std::vector<std::pair<std::uint64_t, std::uint64_t>>{{150, 150}});
     CHECK(events[1].kind == ProvenanceKind::kCreate);
     CHECK(events[0].id > events[1].id);
     CHECK(bench.of(257).empty());

@@ -166,7 +166,8 @@ class TestSink final : public StageProcessor {
 
 template <typename P>
 ProcessorType described(const char* name, InputRule input, bool is_concurrent) {
-  auto describe = Describe<P>(name, "For tests.").property("Note", &NoConfig::note, {.doc = "Any text."});
+  auto describe =
+      Describe<P>(name, "For tests.").property("Note", &NoConfig::note, {.doc = "Any text."});
   if (input == InputRule::kForbidden) describe.relationship("success", "Made.");
   if (input == InputRule::kRequired && std::string(name) != "TestSink") {
     describe.relationship("success", "Good.").relationship("failure", "Bad.");

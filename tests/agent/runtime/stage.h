@@ -19,14 +19,14 @@ namespace runnel {
 
 // What the processor of one name in the flow does and has done.
 struct Role {
-  std::atomic<int> to_make{0};       // TestSource: FlowFiles it has still to make
-  std::atomic<int> fails{0};         // so many calls return `error` after they took one
-  std::atomic<int> start_fails{0};   // so many starts return `start_error`
+  std::atomic<int> to_make{0};      // TestSource: FlowFiles it has still to make
+  std::atomic<int> fails{0};        // so many calls return `error` after they took one
+  std::atomic<int> start_fails{0};  // so many starts return `start_error`
   Code error = Code::kInvalid;
   Code start_error = Code::kUnavailable;
   std::atomic<bool> yields{false};
-  std::string send_to = "success";   // TestPass: where to
-  std::string change;                // TestPass: an attribute that it sets and content that it writes
+  std::string send_to = "success";  // TestPass: where to
+  std::string change;  // TestPass: an attribute that it sets and content that it writes
 
   std::atomic<int> made_objects{0};
   std::atomic<int> starts{0};
@@ -37,8 +37,8 @@ struct Role {
   std::atomic<int> safe{0};  // TestSource: FlowFiles told to be safe
   Mutex mutex;
   CondVar changed;
-  std::vector<std::string> contents GUARDED_BY(mutex);     // in the order in which they came
-  std::vector<Handed> handed GUARDED_BY(mutex);            // TestAsync
+  std::vector<std::string> contents GUARDED_BY(mutex);  // in the order in which they came
+  std::vector<Handed> handed GUARDED_BY(mutex);         // TestAsync
   Context* context GUARDED_BY(mutex) = nullptr;
 
   void wait_for_seen(int count);

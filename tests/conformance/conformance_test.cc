@@ -1,0 +1,176 @@
+// What every processor of the registry keeps to, whoever wrote it.
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "agent/base/log.h"
+#include "processors/registry.h"
+#include "tests/support/processor_runner.h"
+
+namespace runnel {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Values for properties that must be given and whose example is for people only. Nothing listens on
+// port 1.
+const std::map<std::string, PropertyValues> kGiven{
+    {"ConsumeKafka", {{"Kafka Brokers", "127.0.0.1:1"}, {"Topic Names", "t"}, {"Group ID", "g"}}},
+    {"ConsumeMQTT", {{"Broker URI", "tcp://127.0.0.1:1"}, {"Topic", "t"}}},
+    {"ControlRate", {{"Maximum Rate", "1 MB"}}},
+    {"EvaluateJsonPath", {{"Destination", "flowfile-attribute"}, {"id", "$.id"}}},
+    {"ExecuteProcess", {{"Command", "/bin/true"}}},
+    {"FetchFile", {{"File to Fetch", "/nonexistent/runnel"}}},
+    {"GetFile", {{"Input Directory", "/tmp"}, {"File Filter", "no-such-file-of-runnel"}}},
+    {"InvokeHTTP", {{"Remote URL", "http://127.0.0.1:1/"}}},
+    {"ListFile", {{"Input Directory", "/tmp"}, {"File Filter", "no-such-file-of-runnel"}}},
+    {"ListenHTTP", {{"Listening Port", "0"}}},
+    {"PublishKafka", {{"Known Brokers", "127.0.0.1:1"}, {"Topic Name", "t"}}},
+    {"PublishMQTT", {{"Broker URI", "tcp://127.0.0.1:1"}, {"Topic", "t"}}},
+    {"PutFile", {{"Directory", "${literal('/tmp'):append('/runnel-conformance')}"}}},
+    {"ReplaceText", {{"Evaluation Mode", "Entire text"}, {"Replacement Value", "x"}}},
+    {"SplitText", {{"Line Split Count", "1"}}},
+    {"TailFile", {{"File to Tail", "/tmp/no-such-file-of-runnel"}}},
+};
+
+PropertyValues given(const ProcessorType& type) {
+  const auto found = kGiven.find(type.spec.type);
+  return found == kGiven.end() ? PropertyValues{} : found->second;
+}
+
+struct Quiet {
+  Quiet() { set_log_level(LogLevel::kOff); }
+  ~Quiet() { set_log_level(LogLevel::kInfo); }
+};
+
+bool is_sentence(const std::string& text) {
+  return !text.empty() && (text.back() == '.' || text.back() == ')' || text.back() == '`');
+}
+
+TEST_CASE("the registry is sorted, and every type is there once") {
+  const auto types = processor_types();
+  REQUIRE(types.size() >= 20);
+  for (std::size_t i = 1; i < types.size(); ++i) {
+    CHECK(types[i - 1].spec.type < types[i].spec.type);
+  }
+  CHECK(find_processor_type(types[3].spec.type) == &types[3]);
+  CHECK(find_processor_type("NoSuchType") == nullptr);
+}
+
+TEST_CASE("every type, property, relationship and attribute says what it is") {
+  for (const ProcessorType& type : processor_types()) {
+    const ComponentSpec& spec = type.spec;
+    CHECK_MESSAGE(is_sentence(spec.doc), spec.type);
+    std::set<std::string> names;
+    for (const PropertySpec& property : spec.properties) {
+      const std::string what = spec.type + "." + property.name;
+      CHECK_MESSAGE(is_sentence(property.doc), what);
+      CHECK_MESSAGE(names.insert(property.name).second, what);
+      if (property.kind == PropertyKind::kChoice) CHECK_MESSAGE(!property.choices.empty(), what);
+    }
+    names.clear();
+    for (const RelationshipSpec& relationship : spec.relationships) {
+      CHECK_MESSAGE(is_sentence(relationship.doc), spec.type, " -> ", relationship.name);
+      CHECK_MESSAGE(names.insert(relationship.name).second, spec.type);
+    }
+    for (const AttributeSpec& attribute : spec.writes) {
+      CHECK_MESSAGE(is_sentence(attribute.doc), spec.type, " writes ", attribute.name);
+    }
+    for (const AttributeSpec& attribute : spec.reads) {
+      CHECK_MESSAGE(is_sentence(attribute.doc), spec.type, " reads ", attribute.name);
+    }
+  }
+}
+
+TEST_CASE("defaults pass their own checks, and so do examples") {
+  for (const ProcessorType& type : processor_types()) {
+    for (const PropertySpec& property : type.spec.properties) {
+      const std::string what = type.spec.type + "." + property.name;
+      if (property.default_value) {
+        const Result<> checked = check_value(property, *property.default_value);
+        CHECK_MESSAGE(checked.ok(), what, ": ", checked.ok() ? "" : checked.error().text());
+      }
+      if (!property.example.empty()) {
+        CHECK_MESSAGE(check_value(property, property.example).ok(), what, ": its example");
+      }
+      const bool has_both = property.is_required && property.default_value;
+      CHECK_MESSAGE(!has_both, what, ": required, and has a default");
+    }
+  }
+}
+
+TEST_CASE("a missing property and an unknown one are refused by name") {
+  for (const ProcessorType& type : processor_types()) {
+    const auto missing = check_values(type.spec, {});
+    for (const PropertySpec& property : type.spec.properties) {
+      const bool is_named =
+          std::any_of(missing.begin(), missing.end(),
+                      [&](const PropertyComplaint& one) { return one.property == property.name; });
+      CHECK_MESSAGE(is_named == property.is_required, type.spec.type, ".", property.name);
+    }
+    if (type.spec.dynamic_properties) continue;
+    PropertyValues values = given(type);
+    values["No Such Property"] = "x";
+    const auto complaints = check_values(type.spec, values);
+    REQUIRE_MESSAGE(complaints.size() == 1, type.spec.type);
+    CHECK(complaints[0].property == "No Such Property");
+  }
+}
+
+TEST_CASE("stop without start is harmless, twice too") {
+  for (const ProcessorType& type : processor_types()) {
+    CAPTURE(type.spec.type);
+    Result<std::unique_ptr<Processor>> made = type.make(given(type));
+    REQUIRE_MESSAGE(made.ok(), type.spec.type, ": ", made.error().text());
+    (*made)->stop();
+    (*made)->stop();
+  }
+}
+
+TEST_CASE("a value that fits its kind but makes no sense is refused or runs; nothing crashes") {
+  for (const ProcessorType& type : processor_types()) {
+    for (const PropertySpec& property : type.spec.properties) {
+      for (const char* value : {"", " ", "-1", "99999999999999999999", "${", "${literal(", "((",
+                                "\\", "1e400", "5 parsecs", "\xff\xfe", "${now():unknown()}"}) {
+        PropertyValues values = given(type);
+        values[property.name] = value;
+        if (!check_value(property, value).ok()) continue;
+        Result<std::unique_ptr<Processor>> made = type.make(values);
+        if (!made.ok()) {
+          CHECK_MESSAGE(made.code() == Code::kInvalid, type.spec.type, ".", property.name);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE(
+    "each runs on the real kernel with odd input: started, stopped, started again, balanced") {
+  Quiet quiet;
+  for (const ProcessorType& type : processor_types()) {
+    CAPTURE(type.spec.type);
+    ProcessorRunner runner(type, given(type), {.must_start = false});
+    const bool takes = type.spec.input != InputRule::kForbidden;
+    for (int round = 0; round < 2; ++round) {
+      if (takes) {
+        runner.enqueue("");
+        runner.enqueue("{\"id\": 1", {{"filename", "../../etc/passwd"}, {"path", "\xff"}});
+        runner.enqueue(std::string(100'000, '\n'));
+      }
+      for (int i = 0; i < 5; ++i) runner.advance(1s);
+      check_balanced(runner.loss());
+      runner.stop();
+      check_balanced(runner.loss());
+      if (round == 0) runner.restart();
+    }
+    const LossFigures loss = runner.loss();
+    if (takes && type.spec.type != "SplitText") CHECK(loss.in >= 6);
+    CHECK(loss.expired + loss.evicted + loss.quarantined == 0);
+  }
+}
+
+}  // namespace
+}  // namespace runnel
