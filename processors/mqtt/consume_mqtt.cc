@@ -9,6 +9,7 @@
 // Threads: `on_message` runs on Paho's, `on_safe` on the ledger's, the gate's questions on the
 // client's.
 
+#include <atomic>
 #include <deque>
 #include <memory>
 #include <string>
@@ -74,6 +75,8 @@ class ConsumeMqtt final : public Processor {
   std::unique_ptr<mqtt::Receipts> receipts_;
   std::unique_ptr<mqtt::Client> client_;
   mqtt::AckBook book_;
+  std::atomic<bool> must_urge_{false};  // the broker waits for acknowledgements
+  bool has_taken_ = false;              // on_trigger's: something that may not be committed yet
 
   Mutex mutex_;
   Ticket last_ticket_ GUARDED_BY(mutex_) = 0;
@@ -253,8 +256,19 @@ void ConsumeMqtt::stop() {
 Result<> ConsumeMqtt::on_trigger(Session& session) {
   const FlowFile flowfile = intake_->next(session);
   if (flowfile) session.transfer(flowfile, success_);
-  const Lock lock(mutex_);
-  if (!overflow_.empty() && pour() && client_) client_->pause(false);
+  has_taken_ = has_taken_ || flowfile;
+  {
+    const Lock lock(mutex_);
+    if (!overflow_.empty() && pour() && client_) client_->pause(false);
+  }
+  if (flowfile || !must_urge_) return {};
+  // What this session took can only be urged when it is committed: in the next one.
+  if (std::exchange(has_taken_, false)) {
+    context_->wake();
+  } else {
+    must_urge_ = false;
+    context_->urge();
+  }
   return {};
 }
 
@@ -277,7 +291,6 @@ void ConsumeMqtt::begin() {
 
 void ConsumeMqtt::on_message(const mqtt::Message& message) {
   Arrival arrival = arrival_of(message);
-  bool must_urge = false;
   {
     const Lock lock(mutex_);
     // Tickets count up by one, so that it is known also of what has to wait for the intake.
@@ -286,21 +299,20 @@ void ConsumeMqtt::on_message(const mqtt::Message& message) {
       book_.arrived(message.qos, message.id, ticket);
       if (message.qos == 2 && receipts_) receipts_->delivered(message.id);
       unacknowledged_.push_back(ticket);
-      must_urge = guess_.arrived(context_->clock().steady());
+      if (guess_.arrived(context_->clock().steady())) must_urge_ = true;
     }
     if (overflow_.empty()) {
       const Result<Ticket> given = intake_->deliver(std::move(arrival));
       if (given.ok()) last_ticket_ = *given;
       if (!given.ok()) {
         overflow_.push_back(std::move(arrival));
-        must_urge = true;
+        must_urge_ = true;
         if (client_) client_->pause(true);
       }
     } else {
       overflow_.push_back(std::move(arrival));
     }
   }
-  if (must_urge) context_->urge();
 }
 
 void ConsumeMqtt::on_oversize(const mqtt::Oversize& oversize) {

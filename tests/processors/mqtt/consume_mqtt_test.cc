@@ -215,12 +215,17 @@ TEST_CASE("an intake that is full holds everything back: nothing is dropped, no 
 TEST_CASE("when the broker has sent all that it may, the runtime is urged to write") {
   const Mosquitto broker;
   FakeContext context;
-  const Running consumer(
-      context, values(broker, "t", 1, {{"MQTT Version", "5.0"}, {"Receive Maximum", "5"}}));
+  Running consumer(context,
+                   values(broker, "t", 1, {{"MQTT Version", "5.0"}, {"Receive Maximum", "5"}}));
   REQUIRE(is_subscribed(broker, "t"));
   broker.publish_lines("t", lines(0, 20));
+  CHECK(context.wait_for(4));
+  consumer.trigger();
   CHECK(context.wait_for(5));
-  CHECK(context.watch.wait([&] { return context.urges > 0; }));
+  CHECK(context.watch.wait([&] {
+    consumer.trigger();
+    return context.urges > 0;
+  }));
   CHECK_FALSE(context.watch.wait([&] { return context.count() > 5; }, 100ms));
 }
 
