@@ -1,0 +1,242 @@
+// All agents: what they say.
+
+#include "hub/fleet/fleet.h"
+
+#include <algorithm>
+
+#include "agent/base/bytes.h"
+#include "hub/store/name.h"
+
+namespace runnel::hub {
+namespace {
+
+using std::chrono::milliseconds;
+
+// The class of an agent that names none, or names it in letters that ours do not have.
+std::string class_of(const c2::Heartbeat& heartbeat) {
+  std::string name = heartbeat.agent.agent_class.substr(0, 64);
+  if (name.empty()) return "default";
+  for (char& c : name) {
+    if (!is_good_name(std::string_view(&c, 1)) && c != '.') c = '_';
+  }
+  return is_good_name(name) ? name : "default";
+}
+
+bool is_new_process(const Agent& agent, const c2::Heartbeat& next) {
+  if (!agent.is_heard) return false;
+  if (next.runnel && agent.last.runnel) return next.runnel->boot != agent.last.runnel->boot;
+  const auto& before = agent.last.agent.status.uptime_ms;
+  const auto& now = next.agent.status.uptime_ms;
+  return before && now && *now < *before;
+}
+
+}  // namespace
+
+Fleet::Shard& Fleet::shard_of(std::string_view id) const {
+  return shards_[std::hash<std::string_view>()(id) % kShards];
+}
+
+Result<c2::HeartbeatResponse> Fleet::heartbeat(c2::Heartbeat heartbeat,
+                                               const std::string& host_url) {
+  const std::string id = heartbeat.agent.identifier;
+  if (!is_good_agent_id(id)) {
+    return invalid("a heartbeat needs `agentInfo.identifier`: 1 to 128 visible ASCII characters");
+  }
+  const std::string agent_class = class_of(heartbeat);
+  const ClassPtr wanted = parts_.classes.find_or_make(agent_class);
+  ManifestPtr manifest;
+  if (!heartbeat.agent.manifest_json.empty()) {
+    // A manifest that cannot be read is asked for again; until then the agent is managed without
+    // one.
+    manifest = parts_.manifests.add(heartbeat.agent.manifest_hash, heartbeat.agent.manifest_json)
+                   .value_or(nullptr);
+    heartbeat.agent.manifest_json.clear();
+    heartbeat.agent.manifest_json.shrink_to_fit();
+  } else if (!heartbeat.agent.manifest_hash.empty()) {
+    manifest = parts_.manifests.find(heartbeat.agent.manifest_hash);
+  }
+
+  c2::HeartbeatResponse response;
+  Shard& shard = shard_of(id);
+  Lock lock(shard.mutex);
+  auto& place = shard.agents[id];
+  if (place == nullptr) {
+    if (agents_total_.load() >= kAgentsMax) {
+      shard.agents.erase(id);
+      return full("the hub holds as many agents as it may");
+    }
+    place = std::make_unique<Agent>();
+    place->id = id;
+    place->agent_class = agent_class;
+    place->registered_ms = parts_.clock.wall_ms();
+    place->is_dirty = true;
+    ++agents_total_;
+    ++generation_;
+    say(*place, "agent_registered", "info", id + " registered in class " + agent_class);
+    place->announced = Connectivity::kOnline;
+  }
+  Agent& agent = *place;
+  if (agent.agent_class != agent_class) {
+    agent.agent_class = agent_class;
+    agent.is_dirty = true;
+    ++generation_;
+  }
+  const std::string hash = manifest != nullptr && heartbeat.agent.manifest_hash.empty()
+                               ? manifest->hash
+                               : heartbeat.agent.manifest_hash;
+  if (agent.manifest_hash != hash) agent.is_dirty = true;
+  agent.manifest_hash = hash;
+  if (manifest != nullptr || agent.manifest == nullptr || agent.manifest->hash != hash)
+    agent.manifest = manifest;
+
+  take(agent, std::move(heartbeat), host_url);
+  expire(agent);
+  aim(agent, wanted.get());
+  settle(agent, wanted.get());
+  offer(agent, wanted.get(), response);
+  note_sync(agent, wanted.get());
+  trim(agent);
+  if (agent.is_runnel()) {
+    const std::int64_t interval = wanted_interval(agent);
+    if (std::abs(interval - agent.interval_ms) * 5 > interval) response.heartbeat_ms = interval;
+  }
+  return response;
+}
+
+void Fleet::take(Agent& agent, c2::Heartbeat&& heartbeat, const std::string& host_url) {
+  const SteadyTime now = parts_.clock.steady();
+  const bool is_restarted = is_new_process(agent, heartbeat);
+  if (is_restarted) {
+    say(agent, "agent_restarted", "warning", agent.id + " has started anew");
+    // A new process tries a flow anew that its predecessor could not run.
+    if (agent.is_failed && !agent.is_runnel()) agent.is_failed = false;
+    agent.bulletins.clear();
+  }
+  update_rates(agent, heartbeat, now);
+  if (agent.reported_flow_id() != heartbeat.flow.flow_id) agent.is_dirty = true;
+
+  if (heartbeat.runnel && heartbeat.runnel->interval_ms > 0) {
+    agent.interval_ms = heartbeat.runnel->interval_ms;
+  } else if (agent.is_heard) {
+    const std::int64_t gap = std::chrono::duration_cast<milliseconds>(now - agent.heard_at).count();
+    agent.interval_ms = agent.interval_ms == 0 ? gap : (agent.interval_ms * 7 + gap) / 8;
+  }
+  auto bulletins = std::move(heartbeat.flow.bulletins);
+  heartbeat.flow.bulletins.clear();
+  agent.last = std::move(heartbeat);
+  agent.heard_at = now;
+  agent.seen_ms = parts_.clock.wall_ms();
+  agent.host_url = host_url;
+  take_bulletins(agent, std::move(bulletins), !is_restarted);
+  if (agent.announced == Connectivity::kOffline) {
+    say(agent, "agent_online", "info", agent.id + " is back");
+  }
+  agent.is_heard = true;
+  agent.announced = Connectivity::kOnline;
+}
+
+void Fleet::take_bulletins(Agent& agent, std::vector<c2::ProcessorBulletin> bulletins,
+                           bool is_same_process) {
+  // They come again with each heartbeat. The first ones after the hub's start are no news either.
+  const bool is_first = !agent.is_heard;
+  std::size_t told = 0;
+  for (c2::ProcessorBulletin& bulletin : bulletins) {
+    const bool is_known =
+        std::any_of(agent.bulletins.begin(), agent.bulletins.end(), [&](const auto& each) {
+          return each.id == bulletin.id && each.timestamp_ms == bulletin.timestamp_ms;
+        });
+    if (is_known) continue;
+    const bool is_error = equal_ignoring_case(bulletin.level, "ERROR");
+    if (is_error && !(is_first && is_same_process) && told++ == 0) {
+      say(agent, "bulletin", "error", bulletin.source_name + ": " + bulletin.message);
+    }
+    agent.bulletins.push_back(std::move(bulletin));
+    if (agent.bulletins.size() > Agent::kBulletins) agent.bulletins.pop_front();
+  }
+}
+
+std::int64_t Fleet::wanted_interval(const Agent& agent) const {
+  const auto total = static_cast<std::int64_t>(agents_total_.load());
+  const std::int64_t idle = std::clamp(total * 1000 / kPerSecond, kIdleMs, kIdleMsMax);
+  const bool is_busy = parts_.clock.steady() < agent.watched_until ||
+                       std::any_of(agent.operations.begin(), agent.operations.end(),
+                                   [](const auto& each) { return each.is_open(); });
+  // A whole fleet that is busy at once must not come five times as often.
+  return is_busy ? std::max(kBusyMs, std::min(idle, total * 1000 / (2 * kPerSecond))) : idle;
+}
+
+void Fleet::fetched(const std::string& agent, const std::string& flow_id) {
+  Shard& shard = shard_of(agent);
+  Lock lock(shard.mutex);
+  const auto found = shard.agents.find(agent);
+  if (found != shard.agents.end()) found->second->fetched_flow_id = flow_id;
+}
+
+bool Fleet::look_at(std::string_view id, const std::function<void(const Agent&)>& look) const {
+  const Shard& shard = shard_of(id);
+  Lock lock(shard.mutex);
+  const auto found = shard.agents.find(std::string(id));
+  if (found == shard.agents.end()) return false;
+  look(*found->second);
+  return true;
+}
+
+void Fleet::look_at_all(const std::function<void(const Agent&)>& look) const {
+  for (const Shard& shard : shards_) {
+    Lock lock(shard.mutex);
+    for (const auto& [id, agent] : shard.agents) look(*agent);
+  }
+}
+
+void Fleet::visit_all(const std::function<void(Agent&)>& visit) {
+  for (Shard& shard : shards_) {
+    Lock lock(shard.mutex);
+    for (auto& [id, agent] : shard.agents) visit(*agent);
+  }
+}
+
+void Fleet::watch(std::string_view id) {
+  Shard& shard = shard_of(id);
+  Lock lock(shard.mutex);
+  const auto found = shard.agents.find(std::string(id));
+  if (found != shard.agents.end()) {
+    found->second->watched_until = parts_.clock.steady() + std::chrono::seconds(15);
+  }
+}
+
+std::vector<ManifestUse> Fleet::manifests_of(std::string_view agent_class) const {
+  std::vector<ManifestUse> uses;
+  look_at_all([&](const Agent& agent) {
+    if (agent.manifest == nullptr || (!agent_class.empty() && agent.agent_class != agent_class))
+      return;
+    // Hashes differ with each agent; what they can run does not.
+    const auto same = std::find_if(uses.begin(), uses.end(), [&](const ManifestUse& use) {
+      return use.manifest->bundles_hash == agent.manifest->bundles_hash &&
+             use.manifest->agent_type == agent.manifest->agent_type &&
+             use.manifest->agent_version == agent.manifest->agent_version;
+    });
+    if (same == uses.end()) {
+      uses.push_back({agent.manifest, 1});
+    } else {
+      ++same->agents;
+    }
+  });
+  return uses;
+}
+
+void Fleet::say(const Agent& agent, std::string_view kind, std::string_view severity,
+                std::string message, const FlowVersion* version) {
+  FleetEvent event;
+  event.kind = kind;
+  event.severity = severity;
+  event.agent = agent.id;
+  event.agent_class = agent.agent_class;
+  if (version != nullptr) {
+    event.flow = version->flow;
+    event.version = version->version;
+  }
+  event.message = std::move(message);
+  parts_.events.add(std::move(event));
+}
+
+}  // namespace runnel::hub
