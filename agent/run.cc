@@ -85,15 +85,28 @@ class Wakes {
   Socket restart_;
 };
 
+struct Boot {
+  std::optional<DeliveredFlow> running = {};   // a flow of the hub
+  std::optional<c2::FlowUpdate> failure = {};  // of the one that last worked
+};
+
 // The flow of the hub that last worked, or the one before; none when neither runs here.
-std::optional<DeliveredFlow> boot_kept_flow(const Settings& settings, HubControl& control) {
+Boot boot_kept_flow(const Settings& settings, HubControl& control) {
+  Boot boot;
   for (DeliveredFlow& flow : FlowKeeper(settings.state).kept()) {
     const auto applied = control.apply_flow(flow);
-    if (applied.ok()) return std::move(flow);
+    if (applied.ok()) {
+      boot.running = std::move(flow);
+      break;
+    }
+    const std::string& reason = applied.error().text();
     log_error("agent", "the hub's flow that last worked does not run any more",
-              {{"flow", flow.id}, {"reason", applied.error().text()}});
+              {{"flow", flow.id}, {"reason", reason}});
+    if (!boot.failure)
+      boot.failure =
+          c2::FlowUpdate{.state = c2::UpdateState::kFailed, .flow_id = flow.id, .reason = reason};
   }
-  return std::nullopt;
+  return boot;
 }
 
 // The flow of --flow. An error's text has the complaints.
@@ -109,15 +122,16 @@ Result<> boot_own_flow(const Settings& settings, Engine& engine) {
 }
 
 Result<std::unique_ptr<Uplink>> open_uplink(const Settings& settings, HubControl& control,
-                                            std::optional<DeliveredFlow> running) {
+                                            Boot boot) {
   TRY_ASSIGN(transport, curl_transport({.ca_file = settings.hub_ca}));
   return Uplink::open({.hub_url = settings.hub,
                        .token = settings.hub_token,
                        .agent_class = settings.agent_class,
                        .agent_id = settings.agent_id,
                        .state_dir = settings.state,
-                       .heartbeat = settings.heartbeat},
-                      control, std::move(transport), std::move(running));
+                       .heartbeat = settings.heartbeat,
+                       .boot_failure = std::move(boot.failure)},
+                      control, std::move(transport), std::move(boot.running));
 }
 
 // Who the agent is, where nobody said; and what flows may ask of that.
@@ -140,9 +154,9 @@ Result<bool> live(const Settings& settings, const Wakes& wakes, Engine& engine) 
     metrics = std::move(served);
     say("metrics http://" + metrics.address + "/metrics");
   }
-  std::optional<DeliveredFlow> running;
-  if (!settings.hub.empty()) running = boot_kept_flow(settings, control);
-  if (!running && !settings.flow.empty()) {
+  Boot boot;
+  if (!settings.hub.empty()) boot = boot_kept_flow(settings, control);
+  if (!boot.running && !settings.flow.empty()) {
     const auto booted = boot_own_flow(settings, engine);
     // With a hub, a better flow can come.
     if (!booted.ok() && settings.hub.empty()) return booted.error();
@@ -150,7 +164,7 @@ Result<bool> live(const Settings& settings, const Wakes& wakes, Engine& engine) 
   }
   std::unique_ptr<Uplink> uplink;
   if (!settings.hub.empty()) {
-    TRY_ASSIGN(opened, open_uplink(settings, control, std::move(running)));
+    TRY_ASSIGN(opened, open_uplink(settings, control, std::move(boot)));
     uplink = std::move(opened);
     uplink->start();
   }

@@ -26,7 +26,7 @@ class Journal {
   // Operations remembered; the oldest delivered ones are forgotten first.
   static constexpr std::size_t kOperationsMax = 1'000;
   // An operation that did not end so many times, because the agent did, is given up.
-  static constexpr int kAttemptsMax = 2;
+  static constexpr int kAttemptsMax = 3;
 
   // Carries out the operation, or does not: it has been.
   enum class Decision {

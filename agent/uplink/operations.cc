@@ -117,8 +117,10 @@ Acknowledgement Uplink::update_configuration(const Operation& operation) {
   const std::string* flow_id = operation.argument("flowId");
   if (flow_id == nullptr || flow_id->empty())
     return not_applied(operation, "which flow?", invalid("no `flowId` was given"));
-  if (running_ && running_->id == *flow_id)
+  if (running_ && running_->id == *flow_id) {
+    note_update(c2::UpdateState::kApplied, *flow_id, {});
     return acknowledged(operation, AckState::kNoOperation, "this flow runs already");
+  }
   auto flow = fetch(operation, *flow_id);
   if (!flow.ok()) {
     const Error error = flow.error().within("fetching the flow");

@@ -52,12 +52,25 @@ Result<std::unique_ptr<Uplink>> Uplink::open(UplinkOptions options, AgentControl
     return invalid("the hub's token must be one line");
   TRY_ASSIGN(addresses, HubAddresses::of(options.hub_url));
   TRY_ASSIGN(journal, Journal::open(options.state_dir + "/uplink.db"));
-  TRY_ASSIGN(update, journal->last_update());
   auto uplink = std::unique_ptr<Uplink>(new Uplink(std::move(options), agent, std::move(transport),
                                                    std::move(addresses), std::move(journal),
                                                    std::move(running)));
-  uplink->update_ = std::move(update);
+  TRY(uplink->recall_update());
   return uplink;
+}
+
+Result<> Uplink::recall_update() {
+  TRY_ASSIGN(update, journal_->last_update());
+  update_ = std::move(update);
+  if (options_.boot_failure) {
+    update_ = *options_.boot_failure;
+  } else if (update_.state == c2::UpdateState::kApplying && running_ &&
+             running_->id == update_.flow_id) {
+    update_.state = c2::UpdateState::kApplied;  // the agent ended between keeping it and saying so
+  } else {
+    return {};
+  }
+  return journal_->set_last_update(update_);
 }
 
 Uplink::Uplink(UplinkOptions options, AgentControl& agent, std::unique_ptr<Transport> transport,

@@ -34,6 +34,8 @@ struct UplinkOptions {
   std::string state_dir;  // holds uplink.db and the kept flow
   std::chrono::milliseconds heartbeat = std::chrono::seconds(10);  // until the hub says otherwise
   std::chrono::milliseconds backoff_max = std::chrono::minutes(5);
+  // Of a flow that was kept and does not run any more: the hub is told.
+  std::optional<c2::FlowUpdate> boot_failure = {};
   Clock* clock = nullptr;  // nullptr: the machine's
 };
 
@@ -68,6 +70,8 @@ class Uplink {
          std::optional<DeliveredFlow> running);
 
   void run();
+  // What the journal says of the last update, put right by how the agent booted.
+  Result<> recall_update();
   // How long to wait after this turn; none: it failed.
   Result<std::chrono::milliseconds> beat();
   Result<> send_acknowledgements();

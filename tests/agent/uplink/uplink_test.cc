@@ -19,6 +19,7 @@ struct Line {
   ManualClock clock;
   std::unique_ptr<Uplink> uplink;
   std::optional<DeliveredFlow> running;
+  std::optional<c2::FlowUpdate> boot_failure;
 
   Line() { begin(); }
 
@@ -32,6 +33,7 @@ struct Line {
                           .state_dir = folder.path(),
                           .heartbeat = 10s,
                           .backoff_max = 60s,
+                          .boot_failure = boot_failure,
                           .clock = &clock};
     auto opened =
         Uplink::open(options, agent, std::make_unique<FakeTransport>(hub), std::move(running));
@@ -249,6 +251,26 @@ TEST_CASE("a flow that runs already is no operation, also when the agent booted 
   CHECK(line.agent.done.empty());
   CHECK(line.hub.acknowledged()[0].state == c2::AckState::kNoOperation);
   CHECK(line.hub.last_heartbeat().flow.flow_id == "77");
+}
+
+TEST_CASE("an update that the agent's end interrupted is told as what became of it") {
+  Line line;
+  {
+    auto journal = std::move(*Journal::open(line.folder.path() + "/other.db"));
+    REQUIRE(journal->set_last_update({c2::UpdateState::kApplying, "77", ""}).ok());
+  }
+  line.uplink.reset();
+  for (const char* end : {"", "-wal", "-shm"})
+    std::filesystem::remove(line.folder.path() + "/uplink.db" + end);
+  std::filesystem::rename(line.folder.path() + "/other.db", line.folder.path() + "/uplink.db");
+  line.running = DeliveredFlow{.id = "77", .version = "2"};
+  line.begin();
+  line.turn();
+  CHECK(line.hub.last_heartbeat().runnel->update.state == c2::UpdateState::kApplied);
+  line.boot_failure = c2::FlowUpdate{c2::UpdateState::kFailed, "77", "no such processor"};
+  line.begin();
+  line.turn();
+  CHECK(line.hub.last_heartbeat().runnel->update.reason == "no such processor");
 }
 
 TEST_CASE("RESTART is acknowledged, then done, and not again after it") {
