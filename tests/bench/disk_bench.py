@@ -41,7 +41,7 @@ def main():
         kafka = stand.start_mock_kafka()
         flow = stand.path("flow.yaml")
         with open(FLOW) as source, open(flow, "w") as out:
-            out.write(source.read().replace("BROKER", broker.uri).replace("KAFKA", kafka.bootstrap))
+            out.write(source.read().replace("BROKER", broker.uri).replace("KAFKA", kafka.bootstrap).replace("TOPIC", "telemetry"))
         agent = stand.start_flow("agent", flow, "--param", "agent.id=disk")
         agent.line("running ")
         wait_until("the subscription", lambda: broker.has_said("vehicle/disk"))

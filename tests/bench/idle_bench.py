@@ -50,7 +50,7 @@ def main():
         kafka = stand.start_mock_kafka()
         flow = stand.path("flow.yaml")
         with open(FLOW) as source, open(flow, "w") as out:
-            out.write(source.read().replace("BROKER", broker.uri).replace("KAFKA", kafka.bootstrap))
+            out.write(source.read().replace("BROKER", broker.uri).replace("KAFKA", kafka.bootstrap).replace("TOPIC", "telemetry"))
         bare = Program(stand, "bare", [stand.program("runnel-bare-client"), broker.uri, kafka.bootstrap])
         bare.line("connected")
         raw = watch(bare.process)

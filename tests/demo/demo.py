@@ -11,14 +11,12 @@ import collections
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "support"))
 from stand import Failed, Stand, Program, wait_until  # noqa: E402
 
-TOPIC = "telemetry"
 HERE = os.path.dirname(os.path.abspath(__file__))
 BOLD, GREEN, RED, PLAIN = ("\033[1m", "\033[32m", "\033[31m", "\033[0m") if sys.stdout.isatty() else ("", "", "", "")
 BEGAN = time.monotonic()
@@ -28,31 +26,13 @@ def say(text):
     print(f"{time.monotonic() - BEGAN:6.1f} s  {text}", flush=True)
 
 
-def flow_text(version, broker, kafka):
-    with open(os.path.join(HERE, f"vehicle-telemetry-{version}.yaml"), encoding="utf-8") as file:
-        return file.read().replace("BROKER", broker).replace("KAFKA", kafka)
-
-
-def push(stand, version, broker, kafka):
+def push(stand, version, broker, kafka, topic):
     path = stand.path(f"vehicle-telemetry-{version}.yaml")
-    with open(path, "w", encoding="utf-8") as out:
-        out.write(flow_text(version, broker, kafka))
+    with open(os.path.join(HERE, f"vehicle-telemetry-{version}.yaml"), encoding="utf-8") as file, open(path, "w", encoding="utf-8") as out:
+        out.write(file.read().replace("BROKER", broker).replace("KAFKA", kafka).replace("TOPIC", topic))
     message = {1: "telemetry from MQTT to Kafka", 2: "mark fast vehicles"}[version]
     stand.ctl("flows", "push", path, "--message", message)
     stand.ctl("deploy", f"vehicle-telemetry@{version}", "--class", "trucks", "--wait")
-
-
-def read_back(bootstrap):
-    """vehicle -> Counter of sequence numbers, and how many messages of a vehicle came out of order."""
-    done = subprocess.run(["kcat", "-C", "-q", "-e", "-o", "beginning", "-b", bootstrap, "-t", TOPIC, "-f", "%s\n"], stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=120)
-    if done.returncode != 0:
-        raise Failed("reading back from Kafka: " + done.stderr.decode(errors="replace").strip())
-    found = collections.defaultdict(collections.Counter)
-    for line in done.stdout.splitlines():
-        message = json.loads(line)
-        found[message["vehicle"]][message["sequence"]] += 1
-    return found
 
 
 def queued(stand, agents):
@@ -91,6 +71,8 @@ class Demo:
         say(f"mosquitto listens at {self.broker.uri}")
         self.kafka = None
         self.bootstrap = options.kafka
+        # A Kafka that was there before may hold what an earlier run has left.
+        self.topic = "telemetry" if not options.kafka else "runnel-demo-" + os.urandom(4).hex()
         if not options.kafka:
             self.kafka = stand.start_mock_kafka()
             self.bootstrap = self.kafka.bootstrap
@@ -101,7 +83,7 @@ class Demo:
             self.agents[name] = stand.start_agent(name)
         wait_until("agents at the hub", lambda: len(self.known_agents()) == len(self.names))
         say(f"{len(self.names)} agents have told the hub that they are there; they have no flow yet")
-        push(stand, 1, self.broker.uri, self.bootstrap)
+        push(stand, 1, self.broker.uri, self.bootstrap, self.topic)
         say("version 1 of the flow vehicle-telemetry was pushed and runs on all of them")
 
     def known_agents(self):
@@ -114,10 +96,27 @@ class Demo:
                                                            ",".join(self.names), "--rate", str(options.rate)])
         say(f"telemetry of {len(self.names)} trucks runs, {options.rate} messages a second each, QoS 1")
 
+    def read_back(self):
+        """Reads what comes to Kafka from its begin on, all the time: the embedded one keeps only the newest."""
+        self.reader = Program(self.stand, "kafka-reader", ["kcat", "-C", "-E", "-q", "-u", "-o", "beginning", "-b", self.bootstrap, "-t", self.topic,
+                                                           "-f", "%s\\n"])
+
+    def arrived(self):
+        """vehicle -> Counter of the sequence numbers that Kafka has."""
+        found = collections.defaultdict(collections.Counter)
+        with open(self.reader.log, encoding="utf-8", errors="replace") as log:
+            for line in log:
+                if line.startswith("{") and line.endswith("}\n"):
+                    message = json.loads(line)
+                    found[message["vehicle"]][message["sequence"]] += 1
+        return found
+
     def trouble(self):
         """Kafka goes away and comes back, an agent is killed, version 2 is pushed; spread over the time that data runs."""
         step = self.options.seconds / 8
         self.run_for(step)
+        self.read_back()
+        self.run_for(1)
         if self.kafka:
             self.kafka.tell("down")
             say(f"{BOLD}Kafka is away{PLAIN}")
@@ -134,7 +133,7 @@ class Demo:
             self.kafka.tell("up")
             say(f"{BOLD}Kafka is back{PLAIN}")
         self.run_for(step)
-        push(self.stand, 2, self.broker.uri, self.bootstrap)
+        push(self.stand, 2, self.broker.uri, self.bootstrap, self.topic)
         say(f"{BOLD}version 2 of the flow{PLAIN} was pushed while data runs, and is in sync on all agents")
         self.run_for(step * 3)
 
@@ -161,7 +160,7 @@ class Demo:
         wanted = sum(self.published.values())
 
         def is_drained():
-            self.found = read_back(self.bootstrap)
+            self.found = self.arrived()
             return sum(len(one) for one in self.found.values()) >= wanted and queued(self.stand, self.agents.values()) == 0
 
         try:

@@ -231,7 +231,7 @@ class Stand:
         env = dict(os.environ, RUNNEL_HUB=self.hub.operators, RUNNEL_CA=self.hub.ca, HOME=self.folder, XDG_CONFIG_HOME=self.path("config"))
         if not getattr(self, "_is_logged_in", False):
             self._is_logged_in = True
-            self.ctl("login", "admin", "--password-file", self.path("password"))
+            self.ctl("login", "--password-file", self.path("password"))
         done = subprocess.run([self.program("runnelctl"), *command], env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               stdin=subprocess.DEVNULL)
         if check and done.returncode != 0:
