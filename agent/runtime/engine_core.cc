@@ -141,9 +141,14 @@ Result<> EngineCore::change_to(const std::shared_ptr<const Flow>& flow, bool tol
   for (const std::shared_ptr<Node>& node : change.gone) {
     if (node->is_started()) change.ran.push_back(node);
   }
+  bool is_stopped = false;  // by an operator: it stays so
+  {
+    Lock lock(view_);
+    is_stopped = old && is_stopped_;
+  }
   stop_all(change.ran, kFlushTime);
   connect(*change.next);
-  const Result<> started = start_all(change.fresh, tolerates_absence);
+  const Result<> started = is_stopped ? Result<>() : start_all(change.fresh, tolerates_absence);
   if (!started.ok()) {
     stop_all(change.fresh, 0ms);
     if (old) {
@@ -159,7 +164,7 @@ Result<> EngineCore::change_to(const std::shared_ptr<const Flow>& flow, bool tol
   if (old) park_missing(*old, *change.next);
   {
     Lock lock(view_);
-    is_stopped_ = false;
+    is_stopped_ = is_stopped;
   }
   set_running(change.next);
   return {};
@@ -193,11 +198,19 @@ void EngineCore::stop_all(const std::vector<std::shared_ptr<Node>>& nodes,
     if (!flushed.ok())
       log_warn("engine", "stopping unwritten", {{"reason", flushed.error().text()}});
   }
+  // A sink with something in flight may wait for its peer a while: all of them at the same time.
+  std::vector<std::thread> waiting;
   for (const bool is_source : {true, false}) {
     for (const std::shared_ptr<Node>& node : nodes) {
-      if (node->is_source() == is_source) node->stop();
+      if (node->is_source() != is_source) continue;
+      if (node->in_flight() > 0) {
+        waiting.emplace_back([&node] { node->stop(); });
+      } else {
+        node->stop();
+      }
     }
   }
+  for (std::thread& thread : waiting) thread.join();
 }
 
 void EngineCore::connect(const Running& running) {
@@ -251,6 +264,7 @@ void EngineCore::respecify(const Running& next) {
   for (const PlannedQueue& one : next.queues) {
     {
       Lock lock(ledger_->mutex());
+      one.queue->held();
       one.queue->respecify(queue_spec_of(*one.connection));
     }
     // Its limits may be higher now, its order another one.

@@ -86,9 +86,8 @@ Result<Queue*> EngineCore::find_queue(std::string_view which) const {
     }
   }
   if (by_name.size() == 1) return by_name.front();
-  {
-    Lock lock(view_);  // a parked one
-    if (const auto found = ends_.find(which); found != ends_.end()) return &found->second->queue();
+  if (by_name.empty()) {
+    if (Queue* parked = ledger_->find(std::string(which))) return parked;
   }
   return not_found(by_name.empty() ? "no connection `" + std::string(which) + "` in this flow"
                                    : "several connections are named `" + std::string(which) +
@@ -127,6 +126,7 @@ void EngineCore::fill(ConnectionStatus& status, const PlannedQueue& planned) con
   status.is_full = queue.is_full();
   const std::uint32_t now_ms = ledger_->now_ms();
   Lock lock(ledger_->mutex());
+  queue.held();
   const std::uint32_t oldest = queue.oldest_queued_at_ms();
   if (status.count > 0 && oldest != 0 && oldest < now_ms) status.oldest_age_ms = now_ms - oldest;
   const Queue::Traffic& traffic = queue.traffic();
@@ -226,6 +226,7 @@ Result<std::vector<QueuedFlowFile>> EngineCore::list_queue(std::string_view conn
   TRY_ASSIGN(queue, find_queue(connection));
   std::vector<QueuedFlowFile> found;
   Lock lock(ledger_->mutex());
+  queue->held();
   queue->each([&](Queue::Position, const FlowRecord& record, bool is_taken) {
     if (found.size() >= limit) return false;
     found.push_back(shown(record, *ledger_));
@@ -242,6 +243,7 @@ Result<PeekedFlowFile> EngineCore::peek(std::string_view connection, std::uint64
   bool is_taken_now = false;
   {
     Lock lock(ledger_->mutex());
+    queue->held();
     queue->each([&](Queue::Position, const FlowRecord& record, bool is_taken) {
       if (record.id != flowfile) return true;
       copy = record;
@@ -266,7 +268,9 @@ Result<std::uint64_t> EngineCore::tap(std::string_view connection, std::size_t c
   {
     Lock lock(view_);
     number = ++last_tap_;
-    ends = ends_.at(queue->id()).get();
+    const auto found = ends_.find(queue->id());
+    if (found == ends_.end()) return not_found("nothing enters a parked connection");
+    ends = found->second.get();
   }
   ends->add_tap(number, count, kTapContentMax, std::move(tap));
   return number;

@@ -29,7 +29,8 @@ Ledger::Ledger(LedgerOptions options)
 }
 
 Ledger::~Ledger() {
-  if (options_.is_driven && statements_ && !flush(0s).ok()) log_error("ledger", "closing with unwritten FlowFiles");
+  if (options_.is_driven && statements_ && !flush(0s).ok())
+    log_error("ledger", "closing with unwritten FlowFiles");
   if (writer_.joinable()) {
     const Result<> flushed = flush(10s);
     if (!flushed.ok())
@@ -189,8 +190,8 @@ void Ledger::change_state(const std::string& processor, const std::string& name,
   } else {
     state_[processor].erase(name);
   }
-  // Several changes of one epoch are one. (Epoch 0, of FlowFiles that an earlier life has stored, is
-  // an epoch like any other here.)
+  // Several changes of one epoch are one. (Epoch 0, of FlowFiles that an earlier life has stored,
+  // is an epoch like any other here.)
   bool is_known = false;
   for (auto change = state_changes_.rbegin();
        !is_known && change != state_changes_.rend() && change->epoch == number; ++change) {
@@ -352,6 +353,7 @@ void Ledger::clear_state(const std::string& processor) {
 
 Result<Queue*> Ledger::attach(QueueSpec spec) {
   Lock lock(mutex_);
+  attached_.insert(spec.id);
   const auto known = queues_.find(spec.id);
   if (known != queues_.end()) {
     parked_of_.erase(spec.id);
@@ -375,6 +377,7 @@ void Ledger::park(Queue& queue, const std::string& flow) {
   queue.on_ready = nullptr;
   queue.on_room = nullptr;
   parked_of_[queue.id()] = flow;
+  attached_.erase(queue.id());
   queue_rows_.push_back({queue.key(), queue.id(), queue.spec().name, flow});
   is_cut_wanted_ = true;
   settle();
@@ -383,12 +386,19 @@ void Ledger::park(Queue& queue, const std::string& flow) {
 std::vector<ParkedQueue> Ledger::parked() {
   Lock lock(mutex_);
   std::vector<ParkedQueue> all;
-  for (const auto& [id, flow] : parked_of_) {
-    Queue& queue = *queues_.at(id);
-    if (queue.count() > 0)
-      all.push_back({id, queue.spec().name, flow, queue.count(), queue.bytes()});
+  for (const auto& [id, queue] : queues_) {
+    if (attached_.contains(id) || queue->count() == 0) continue;
+    const auto flow = parked_of_.find(id);
+    all.push_back({id, queue->spec().name, flow == parked_of_.end() ? std::string() : flow->second,
+                   queue->count(), queue->bytes()});
   }
   return all;
+}
+
+Queue* Ledger::find(const std::string& id) {
+  Lock lock(mutex_);
+  const auto found = queues_.find(id);
+  return found == queues_.end() ? nullptr : found->second.get();
 }
 
 std::uint64_t Ledger::purge(Queue& queue) {

@@ -36,6 +36,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -71,8 +72,8 @@ struct LedgerOptions {
   std::uint64_t disk_quota = 0;  // 0: 1 GiB, or 80 % of what is free, whichever is less
   std::string vfs = {};          // of SQLite; for tests
   Disk* disk = nullptr;          // of the content; nullptr: the machine's
-  // No threads of its own: somebody calls `drive_…`, and time is the clock's. For tests that own the
-  // order of everything.
+  // No threads of its own: somebody calls `drive_…`, and time is the clock's. For tests that own
+  // the order of everything.
   bool is_driven = false;
 };
 
@@ -128,7 +129,11 @@ class Ledger {
   Result<Queue*> attach(QueueSpec spec);
   // The connection is no longer in the flow: its FlowFiles stay, under the flow's name.
   void park(Queue& queue, const std::string& flow);
+  // All that are not attached and hold something: parked ones, and those of a flow that was changed
+  // while no agent ran.
   std::vector<ParkedQueue> parked();
+  // Attached or not; nullptr when there is none of this id.
+  Queue* find(const std::string& id);
   // Reads what lies on disk only and would be taken next. kCorrupt: what could not be read was
   // counted as quarantined, and is gone.
   Result<> page_in(Queue& queue);
@@ -318,6 +323,7 @@ class Ledger {
       GUARDED_BY(mutex_);  // by id; parked ones, too
   std::map<std::uint64_t, Queue*> queues_by_key_ GUARDED_BY(mutex_);
   std::map<std::string, std::string> parked_of_ GUARDED_BY(mutex_);  // queue id -> flow
+  std::set<std::string> attached_ GUARDED_BY(mutex_);
   struct QueueRow {
     std::uint64_t key;
     std::string id;

@@ -73,7 +73,7 @@ void NodeTask::begin(bool is_starting) {
   is_starting_ = is_starting;
   is_starting_seen_ = is_starting;
   is_continuing_ = false;
-  is_woken_ = !is_by_tick_;
+  if (!is_by_tick_) is_woken_ = true;  // what its library has called meanwhile counts, too
   backoff_.reset();
   next_tick_ = now;
   not_before_ = is_starting ? now + backoff_.next(random_u64()) : SteadyTime{};
@@ -87,6 +87,7 @@ void NodeTask::stop_processor() {
   if (!is_starting_) processor_->stop();
   is_starting_ = false;
   is_starting_seen_ = false;
+  is_woken_ = false;
   back_off_until_ns_ = 0;
   yield_until_ns_ = 0;
   Lock lock(timers_mutex_);

@@ -146,18 +146,22 @@ Result<> ProvenanceLog::load() {
   Block& open = *blocks_.back();
   std::vector<std::uint64_t> tails;  // newest first
   std::uint64_t event_floor = 0;
+  std::uint64_t next_row = next_row_;
+  std::uint64_t stored_bytes = 0;
   TRY(shelf_.each_before(UINT64_MAX, [&](const ProvenanceRow& row) {
-    next_row_ = std::max(next_row_, row.id + 1);
+    next_row = std::max(next_row, row.id + 1);
     if (row.is_tail) {
       std::string_view head = row.head;
       take_varint(head, open.first_event);
       tails.push_back(row.id);
       return true;
     }
-    stored_bytes_ = row.bytes_before + row.body_bytes;
+    stored_bytes = row.bytes_before + row.body_bytes;
     if (const auto head = read_head(row.head)) event_floor = head->first_event + head->count;
     return false;
   }));
+  next_row_ = next_row;
+  stored_bytes_ = stored_bytes;
   open.first_event = std::max(open.first_event, event_floor);
   std::string stream;
   bool is_whole = true;

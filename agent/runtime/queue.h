@@ -79,6 +79,8 @@ class Queue {
   std::function<void()> on_room;
 
   // ---- under the mutex
+  // Tells the thread-safety analysis that the ledger's mutex, which is ours, is held here.
+  void held() const ASSERT_CAPABILITY(mutex_) {}
   const QueueSpec& spec() const REQUIRES(mutex_) { return spec_; }
   void respecify(QueueSpec spec) REQUIRES(mutex_);
 

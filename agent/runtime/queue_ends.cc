@@ -98,6 +98,7 @@ void QueueEnds::on_room() {
 void QueueEnds::listen(bool listens) {
   is_tapped_ = listens;
   Lock lock(ledger_.mutex());
+  queue_.held();
   if (!listens) {
     queue_.tap = nullptr;
     return;

@@ -108,6 +108,28 @@ TEST_CASE("FlowFiles of a removed connection are parked, and found again when it
   engine.check_balanced();
 }
 
+TEST_CASE("a connection that the flow has lost while no agent ran is shown, and can be purged") {
+  clear_roles();
+  DrivenEngine engine;
+  role("source").to_make = 7;
+  auto flow = FlowBuilder();
+  flow.processor("source", "TestSource")
+      .processor("slow", "TestSink", [](ProcessorNode& node) { node.is_stopped = true; })
+      .connect("source", "slow");
+  REQUIRE(engine->start(flow.build()).ok());
+  engine.run();
+  engine.reopen();
+  auto other = FlowBuilder();
+  other.processor("source", "TestSource");
+  REQUIRE(engine->start(other.build()).ok());
+  const ConnectionStatus parked = engine.connection("source -> slow");
+  CHECK(parked.is_parked);
+  CHECK(parked.count == 7);
+  CHECK(engine->purge(parked.id).value_or(0) == 7);
+  CHECK(engine->status().connections.empty());
+  engine.check_balanced();
+}
+
 TEST_CASE("a new processor that does not start leaves the old flow as it was, with the reason") {
   clear_roles();
   DrivenEngine engine;
@@ -142,6 +164,19 @@ TEST_CASE("an unknown type is refused before anything is touched") {
   const Result<> updated = engine->update(next.build());
   CHECK(updated.error().text() == "processor `odd`: unknown type `NoSuchType`");
   CHECK(role("pass").stops == 0);
+}
+
+TEST_CASE("a flow that an operator has stopped stays stopped when it is updated") {
+  clear_roles();
+  DrivenEngine engine;
+  REQUIRE(engine->start(base().build()).ok());
+  REQUIRE(engine->stop_flow().ok());
+  REQUIRE(engine->update(with_note("new").build()).ok());
+  CHECK(engine->status().state == FlowState::kStopped);
+  CHECK(engine.processor("pass").state == RunState::kStopped);
+  CHECK(role("pass").starts == 1);
+  REQUIRE(engine->start_flow().ok());
+  CHECK(engine.processor("pass").state == RunState::kRunning);
 }
 
 TEST_CASE("what a replaced sink had in flight is delivered by the new one") {
