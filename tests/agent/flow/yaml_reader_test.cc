@@ -147,6 +147,25 @@ connections: [{from: a, to: a}]
   CHECK(find_processor(*given.flow, "a")->properties.at("x") == "here");
 }
 
+TEST_CASE("the agent that runs a flow is named in it without a declaration, in groups too") {
+  const std::string_view text = R"(flow: f
+processors:
+  a: {type: UpdateAttribute, properties: {x: "#{agent.id} of #{agent.class}"}}
+groups:
+  g:
+    input_ports: [in]
+    processors:
+      b: {type: UpdateAttribute, properties: {x: "#{agent.id}"}, terminate: [success]}
+    connections: [{from: in, to: b}]
+connections: [{from: a, to: g.in}, {from: a, to: a}]
+)";
+  const FlowReading given = read(text, {{"agent.id", "truck-1"}, {"agent.class", "trucks"}});
+  CHECK(text_of(given.complaints) == "");
+  CHECK(find_processor(*given.flow, "a")->properties.at("x") == "truck-1 of trucks");
+  CHECK(find_processor(*given.flow, "b")->properties.at("x") == "truck-1");
+  CHECK(read(text).ok());  // whoever only checks has no agent at hand
+}
+
 TEST_CASE("groups nest, with ports, funnels and parameters of their own") {
   const FlowReading reading = read(R"(flow: nested
 parameters: {topic: outer, key: k}

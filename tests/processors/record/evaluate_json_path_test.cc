@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include "tests/support/processor_bench.h"
+#include "tests/support/processor_runner.h"
 
 namespace runnel {
 namespace {
@@ -12,16 +12,15 @@ constexpr const char* kRecord =
 
 struct Outcome {
   std::string relationship;
-  BenchFlowFile flowfile;
+  TakenFlowFile flowfile;
 };
 
 Outcome evaluated(const std::string& content, PropertyValues values) {
-  auto on = ProcessorBench::open("EvaluateJsonPath", std::move(values));
-  REQUIRE_MESSAGE(on.ok(), (on.ok() ? "" : on.error().text()));
-  (*on)->put(content);
-  REQUIRE((*on)->run().ok());
+  ProcessorRunner on("EvaluateJsonPath", std::move(values));
+  on.enqueue(content);
+  on.run();
   for (const char* relationship : {"matched", "unmatched", "failure"}) {
-    auto out = (*on)->take(relationship);
+    auto out = on.taken(relationship);
     if (out.size() == 1) return {relationship, out[0]};
   }
   return {"(nowhere)", {}};
@@ -32,22 +31,22 @@ TEST_CASE("values become attributes") {
       evaluated(kRecord, {{"id", "$.vehicle.id"}, {"speed", "$.speed"}, {"none", "$.none"}});
   CHECK(out.relationship == "matched");
   CHECK(out.flowfile.content == kRecord);
-  CHECK(out.flowfile.at("id") == "truck-1");
-  CHECK(out.flowfile.at("speed") == "87.5");
-  CHECK(out.flowfile.at("none") == "");
+  CHECK(out.flowfile.attribute("id") == "truck-1");
+  CHECK(out.flowfile.attribute("speed") == "87.5");
+  CHECK(out.flowfile.attribute("none") == "");
 }
 
 TEST_CASE("what is not found is left out where the flow says so") {
   const Outcome out = evaluated(
       kRecord, {{"id", "$.vehicle.id"}, {"none", "$.none"}, {"Path Not Found Behavior", "skip"}});
   CHECK(out.relationship == "matched");
-  CHECK(out.flowfile.at("none") == "(none)");
+  CHECK_FALSE(out.flowfile.has("none"));
 }
 
 TEST_CASE("null is written as the flow says") {
-  CHECK(evaluated(kRecord, {{"at", "$.at"}}).flowfile.at("at") == "");
+  CHECK(evaluated(kRecord, {{"at", "$.at"}}).flowfile.attribute("at") == "");
   CHECK(evaluated(kRecord, {{"at", "$.at"}, {"Null Value Representation", "the string 'null'"}})
-            .flowfile.at("at") == "null");
+            .flowfile.attribute("at") == "null");
 }
 
 TEST_CASE("the one value becomes the content") {
@@ -67,9 +66,8 @@ TEST_CASE("what is no JSON, and an array where a scalar is asked for, are failur
 }
 
 TEST_CASE("a path that is none is refused by name") {
-  const auto on = ProcessorBench::open("EvaluateJsonPath", {{"x", "$["}});
-  REQUIRE_FALSE(on.ok());
-  CHECK(on.error().text().find("`x`") != std::string::npos);
+  const ProcessorRunner on("EvaluateJsonPath", {{"x", "$["}}, {.must_start = false});
+  CHECK(on.start_error().find("`x`") != std::string::npos);
 }
 
 }  // namespace

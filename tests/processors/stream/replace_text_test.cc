@@ -2,19 +2,18 @@
 
 #include <doctest/doctest.h>
 
-#include "tests/support/processor_bench.h"
+#include "tests/support/processor_runner.h"
 
 namespace runnel {
 namespace {
 
 std::string changed(const std::string& content, PropertyValues values,
-                    std::map<std::string, std::string, std::less<>> attributes = {}) {
-  auto on = ProcessorBench::open("ReplaceText", std::move(values));
-  REQUIRE_MESSAGE(on.ok(), (on.ok() ? "" : on.error().text()));
-  (*on)->put(content, std::move(attributes));
-  REQUIRE((*on)->run().ok());
-  const auto out = (*on)->take("success");
-  if (out.empty()) return (*on)->take("failure").size() == 1 ? "(failure)" : "(nothing)";
+                    const std::map<std::string, std::string>& attributes = {}) {
+  ProcessorRunner on("ReplaceText", std::move(values));
+  on.enqueue(content, attributes);
+  on.run();
+  const auto out = on.taken("success");
+  if (out.empty()) return on.taken("failure").size() == 1 ? "(failure)" : "(nothing)";
   return out[0].content;
 }
 

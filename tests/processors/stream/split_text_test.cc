@@ -2,28 +2,27 @@
 
 #include <doctest/doctest.h>
 
-#include "tests/support/processor_bench.h"
+#include "tests/support/processor_runner.h"
 
 namespace runnel {
 namespace {
 
 struct Split {
   std::vector<std::string> pieces;
-  std::vector<BenchFlowFile> splits;
+  std::vector<TakenFlowFile> splits;
   std::size_t originals = 0;
   std::size_t failures = 0;
 };
 
 Split split_up(const std::string& content, PropertyValues values) {
-  auto on = ProcessorBench::open("SplitText", std::move(values));
-  REQUIRE_MESSAGE(on.ok(), (on.ok() ? "" : on.error().text()));
-  (*on)->put(content, {{"filename", "f"}, {"kept", "x"}});
-  REQUIRE((*on)->run().ok());
+  ProcessorRunner on("SplitText", std::move(values));
+  on.enqueue(content, {{"filename", "f"}, {"kept", "x"}});
+  on.run();
   Split out;
-  out.splits = (*on)->take("splits");
-  for (const BenchFlowFile& one : out.splits) out.pieces.push_back(one.content);
-  out.originals = (*on)->take("original").size();
-  out.failures = (*on)->take("failure").size();
+  out.splits = on.taken("splits");
+  for (const TakenFlowFile& one : out.splits) out.pieces.push_back(one.content);
+  out.originals = on.taken("original").size();
+  out.failures = on.taken("failure").size();
   return out;
 }
 
@@ -33,11 +32,12 @@ TEST_CASE("each piece has so many lines, the last one the rest") {
   const Split one = split_up("a\nb\nc\n", {{"Line Split Count", "1"}});
   CHECK(one.pieces == Pieces{"a", "b", "c"});
   CHECK(one.originals == 1);
-  CHECK(one.splits[0].at("fragment.index") == "1");
-  CHECK(one.splits[2].at("fragment.count") == "3");
-  CHECK(one.splits[2].at("kept") == "x");
-  CHECK(one.splits[0].at("segment.original.filename") == "f");
-  CHECK(one.splits[0].at("fragment.identifier") == one.splits[2].at("fragment.identifier"));
+  CHECK(one.splits[0].attribute("fragment.index") == "1");
+  CHECK(one.splits[2].attribute("fragment.count") == "3");
+  CHECK(one.splits[2].attribute("kept") == "x");
+  CHECK(one.splits[0].attribute("segment.original.filename") == "f");
+  CHECK(one.splits[0].attribute("fragment.identifier") ==
+        one.splits[2].attribute("fragment.identifier"));
   CHECK(split_up("a\nb\nc", {{"Line Split Count", "2"}}).pieces == Pieces{"a\nb", "c"});
 }
 
@@ -51,7 +51,7 @@ TEST_CASE("header lines stand before each piece") {
   const Split counted =
       split_up("h\na\nb\n", {{"Line Split Count", "1"}, {"Header Line Count", "1"}});
   CHECK(counted.pieces == Pieces{"h\na", "h\nb"});
-  CHECK(counted.splits[0].at("text.line.count") == "1");
+  CHECK(counted.splits[0].attribute("text.line.count") == "1");
   CHECK(split_up("#h\n#i\na\nb\n",
                  {{"Line Split Count", "1"}, {"Header Line Marker Characters", "#"}})
             .pieces == Pieces{"#h\n#i\na", "#h\n#i\nb"});
