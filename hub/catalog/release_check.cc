@@ -71,7 +71,9 @@ ReleaseCheck check_release(const std::string& text, const std::vector<ManifestUs
            .text = "agents of type `" + use.manifest->agent_type +
                    "` do not read this format; give such agents a class of their own"});
     } else if (!has_error(check.complaints)) {
-      verdict.complaints = check_flow(*check.flow, *use.manifest->specs);
+      Flow named = *check.flow;
+      name_relationships(named, *use.manifest->specs);
+      verdict.complaints = check_flow(named, *use.manifest->specs);
     }
     check.manifests.push_back(std::move(verdict));
   }
