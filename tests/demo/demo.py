@@ -87,8 +87,7 @@ class Demo:
         say("version 1 of the flow vehicle-telemetry was pushed and runs on all of them")
 
     def known_agents(self):
-        answer = json.loads(self.stand.ctl("agents", "--json"))
-        return answer["agents"] if isinstance(answer, dict) else answer
+        return json.loads(self.stand.ctl("agents", "--json"))["items"]
 
     def start_data(self):
         options = self.options
