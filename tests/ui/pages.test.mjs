@@ -135,10 +135,7 @@ test("a broken flow is refused with a complaint at its line", async () => {
   await visit("/push", async (page) => {
     await page.getByLabel("Text of the flow").fill(text("broken").replace("from: note, to: log", "from: note, to: lgo"));
     await page.getByText(/^\d+ complaints?$/).waitFor();
-    const complaint = page.locator(".complaints").getByRole("button").first();
-    const place = await complaint.textContent();
-    assert.match(place, /^16:\d+$/);
-    await complaint.click();
+    await page.locator(".complaints").getByRole("button", { name: /^16:\d+$/ }).click();
     assert.equal(await page.evaluate(() => document.activeElement?.tagName), "TEXTAREA");
     await page.getByLabel("Message").fill("broken on purpose");
     await page.getByRole("button", { name: "Push", exact: true }).click();
