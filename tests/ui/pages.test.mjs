@@ -24,12 +24,13 @@ processors:
   note:
     type: UpdateAttribute
     properties: {where: the edge}
+    terminate: [failure]
   log:
     type: LogAttribute
     terminate: [success]
 connections:
   - {from: every-moment, to: note}
-  - {from: note, to: log}
+  - {from: note.success, to: log}
 `;
 
 let hub;
@@ -133,9 +134,9 @@ test("the table of agents is exported as CSV", async () => {
 
 test("a broken flow is refused with a complaint at its line", async () => {
   await visit("/push", async (page) => {
-    await page.getByLabel("Text of the flow").fill(text("broken").replace("from: note, to: log", "from: note, to: lgo"));
+    await page.getByLabel("Text of the flow").fill(text("broken").replace("to: log}", "to: lgo}"));
     await page.getByText(/^\d+ complaints?$/).waitFor();
-    await page.locator(".complaints").getByRole("button", { name: /^16:\d+$/ }).click();
+    await page.locator(".complaints").getByRole("button", { name: /^17:\d+$/ }).click();
     assert.equal(await page.evaluate(() => document.activeElement?.tagName), "TEXTAREA");
     await page.getByLabel("Message").fill("broken on purpose");
     await page.getByRole("button", { name: "Push", exact: true }).click();

@@ -37,7 +37,7 @@ export const ConnectionEdge = memo(function ConnectionEdge(props: EdgeProps<Edge
           onClick={() => onSelect?.(edge.id)}
           title={edge.name}
         >
-          <span className="wire-name">{edge.relationships.join(", ") || "to"}</span>
+          {edge.relationships.length > 0 && <span className="wire-name">{edge.relationships.join(", ")}</span>}
           {queue && (
             <>
               <span className="wire-count">

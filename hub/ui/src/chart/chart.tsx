@@ -128,7 +128,7 @@ function options(element: HTMLElement, series: MetricName[], format: Props["form
         stroke: color(`--series-${index + 1}`),
         width: 1.6,
         dash: dashes[index]!,
-        points: { show: false },
+        points: { size: 4 },
         spanGaps: false,
       })),
     ],

@@ -128,7 +128,7 @@ function Head({ agent }: { agent: AgentDetail }) {
             <Badge said={status.said(status.sync, agent.sync)} reason={agent.sync_reason} />
             <Badge said={status.said(status.health, agent.health)} reason={agent.health_reason} />
           </div>
-          <span>
+          <span className="sentence">
             <span className="muted">class</span> <Link href={address("/agents", { class: agent.class })}>{agent.class}</Link> <span className="muted">· runs</span>{" "}
             {reported ? (
               <Link href={address(flowPath(reported.name), { v: reported.version })}>
@@ -168,7 +168,7 @@ function Head({ agent }: { agent: AgentDetail }) {
             <Figure
               label="Loss ledger"
               value={<Badge said={ledger.is_balanced ? { word: "Balanced", icon: "check", tone: "ok", meaning: "in = out + queued + dropped" } : { word: "Does not balance", icon: "cross", tone: "bad", meaning: "in ≠ out + queued + dropped" }} />}
-              note={`${compact(dropped(ledger))} dropped of ${compact(ledger.in)}`}
+              note={`${compact(lost(ledger))} lost of ${compact(ledger.in)}`}
             />
           )}
         </div>
@@ -177,8 +177,9 @@ function Head({ agent }: { agent: AgentDetail }) {
   );
 }
 
-const dropped = (ledger: NonNullable<AgentDetail["ledger"]>) =>
-  ledger.dropped_expired + ledger.dropped_evicted + ledger.dropped_auto_terminated + ledger.dropped_removed + ledger.dropped_quarantined;
+/** Auto-terminated is no loss: the flow says that it ends there. */
+const lost = (ledger: NonNullable<AgentDetail["ledger"]>) =>
+  ledger.dropped_expired + ledger.dropped_evicted + ledger.dropped_removed + ledger.dropped_quarantined;
 
 function Live({ agent, selected, onSelect, onAsk }: { agent: AgentDetail; selected: string; onSelect: (id: string) => void; onAsk: (ask: Ask) => void }) {
   if (!agent.graph) {
