@@ -174,7 +174,6 @@ AgentFigures HubControl::figures() {
 
 AgentFigures figures_of(const Status& status, const std::vector<Bulletin>& bulletins) {
   AgentFigures out;
-  out.started_ms = status.started_ms;
   out.flow.run_status =
       status.state == FlowState::kRunning ? c2::RunStatus::kRunning : c2::RunStatus::kStopped;
   for (const ConnectionStatus& one : status.connections) {

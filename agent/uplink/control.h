@@ -28,8 +28,7 @@ struct DeliveredFlow {
 struct AgentFigures {
   c2::FlowInfo flow = {};  // flow_id stays empty: the uplink knows it
   std::vector<c2::ComponentState> components = {};
-  c2::RunnelInfo runnel = {};   // without boot, sequence, interval, update
-  std::int64_t started_ms = 0;  // wall time
+  c2::RunnelInfo runnel = {};  // without boot, sequence, interval, update
 };
 
 class AgentControl {

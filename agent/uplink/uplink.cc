@@ -82,6 +82,7 @@ Uplink::Uplink(UplinkOptions options, AgentControl& agent, std::unique_ptr<Trans
       transport_(std::move(transport)),
       addresses_(std::move(addresses)),
       boot_(to_hex(random_bytes(8))),
+      began_(clock_.steady()),
       journal_(std::move(journal)),
       keeper_(options_.state_dir),
       running_(std::move(running)),
@@ -209,7 +210,7 @@ c2::Heartbeat Uplink::heartbeat(bool with_manifest) {
   out.agent.agent_class = options_.agent_class;
   out.agent.manifest_hash = agent_.manifest_hash();
   if (with_manifest) out.agent.manifest_json = agent_.manifest_json();
-  out.agent.status.uptime_ms = std::max<std::int64_t>(0, clock_.wall_ms() - figures.started_ms);
+  out.agent.status.uptime_ms = std::chrono::duration_cast<Millis>(clock_.steady() - began_).count();
   out.agent.status.components = std::move(figures.components);
   out.agent.status.memory_usage = host_.process_memory_bytes();
   out.agent.status.cpu_utilization = host_.process_cpu();

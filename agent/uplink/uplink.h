@@ -91,6 +91,7 @@ class Uplink {
   const std::unique_ptr<Transport> transport_;
   const HubAddresses addresses_;
   const std::string boot_;
+  const SteadyTime began_;  // the agent's uptime counts from here
 
   // Of the thread that calls `turn`.
   const std::unique_ptr<Journal> journal_;

@@ -65,6 +65,9 @@ TEST_CASE("the manifest goes along until a hub has taken it, then its hash is en
   CHECK(line.hub.last_heartbeat().agent.manifest_json.empty());
   CHECK(line.hub.last_heartbeat().agent.manifest_hash == "cafe");
   CHECK(line.hub.last_heartbeat().runnel->sequence == 3);
+  line.clock.advance(90s);
+  line.turn();
+  CHECK(line.hub.last_heartbeat().agent.status.uptime_ms == 90'000);
   CHECK(line.hub.got[0].url == "https://hub.example:8444/efm/api/c2-protocol/heartbeat");
   CHECK(line.hub.got[0].authorization == "Bearer secret");
 }
