@@ -48,7 +48,8 @@ std::string Mosquitto::log() const { return read_file(folder_.path() + "/mosquit
 void Mosquitto::start() {
   const std::string folder = folder_.path();
   std::ofstream conf(folder + "/mosquitto.conf");
-  conf << "max_queued_messages 0\nlog_type all\n";
+  conf << "max_queued_messages 0\n";
+  if (options_.more.find("log_type") == std::string::npos) conf << "log_type all\n";
   if (options_.is_persistent) {
     conf << "persistence true\npersistence_location " << folder << "/\n";
   }

@@ -1,0 +1,201 @@
+// Benchmark `mqtt`: a backlog of QoS 1 messages taken in over one connection, each fsynced before
+// its PUBACK leaves, beside the same Paho client that acknowledges at once and stores nothing, and
+// beside the disk's fdatasync rate. Prints one JSON object.
+
+#include <fcntl.h>
+#include <mqtt/async_client.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "agent/base/log.h"
+#include "agent/flow/yaml_reader.h"
+#include "agent/runtime/engine.h"
+#include "processors/mqtt/packet.h"
+#include "processors/registry.h"
+#include "tests/support/mosquitto.h"
+#include "tests/support/raw_peer.h"
+
+namespace runnel {
+namespace {
+
+using namespace std::chrono_literals;
+using mqtt::append_field;
+using mqtt::append_length;
+using test::Mosquitto;
+using test::RawPeer;
+using SteadyClock = std::chrono::steady_clock;
+
+constexpr std::size_t kPayload = 256;
+constexpr std::size_t kRounds = 3;
+constexpr auto kLimit = 120s;
+
+double seconds_since(SteadyClock::time_point begin) {
+  return std::chrono::duration<double>(SteadyClock::now() - begin).count();
+}
+
+std::string packet(char first, const std::string& body) {
+  std::string out(1, first);
+  append_length(out, body.size());
+  return out + body;
+}
+
+RawPeer connect(const Mosquitto& broker, const std::string& client_id, bool is_clean) {
+  RawPeer peer = RawPeer::connect(broker.port());
+  std::string body;
+  append_field(body, "MQTT");
+  body += std::string({4, static_cast<char>(is_clean ? 2 : 0), 0, 60});
+  append_field(body, client_id);
+  peer.send(packet(0x10, body));
+  if (peer.expect(4).size() != 4) throw std::runtime_error("mosquitto refuses");
+  return peer;
+}
+
+// A session of this client that the broker keeps, with a backlog of `count` messages.
+void make_backlog(const Mosquitto& broker, const std::string& client_id, std::size_t count) {
+  {
+    RawPeer subscriber = connect(broker, client_id, false);
+    std::string body("\x00\x01", 2);
+    append_field(body, "bench/+");
+    body += '\x01';
+    subscriber.send(packet(static_cast<char>(0x82), body));
+    subscriber.expect(5);
+    subscriber.send(std::string("\xE0\x00", 2));
+  }
+  RawPeer publisher = connect(broker, "generator", true);
+  constexpr std::size_t kGroup = 500;
+  for (std::size_t done = 0; done < count; done += kGroup) {
+    std::string group;
+    for (std::size_t i = done; i < done + kGroup; ++i) {
+      std::string body;
+      append_field(body, "bench/truck");
+      const std::size_t id = i % 60'000 + 1;
+      body += std::string({static_cast<char>(id >> 8), static_cast<char>(id & 0xFF)});
+      std::string payload =
+          R"({"vehicle":"truck","sequence":)" + std::to_string(i) + R"(,"note":")";
+      payload.resize(kPayload - 2, 'x');
+      body += payload + "\"}";
+      group += packet(0x32, body);
+    }
+    publisher.send(group);
+    if (publisher.expect(4 * kGroup).size() != 4 * kGroup) throw std::runtime_error("no PUBACK");
+  }
+}
+
+// Messages a second.
+double bare(const Mosquitto& broker, std::size_t count) {
+  make_backlog(broker, "bare", count);
+  ::mqtt::async_client client("tcp://127.0.0.1:" + std::to_string(broker.port()), "bare");
+  std::atomic<std::size_t> got{0};
+  SteadyClock::time_point first;
+  SteadyClock::time_point last;
+  client.set_message_callback([&](::mqtt::const_message_ptr) {
+    if (got == 0) first = SteadyClock::now();
+    if (got + 1 == count) last = SteadyClock::now();
+    ++got;
+  });
+  ::mqtt::connect_options options;
+  options.set_clean_session(false);
+  client.connect(options)->wait();
+  const auto begin = SteadyClock::now();
+  while (got < count && SteadyClock::now() - begin < kLimit) std::this_thread::sleep_for(1ms);
+  if (got < count) throw std::runtime_error("the bare client got too few");
+  client.disconnect()->wait();
+  return static_cast<double>(count) / std::chrono::duration<double>(last - first).count();
+}
+
+// The same, of ConsumeMQTT into a queue that nobody empties: every message has to be written.
+double durable(const Mosquitto& broker, std::size_t count, double& per_write) {
+  make_backlog(broker, "durable", count);
+  const test::TempFolder state;
+  const std::string text =
+      "flow: bench\nprocessors:\n  bus:\n    type: ConsumeMQTT\n    properties: {Broker URI: \"" +
+      broker.uri() +
+      "\", Topic: bench/+, Quality of Service: 1, Client ID: durable}\n"
+      "  sink:\n    type: LogAttribute\n    terminate: [success]\n"
+      "connections:\n  - {from: bus, to: sink, back_pressure: {count: 100000000, size: 100 GB}}\n";
+  std::vector<ComponentSpec> specs;
+  for (const ProcessorType& type : processor_types()) specs.push_back(type.spec);
+  const FlowReading reading = read_flow(text, {.file = "bench.yaml", .parameters = {}}, specs);
+  if (!reading.ok()) throw std::runtime_error("the flow: " + reading.complaints.front().text);
+  auto engine = Engine::open({.state_dir = state.path() + "/state", .types = processor_types()});
+  if (!engine.ok()) throw std::runtime_error(engine.error().text());
+  const Result<> started = (*engine)->start(reading.flow);
+  if (!started.ok()) throw std::runtime_error(started.error().text());
+  if (!(*engine)->stop_processor("sink").ok()) throw std::runtime_error("the sink does not stop");
+  const auto queued = [&] { return (*engine)->status().loss.queued; };
+  const auto deadline = SteadyClock::now() + kLimit;
+  std::uint64_t begin_count = 0;
+  while ((begin_count = queued()) == 0) std::this_thread::sleep_for(1ms);
+  const auto begin = SteadyClock::now();
+  while ((queued() < count || (*engine)->status().ledger.unsafe_count > 0) &&
+         SteadyClock::now() < deadline) {
+    std::this_thread::sleep_for(2ms);
+  }
+  if (queued() < count) throw std::runtime_error("ConsumeMQTT got too few");
+  const double rate = static_cast<double>(count - begin_count) / seconds_since(begin);
+  per_write = static_cast<double>(count) / static_cast<double>((*engine)->status().ledger.writes);
+  static_cast<void>((*engine)->stop(5s).ok());
+  return rate;
+}
+
+double fdatasync_rate() {
+  const test::TempFolder folder;
+  const int fd = ::open((folder.path() + "/file").c_str(), O_RDWR | O_CREAT, 0600);
+  const std::string page(4096, 'x');
+  std::size_t count = 0;
+  const auto begin = SteadyClock::now();
+  while (seconds_since(begin) < 1) {
+    if (::pwrite(fd, page.data(), page.size(), static_cast<off_t>(count % 1024 * 4096)) < 0) break;
+    ::fdatasync(fd);
+    ++count;
+  }
+  ::close(fd);
+  return static_cast<double>(count) / seconds_since(begin);
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+int run(std::size_t count) {
+  set_log_level(LogLevel::kOff);
+  const Mosquitto broker({.more = "log_type none"});
+  std::vector<double> ratios;
+  std::vector<double> raws;
+  std::vector<double> values;
+  double per_write = 0;
+  const double syncs = fdatasync_rate();
+  for (std::size_t round = 0; round < kRounds; ++round) {
+    raws.push_back(bare(broker, count));
+    values.push_back(durable(broker, count, per_write));
+    ratios.push_back(values.back() / raws.back());
+  }
+  std::printf(
+      "{\"value\": %.0f, \"unit\": \"messages/s\", \"raw\": %.0f, \"ratio\": %.3f, \"fdatasync\": "
+      "%.0f, "
+      "\"messages_per_write\": %.1f}\n",
+      median(values), median(raws), median(ratios), syncs, per_write);
+  return 0;
+}
+
+}  // namespace
+}  // namespace runnel
+
+int main(int argc, char** argv) {
+  try {
+    return runnel::run(argc > 1 ? static_cast<std::size_t>(std::atol(argv[1])) : 100'000);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
+}
