@@ -1,0 +1,293 @@
+// Agents and what they are brought to: registration, updates, failures, operations, silence,
+// restarts of the hub.
+
+#include "hub/fleet/fleet.h"
+
+#include <doctest/doctest.h>
+
+#include "agent/c2/supported_operations.h"
+#include "agent/spec/manifest.h"
+#include "tests/hub/support/hub_folder.h"
+
+namespace runnel::hub {
+namespace {
+
+constexpr const char* kFlow =
+    "flow: demo\nprocessors:\n  log: {type: LogAttribute, terminate: [success]}\n";
+
+// A hub without listeners, on a clock that stands still.
+struct Stage {
+  HubFolder folder;
+  ManualClock clock;
+  std::unique_ptr<Catalog> catalog;
+  std::unique_ptr<Classes> classes;
+  std::unique_ptr<Manifests> manifests;
+  std::unique_ptr<Events> events;
+  std::unique_ptr<Fleet> fleet;
+
+  Stage() { open(); }
+  void open() {
+    catalog = *Catalog::open(*folder.store, clock);
+    classes = *Classes::open(*folder.store, *catalog, clock);
+    manifests = *Manifests::open(*folder.store, clock);
+    events = *Events::open(*folder.store, clock);
+    fleet = *Fleet::open({*folder.store, *catalog, *classes, *manifests, *events, clock});
+  }
+  void restart() {
+    fleet.reset();
+    folder.open();
+    open();
+  }
+  VersionPtr push(const std::string& text = kFlow) {
+    return catalog->push(text, "", "ann")->version;
+  }
+  void deploy(const VersionPtr& version) { REQUIRE(classes->deploy("trucks", version, "ann")); }
+
+  c2::Heartbeat heartbeat(const std::string& flow_id = "", bool is_runnel = true) {
+    c2::Heartbeat out;
+    out.agent.identifier = "truck-1";
+    out.agent.agent_class = "trucks";
+    Manifest manifest = make_manifest({}, c2::supported_operations());
+    if (!is_runnel) manifest.agent_type = "minifi-java";
+    out.agent.manifest_hash = manifest_hash(manifest);
+    out.agent.manifest_json = to_json(manifest);
+    out.flow.flow_id = flow_id;
+    if (is_runnel) {
+      out.runnel.emplace();
+      out.runnel->boot = "boot";
+      out.runnel->interval_ms = 5'000;
+    }
+    return out;
+  }
+  std::vector<c2::Operation> beat(const c2::Heartbeat& heartbeat) {
+    const auto answer = fleet->heartbeat(heartbeat, "https://hub");
+    REQUIRE(answer.ok());
+    return answer->operations;
+  }
+  void acknowledge(const std::string& id, c2::AckState state, const std::string& details = "") {
+    c2::Acknowledgement out;
+    out.operation_id = id;
+    out.state = state;
+    out.details = details;
+    fleet->acknowledge(std::move(out));
+  }
+  Judgement judged() {
+    Judgement judgement;
+    fleet->look_at("truck-1", [&](const Agent& agent) {
+      judgement = judge(agent, classes->find("trucks").get(), clock.steady());
+    });
+    return judgement;
+  }
+};
+
+TEST_CASE("an agent registers by its first heartbeat and is online") {
+  Stage stage;
+  CHECK(stage.beat(stage.heartbeat()).empty());
+  CHECK(stage.fleet->size() == 1);
+  CHECK(stage.judged().connectivity == Connectivity::kOnline);
+  CHECK(stage.judged().sync == Sync::kUnassigned);
+  CHECK(stage.classes->find("trucks") != nullptr);
+}
+
+TEST_CASE("an unknown manifest is asked for once, before anything else is known") {
+  Stage stage;
+  c2::Heartbeat light = stage.heartbeat();
+  light.agent.manifest_json.clear();
+  const auto operations = stage.beat(light);
+  REQUIRE(operations.size() == 1);
+  CHECK(operations[0].verb == c2::Verb::kDescribe);
+  CHECK(stage.beat(light).empty());
+}
+
+TEST_CASE("a deployed flow is offered until the agent reports it") {
+  Stage stage;
+  const VersionPtr version = stage.push();
+  stage.deploy(version);
+  const auto first = stage.beat(stage.heartbeat());
+  REQUIRE(first.size() == 1);
+  CHECK(first[0].verb == c2::Verb::kUpdate);
+  CHECK(*first[0].argument("flowId") == version->id);
+  CHECK(first[0]
+            .argument("location")
+            ->find("/efm/api/flows/" + version->id + "/content?aid=truck-1") != std::string::npos);
+  CHECK(*first[0].argument("sha256") == version->sha256);
+  CHECK(stage.judged().sync == Sync::kPending);
+  CHECK(stage.beat(stage.heartbeat()).empty());
+  stage.fleet->fetched("truck-1", version->id);
+  CHECK(stage.judged().sync == Sync::kApplying);
+  // The answer was lost: the same operation again, which the agent knows by its identifier.
+  stage.clock.advance(std::chrono::seconds(20));
+  const auto again = stage.beat(stage.heartbeat());
+  REQUIRE(again.size() == 1);
+  CHECK(again[0].identifier == first[0].identifier);
+  CHECK(stage.beat(stage.heartbeat(version->id)).empty());
+  CHECK(stage.judged().sync == Sync::kInSync);
+  stage.clock.advance(std::chrono::minutes(10));
+  CHECK(stage.beat(stage.heartbeat(version->id)).empty());
+}
+
+TEST_CASE(
+    "a flow that was refused is failed with its reason, and is not sent again until it is deployed "
+    "again") {
+  Stage stage;
+  stage.deploy(stage.push());
+  const auto first = stage.beat(stage.heartbeat());
+  stage.acknowledge(first[0].identifier, c2::AckState::kNotApplied, "port 80 is taken");
+  CHECK(stage.judged().sync == Sync::kFailed);
+  CHECK(stage.judged().sync_reason == "port 80 is taken");
+  stage.clock.advance(std::chrono::hours(5));
+  CHECK(stage.beat(stage.heartbeat()).empty());
+  REQUIRE(stage.fleet->flush());
+  stage.restart();
+  CHECK(stage.beat(stage.heartbeat()).empty());
+  stage.deploy(stage.catalog->latest("demo"));
+  CHECK(stage.beat(stage.heartbeat()).size() == 1);
+  CHECK(stage.judged().sync == Sync::kPending);
+}
+
+TEST_CASE("a fetch that failed is tried again by itself, later and later") {
+  Stage stage;
+  stage.deploy(stage.push());
+  stage.acknowledge(stage.beat(stage.heartbeat())[0].identifier, c2::AckState::kNotApplied,
+                    "fetching the flow: timed out");
+  CHECK(stage.judged().sync == Sync::kFailed);
+  CHECK(stage.beat(stage.heartbeat()).empty());
+  stage.clock.advance(std::chrono::seconds(31));
+  const auto again = stage.beat(stage.heartbeat());
+  REQUIRE(again.size() == 1);
+  stage.acknowledge(again[0].identifier, c2::AckState::kNotApplied, "fetching the flow: timed out");
+  stage.clock.advance(std::chrono::seconds(31));
+  CHECK(stage.beat(stage.heartbeat()).empty());
+  stage.clock.advance(std::chrono::seconds(31));
+  CHECK(stage.beat(stage.heartbeat()).size() == 1);
+}
+
+TEST_CASE("a newer deployment takes the place of one that is under way") {
+  Stage stage;
+  stage.deploy(stage.push());
+  const auto first = stage.beat(stage.heartbeat());
+  const VersionPtr second = stage.push(std::string(kFlow) + "# two\n");
+  stage.deploy(second);
+  const auto newer = stage.beat(stage.heartbeat());
+  REQUIRE(newer.size() == 1);
+  CHECK(*newer[0].argument("flowId") == second->id);
+  // An acknowledgement of what was superseded says nothing of what is wanted now.
+  stage.acknowledge(first[0].identifier, c2::AckState::kNotApplied, "no");
+  CHECK(stage.judged().sync == Sync::kPending);
+}
+
+TEST_CASE("operations are delivered once, acknowledged, superseded, or expire") {
+  Stage stage;
+  stage.beat(stage.heartbeat());
+  const auto stop = stage.fleet->ask("truck-1", {"stop", "flow", ""}, "ann");
+  REQUIRE(stop.ok());
+  REQUIRE(stage.fleet->ask("truck-1", {"start", "flow", ""}, "ann").ok());
+  const auto sent = stage.beat(stage.heartbeat());
+  REQUIRE(sent.size() == 1);
+  CHECK(sent[0].verb == c2::Verb::kStart);
+  stage.acknowledge(sent[0].identifier, c2::AckState::kFullyApplied);
+  CHECK(stage.beat(stage.heartbeat()).empty());
+  REQUIRE(stage.fleet->ask("truck-1", {"restart", "agent", ""}, "ann").ok());
+  stage.clock.advance(std::chrono::hours(2));
+  CHECK(stage.beat(stage.heartbeat()).empty());
+  std::vector<std::string> states;
+  stage.fleet->look_at("truck-1", [&](const Agent& agent) {
+    for (const Operation& each : agent.operations) states.emplace_back(name_of(each.state));
+  });
+  CHECK(states == std::vector<std::string>{"superseded", "done", "expired"});
+  CHECK(stage.fleet->ask("ghost", {"stop", "flow", ""}, "ann").code() == Code::kNotFound);
+  CHECK(stage.fleet->ask("truck-1", {"stop", "manifest", ""}, "ann").code() == Code::kInvalid);
+}
+
+TEST_CASE("an operation that was asked for survives a restart of the hub") {
+  Stage stage;
+  stage.beat(stage.heartbeat());
+  REQUIRE(stage.fleet->flush());
+  REQUIRE(stage.manifests->flush());
+  REQUIRE(stage.fleet->ask("truck-1", {"stop", "flow", ""}, "ann").ok());
+  stage.restart();
+  const auto sent = stage.beat(stage.heartbeat());
+  REQUIRE(sent.size() == 1);
+  CHECK(sent[0].verb == c2::Verb::kStop);
+}
+
+TEST_CASE("foreign agents get one operation an answer, and none that they cannot read") {
+  Stage stage;
+  c2::Heartbeat java = stage.heartbeat("", false);
+  stage.beat(java);
+  REQUIRE(stage.fleet->ask("truck-1", {"stop", "flow", ""}, "ann").ok());
+  REQUIRE(stage.fleet->ask("truck-1", {"restart", "agent", ""}, "ann").ok());
+  CHECK(stage.beat(java).size() == 1);
+  CHECK(stage.beat(java).size() == 1);
+  CHECK(stage.beat(java).empty());
+  stage.deploy(stage.push());
+  CHECK(stage.beat(java).empty());
+  CHECK(stage.judged().sync == Sync::kFailed);
+  CHECK(stage.judged().sync_reason.find("minifi-java") != std::string::npos);
+}
+
+TEST_CASE("who falls silent is late, then offline, then back; each is told once") {
+  Stage stage;
+  stage.beat(stage.heartbeat());
+  stage.clock.advance(std::chrono::seconds(10));
+  CHECK(stage.judged().connectivity == Connectivity::kLate);
+  stage.clock.advance(std::chrono::seconds(20));
+  CHECK(stage.judged().connectivity == Connectivity::kOffline);
+  stage.fleet->sweep();
+  stage.fleet->sweep();
+  stage.beat(stage.heartbeat());
+  const auto events = *stage.events->find({});
+  std::string kinds;
+  for (const FleetEvent& event : events) kinds += event.kind + " ";
+  CHECK(kinds == "agent_online agent_offline agent_registered ");
+}
+
+TEST_CASE("a restarted hub knows its agents, and says that it has not heard them yet") {
+  Stage stage;
+  const VersionPtr version = stage.push();
+  stage.deploy(version);
+  stage.beat(stage.heartbeat(version->id));
+  REQUIRE(stage.fleet->flush());
+  stage.restart();
+  CHECK(stage.fleet->size() == 1);
+  CHECK(stage.judged().connectivity == Connectivity::kLate);
+  CHECK(stage.judged().sync == Sync::kInSync);
+}
+
+TEST_CASE("events are found by filter, from memory and after a restart") {
+  Stage stage;
+  stage.beat(stage.heartbeat());
+  for (int i = 0; i < 20; ++i) {
+    FleetEvent event;
+    event.kind = i % 2 == 0 ? "login" : "logout";
+    event.severity = "info";
+    event.message = "Event " + std::to_string(i);
+    stage.events->add(event);
+  }
+  REQUIRE(stage.events->flush());
+  stage.restart();
+  EventQuery query;
+  query.kinds = {"login"};
+  query.limit = 3;
+  const auto found = *stage.events->find(query);
+  REQUIRE(found.size() == 3);
+  CHECK(found[0].message == "Event 18");
+  query.before = found[2].id;
+  CHECK((*stage.events->find(query))[0].message == "Event 12");
+  query = {};
+  query.text = "event 7";
+  CHECK(stage.events->find(query)->size() == 1);
+}
+
+TEST_CASE("a heartbeat without a good id is refused") {
+  Stage stage;
+  c2::Heartbeat bad = stage.heartbeat();
+  bad.agent.identifier = "a b";
+  CHECK(stage.fleet->heartbeat(bad, "").code() == Code::kInvalid);
+  bad.agent.identifier = std::string(129, 'x');
+  CHECK(stage.fleet->heartbeat(bad, "").code() == Code::kInvalid);
+  CHECK(stage.fleet->size() == 0);
+}
+
+}  // namespace
+}  // namespace runnel::hub
