@@ -122,7 +122,7 @@ class Demo:
             self.run_for(step * 2)
             say(f"meanwhile {queued(self.stand, self.agents.values())} FlowFiles wait in the agents' queues")
         victim = self.names[-1]
-        self.agents[victim].kill()
+        self.agents.pop(victim).kill()
         say(f"{BOLD}{victim} was killed{PLAIN} (SIGKILL)")
         self.run_for(step / 2)
         self.agents[victim] = self.stand.start_agent(victim)
