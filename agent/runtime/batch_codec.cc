@@ -2,6 +2,9 @@
 
 #include "agent/runtime/batch_codec.h"
 
+#include <unordered_map>
+#include <utility>
+
 #include "agent/runtime/attributes.h"
 #include "agent/runtime/compress.h"
 #include "agent/runtime/varint.h"
@@ -12,7 +15,7 @@ namespace {
 constexpr std::uint64_t kCountMax =
     1 << 24;  // of anything in one batch: beyond it the bytes are not ours
 constexpr std::size_t kBodyMax = 1 << 30;
-constexpr std::size_t kColumns = 7;
+constexpr std::size_t kColumns = 8;
 
 void put_ranges(std::string& out, const std::vector<PositionRange>& ranges) {
   put_varint(out, ranges.size());
@@ -115,10 +118,88 @@ struct Columns {
   std::string& ids() { return of[0]; }
   std::string& times() { return of[1]; }
   std::string& leads() { return of[2]; }
-  std::string& attribute_sizes() { return of[3]; }
-  std::string& attributes() { return of[4]; }
-  std::string& forms() { return of[5]; }
-  std::string& contents() { return of[6]; }
+  std::string& shapes() { return of[3]; }
+  std::string& value_sizes() { return of[4]; }
+  std::string& values() { return of[5]; }
+  std::string& forms() { return of[6]; }
+  std::string& contents() { return of[7]; }
+};
+
+// Packs attributes: names once for all FlowFiles that have the same ones, a value that is the same
+// as in the FlowFile before in one byte. Views point into the records' attributes.
+class AttributePacker {
+ public:
+  explicit AttributePacker(Columns& columns) : columns_(columns) {}
+
+  void add(const Attributes* attributes) {
+    entries_.clear();
+    if (attributes != nullptr)
+      attributes->each([this](std::string_view name, std::string_view value) {
+        entries_.emplace_back(name, value);
+      });
+    if (entries_.empty()) {
+      put_varint(columns_.shapes(), 0);
+      return;
+    }
+    if (current_ == nullptr || !fits(*current_)) current_ = &find();
+    put_varint(columns_.shapes(), current_->number);
+    if (current_->is_new) put_names(*current_);
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+      const std::string_view value = entries_[i].second;
+      if (!current_->is_new && current_->last[i] == value) {
+        columns_.value_sizes() += '\0';
+        continue;
+      }
+      put_varint(columns_.value_sizes(), value.size() + 1);
+      columns_.values() += value;
+      current_->last[i] = value;
+    }
+    current_->is_new = false;
+  }
+
+ private:
+  struct Shape {
+    std::uint64_t number = 0;  // from 1
+    bool is_new = true;
+    std::vector<std::string_view> names;
+    std::vector<std::string_view> last;
+  };
+
+  bool fits(const Shape& shape) const {
+    if (shape.names.size() != entries_.size()) return false;
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+      if (shape.names[i] != entries_[i].first) return false;
+    }
+    return true;
+  }
+
+  Shape& find() {
+    std::string key;
+    for (const auto& [name, value] : entries_) {
+      put_varint(key, name.size());
+      key += name;
+    }
+    Shape& shape = shapes_[std::move(key)];
+    if (shape.number == 0) {
+      shape.number = shapes_.size();
+      for (const auto& [name, value] : entries_) shape.names.push_back(name);
+      shape.last.resize(entries_.size());
+    }
+    return shape;
+  }
+
+  void put_names(const Shape& shape) {
+    put_varint(columns_.shapes(), shape.names.size());
+    for (const std::string_view name : shape.names) {
+      put_varint(columns_.shapes(), name.size());
+      columns_.shapes() += name;
+    }
+  }
+
+  Columns& columns_;
+  std::vector<std::pair<std::string_view, std::string_view>> entries_;
+  std::unordered_map<std::string, Shape> shapes_;
+  Shape* current_ = nullptr;
 };
 
 Result<> pack_content(Columns& columns, const FlowRecord& record) {
@@ -157,6 +238,7 @@ Result<> pack_content(Columns& columns, const FlowRecord& record) {
 
 Result<std::string> pack_body(const std::vector<FlowRecord>& records) {
   Columns columns;
+  AttributePacker attributes(columns);
   std::uint64_t last_id = 0;
   std::int64_t last_ms = 0;
   for (const FlowRecord& record : records) {
@@ -165,10 +247,7 @@ Result<std::string> pack_body(const std::vector<FlowRecord>& records) {
     put_varint(columns.leads(), record.lineage_lead_ms);
     last_id = record.id;
     last_ms = record.entry_ms;
-    const std::string_view attributes =
-        record.attributes == nullptr ? std::string_view{} : record.attributes->packed();
-    put_varint(columns.attribute_sizes(), attributes.size());
-    columns.attributes() += attributes;
+    attributes.add(record.attributes);
     TRY(pack_content(columns, record));
   }
   std::string plain;
@@ -221,27 +300,74 @@ class Unpacker {
   }
 
  private:
+  struct Shape {
+    std::vector<std::string_view> names;
+    std::vector<std::string_view> last;
+  };
+
   Result<> take_attributes(FlowRecord& record) {
-    std::uint64_t size = 0;
-    if (!take_varint(columns_[3], size) || size > columns_[4].size()) return damaged("attributes");
-    const std::string_view packed = columns_[4].substr(0, size);
-    columns_[4].remove_prefix(size);
-    if (!Attributes::is_well_formed(packed)) return damaged("attributes");
-    if (size > 0) record.attributes = Attributes::copy_of(packed);
+    std::uint64_t number = 0;
+    if (!take_varint(columns_[3], number) || number > shapes_.size() + 1)
+      return damaged("attributes");
+    if (number == 0) return {};
+    const bool is_new = number == shapes_.size() + 1;
+    if (is_new) TRY(take_shape());
+    Shape& shape = shapes_[number - 1];
+    packed_.clear();
+    for (std::size_t i = 0; i < shape.names.size(); ++i) {
+      std::uint64_t size = 0;
+      if (!take_varint(columns_[4], size) || (size == 0 && is_new) ||
+          (size != 0 && size - 1 > columns_[5].size()))
+        return damaged("attributes");
+      if (size != 0) {
+        shape.last[i] = columns_[5].substr(0, size - 1);
+        columns_[5].remove_prefix(size - 1);
+      }
+      put_u32(shape.names[i].size());
+      put_u32(shape.last[i].size());
+      packed_ += shape.names[i];
+      packed_ += shape.last[i];
+    }
+    attribute_bytes_ += packed_.size();
+    if (attribute_bytes_ > kBodyMax || !Attributes::is_well_formed(packed_))
+      return damaged("attributes");
+    record.attributes = Attributes::copy_of(packed_);
     return {};
   }
 
+  Result<> take_shape() {
+    std::uint64_t count = 0;
+    if (!take_varint(columns_[3], count) || count == 0 || count > columns_[3].size())
+      return damaged("attributes");
+    Shape shape;
+    for (std::uint64_t i = 0; i < count; ++i) {
+      std::uint64_t size = 0;
+      if (!take_varint(columns_[3], size) || size > columns_[3].size())
+        return damaged("attributes");
+      shape.names.push_back(columns_[3].substr(0, size));
+      columns_[3].remove_prefix(size);
+    }
+    shape.last.resize(count);
+    shapes_.push_back(std::move(shape));
+    return {};
+  }
+
+  void put_u32(std::size_t number) {
+    const auto narrow = static_cast<std::uint32_t>(number);
+    packed_.append(reinterpret_cast<const char*>(&narrow), sizeof narrow);
+  }
+
   Result<std::string_view> take_bytes(std::uint64_t size) {
-    if (size > columns_[6].size()) return damaged("contents");
-    const std::string_view bytes = columns_[6].substr(0, size);
-    columns_[6].remove_prefix(size);
+    if (size > columns_[7].size()) return damaged("contents");
+    const std::string_view bytes = columns_[7].substr(0, size);
+    columns_[7].remove_prefix(size);
     return bytes;
   }
 
   Result<> take_content(FlowRecord& record) {
     std::uint64_t form = 0;
     std::uint64_t number = 0;
-    if (!take_varint(columns_[5], form) || !take_varint(columns_[5], number) || form > 1)
+    if (!take_varint(columns_[6], form) || !take_varint(columns_[6], number) || form > 1)
       return damaged("contents");
     if (form == 0) {
       TRY_ASSIGN(bytes, take_bytes(number));
@@ -265,9 +391,9 @@ class Unpacker {
       std::uint64_t segment = 0;
       std::uint64_t offset = 0;
       std::uint64_t size = 0;
-      if (!take_varint(columns_[5], segment)) return damaged("contents");
-      if (segment != 0 && !take_varint(columns_[5], offset)) return damaged("contents");
-      if (!take_varint(columns_[5], size)) return damaged("contents");
+      if (!take_varint(columns_[6], segment)) return damaged("contents");
+      if (segment != 0 && !take_varint(columns_[6], offset)) return damaged("contents");
+      if (!take_varint(columns_[6], size)) return damaged("contents");
       if (segment == 0) {
         TRY_ASSIGN(bytes, take_bytes(size));
         slices.push_back({Content::of_bytes(bytes), 0, size});
@@ -282,6 +408,9 @@ class Unpacker {
   SegmentStore& segments_;
   std::vector<FlowRecord>& records_;
   std::array<std::string_view, kColumns> columns_;
+  std::vector<Shape> shapes_;
+  std::string packed_;
+  std::size_t attribute_bytes_ = 0;
 };
 
 }  // namespace

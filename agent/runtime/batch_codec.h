@@ -6,9 +6,12 @@
 //   effects  the counters of the loss ledger: in, and the ends by reason; then what is done of
 //   earlier rows:
 //            how many rows, (row, number of ranges, (gap, length - 1)*)*
-//   body     one byte: 0 plain, 1 zstd; then the columns, each with its size in front:
-//            ids (difference to the last), entry times (the same), lineage leads, sizes of
-//            attributes, attributes, content forms and sizes, contents
+//   body     one byte: 0 plain, 1 zstd; then the columns, each with its size in front: ids
+//            (difference to the last), entry times (the same), lineage leads, shapes, sizes of
+//            values, values, content forms and sizes, contents
+//   shape    of a FlowFile's attributes: 0 none; else its number, counted from 1; one past the last
+//            is a new one: how many names, (size, name)*
+//   value    for each name its size + 1; 0: the same as in the last FlowFile of this shape
 //   content  form 0: so many bytes, in the column of contents; form 1: so many pieces, each
 //   (segment + 1, offset, size) or (0, size) with its bytes there
 

@@ -19,13 +19,12 @@ struct FreeContext {
 }  // namespace
 
 std::string compress(std::string_view bytes) {
-  const std::unique_ptr<ZSTD_CCtx, FreeContext> context(ZSTD_createCCtx());
+  thread_local const std::unique_ptr<ZSTD_CCtx, FreeContext> context(ZSTD_createCCtx());
   std::string out(ZSTD_compressBound(bytes.size()), '\0');
   const std::size_t size =
       ZSTD_compressCCtx(context.get(), out.data(), out.size(), bytes.data(), bytes.size(), kLevel);
   RUNNEL_ASSERT(ZSTD_isError(size) == 0);
   out.resize(size);
-  out.shrink_to_fit();
   return out;
 }
 

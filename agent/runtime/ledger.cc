@@ -78,6 +78,9 @@ std::uint32_t Ledger::birth_epoch() {
   const bool is_cut = !epochs_.empty() && first_epoch_ + epochs_.size() - 1 <= cut_through_;
   if (epochs_.empty() || is_cut || at - epochs_.back().opened >= options_.linger / 4) {
     if (epochs_.empty()) first_epoch_ = std::max(first_epoch_, cut_through_ + 1);
+    // Numbers last for 62 days of births in each slice. Beyond them an epoch would count as written
+    // that is not, so that the agent rather stops and is started again, which loses nothing.
+    RUNNEL_ASSERT(first_epoch_ + epochs_.size() < UINT32_MAX);
     epochs_.emplace_back().opened = at;
   }
   return first_epoch_ + static_cast<std::uint32_t>(epochs_.size()) - 1;
@@ -149,11 +152,29 @@ void Ledger::put(Queue& queue, FlowRecord record, std::vector<FlowRecord>& dropp
   accepted_bytes_ += record.size;
   if (rule != FullRule::kDropOldest) return;
   Queue::Position oldest = 0;
-  while (queue.is_full() && queue.count() > 1 && queue.oldest_untaken(oldest)) {
+  while (queue.is_full() && queue.count() > 1) {
+    const bool has_untaken = queue.oldest_untaken(oldest);
+    const auto paged = queue.paged().begin();
+    if (paged != queue.paged().end() && (!has_untaken || paged->first < oldest)) {
+      evict_paged(queue, paged->first, paged->second.batch);
+      continue;
+    }
+    if (!has_untaken) break;
     const FlowRecord old = take_out(queue, oldest);
     count_end(old.epoch, End::kEvicted);
     dropped.push_back(old);
   }
+}
+
+// The oldest one lies on disk only: it need not be read to be dropped.
+void Ledger::evict_paged(Queue& queue, Queue::Position first, std::uint64_t row) {
+  const Batch& batch = batches_.at(row);
+  const auto next = std::find(batch.done.begin(), batch.done.end(), false);
+  RUNNEL_ASSERT(next != batch.done.end());
+  const auto index = static_cast<std::uint32_t>(next - batch.done.begin());
+  queue.shrink_paged(first);
+  note_saved_done({row, index});
+  count_end(0, End::kEvicted);
 }
 
 FlowRecord Ledger::take_out(Queue& queue, Queue::Position position) {

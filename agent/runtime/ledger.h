@@ -273,6 +273,7 @@ class Ledger {
   void checkpoint_loop();
   std::uint32_t cut_epoch() REQUIRES(mutex_);
   std::unique_ptr<Write> cut(bool is_all) REQUIRES(mutex_);
+  void evict_paged(Queue& queue, Queue::Position first, std::uint64_t row) REQUIRES(mutex_);
   void note_saved_done(SavedPlace place) REQUIRES(mutex_);
   void note_row_gone(std::uint64_t id) REQUIRES(mutex_);
   bool is_removable(std::uint64_t id, const Batch& batch) const REQUIRES(mutex_);

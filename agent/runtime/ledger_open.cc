@@ -33,6 +33,13 @@ constexpr std::array<Migration, 1> kDurableSchema{
       "CREATE TABLE durable(owner TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY "
       "KEY(owner, key)) STRICT, WITHOUT ROWID;"}}};
 
+void release_all(const std::vector<FlowRecord>& records) {
+  for (const FlowRecord& record : records) {
+    if (record.attributes != nullptr) record.attributes->release();
+    if (record.content != nullptr) record.content->release();
+  }
+}
+
 Result<> make_directory(const std::string& path) {
   if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
   return unavailable("making directory `" + path + "`: " + std::strerror(errno));
@@ -308,7 +315,12 @@ Result<> Ledger::page_in_batch(Queue& queue, Queue::Position first, Queue::Paged
   std::vector<FlowRecord> gone;
   {
     Lock lock(mutex_);
-    queue.drop_paged(first);
+    const bool is_there = queue.paged().count(first) != 0;  // else it was evicted meanwhile
+    if (is_there) queue.drop_paged(first);
+    if (!is_there) {
+      if (records.ok()) release_all(*records);
+      return {};
+    }
     Batch& batch = batches_.at(paged.batch);
     if (!records.ok()) {
       for (std::uint32_t i = 0; i < batch.count; ++i) {
@@ -334,10 +346,7 @@ Result<> Ledger::page_in_batch(Queue& queue, Queue::Position first, Queue::Paged
       }
     }
   }
-  for (const FlowRecord& record : gone) {
-    if (record.attributes != nullptr) record.attributes->release();
-    if (record.content != nullptr) record.content->release();
-  }
+  release_all(gone);
   return {};
 }
 

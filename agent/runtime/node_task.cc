@@ -163,7 +163,7 @@ bool NodeTask::has_ready_input() const {
   const std::uint32_t now_ms = node_.host_.ledger.now_ms();
   return std::any_of(inputs.begin(), inputs.end(), [now_ms](const Queue* queue) {
     const std::uint32_t ends = queue->penalty_ends_ms();
-    return queue->is_ready() || (ends != 0 && ends <= now_ms);
+    return queue->is_ready() || (ends != 0 && is_reached(ends, now_ms));
   });
 }
 
@@ -196,7 +196,7 @@ void NodeTask::arm_penalties(SteadyTime now) {
   for (const Queue* queue : node_.plan_.inputs) {
     const std::uint32_t ends = queue->penalty_ends_ms();
     if (ends == 0) continue;
-    const std::chrono::milliseconds left(ends > now_ms ? ends - now_ms : 0);
+    const std::chrono::milliseconds left(is_reached(ends, now_ms) ? 0 : ends - now_ms);
     node_.host_.scheduler.wake_at(*this, now + left);
   }
 }

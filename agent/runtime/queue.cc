@@ -183,7 +183,7 @@ bool Queue::take_at(Position position, std::uint32_t, Taken& taken) {
 }
 
 bool Queue::take_penalized(std::uint32_t now_ms, Taken& taken) {
-  while (!penalized_.empty() && penalized_.begin()->first <= now_ms) {
+  while (!penalized_.empty() && is_reached(penalized_.begin()->first, now_ms)) {
     const Position position = penalized_.begin()->second;
     penalized_.erase(penalized_.begin());
     if (!take_at(position, now_ms, taken)) continue;
@@ -436,6 +436,17 @@ void Queue::drop_paged(Position first) {
   paged_count_ -= found->second.count;
   paged_bytes_ -= found->second.bytes;
   paged_.erase(found);
+  publish();
+}
+
+void Queue::shrink_paged(Position first) {
+  Paged& paged = paged_.at(first);
+  const std::uint64_t bytes = paged.bytes / paged.count;  // about: sizes are known when it is read
+  --paged.count;
+  paged.bytes -= bytes;
+  --paged_count_;
+  paged_bytes_ -= bytes;
+  if (paged.count == 0) return drop_paged(first);
   publish();
 }
 

@@ -39,6 +39,17 @@ struct QueueSpec {
   std::string order_attribute = {};
 };
 
+// The ledger's clock in ms begins anew after 49 days: times are compared by their distance, which is
+// right for spans of up to 24 days.
+inline bool is_reached(std::uint32_t when_ms, std::uint32_t now_ms) {
+  return static_cast<std::int32_t>(now_ms - when_ms) >= 0;
+}
+struct EarlierMs {
+  bool operator()(std::uint32_t a, std::uint32_t b) const {
+    return static_cast<std::int32_t>(a - b) < 0;
+  }
+};
+
 // Where a saved FlowFile lies in the database.
 struct SavedPlace {
   std::uint64_t batch = 0;  // row; 0: not saved
@@ -143,6 +154,8 @@ class Queue {
   // The first batch that must be paged in before `take` may go on; nullptr: none.
   const Paged* next_paged(Position& first) const REQUIRES(mutex_);
   void drop_paged(Position first) REQUIRES(mutex_);
+  // One of its FlowFiles less.
+  void shrink_paged(Position first) REQUIRES(mutex_);
   const std::map<Position, Paged>& paged() const REQUIRES(mutex_) { return paged_; }
   // Takes one saved, untaken record out of memory (its count stays, by `add_paged`). Its references
   // go to the caller.
@@ -213,7 +226,7 @@ class Queue {
   std::uint64_t queued_bytes_ GUARDED_BY(mutex_) = 0;
   std::uint64_t memory_bytes_ GUARDED_BY(mutex_) = 0;
   std::set<Position> returned_ GUARDED_BY(mutex_);
-  std::multimap<std::uint32_t, Position> penalized_
+  std::multimap<std::uint32_t, Position, EarlierMs> penalized_
       GUARDED_BY(mutex_);  // by the end of the penalty
   std::set<std::pair<std::pair<double, std::string>, Position>> ordered_
       GUARDED_BY(mutex_);  // other rules than first-in

@@ -130,6 +130,7 @@ void SessionCore::commit() {
   if (call_ == 0) return finish();
   fan_out();
   std::vector<FlowRecord> gone;  // their references are released when the mutex is free
+  gone.reserve(works_.size());
   std::vector<Queue*> readied;
   std::vector<Queue*> roomy;
   {

@@ -91,9 +91,9 @@ Result<> SessionCore::end_call() {
 // ---- taking and making
 
 SessionCore::Work& SessionCore::add_work() {
-  works_.emplace_back();
-  works_.back().call = call_;
-  return works_.back();
+  Work& work = works_.add();
+  work.call = call_;
+  return work;
 }
 
 bool SessionCore::refill() {
@@ -102,7 +102,7 @@ bool SessionCore::refill() {
   for (std::size_t i = 0; i < wiring_.inputs.size(); ++i) {
     Queue& queue = *wiring_.inputs[(next_input_ + i) % wiring_.inputs.size()];
     const bool has_penalties_over =
-        queue.penalty_ends_ms() != 0 && queue.penalty_ends_ms() <= ledger_.now_ms();
+        queue.penalty_ends_ms() != 0 && is_reached(queue.penalty_ends_ms(), ledger_.now_ms());
     if (!queue.is_ready() && !has_penalties_over) continue;
     if (ledger_.needs_paging(queue)) {
       // What cannot be read is counted and gone; the rest goes on.

@@ -156,6 +156,52 @@ class SessionCore final : public Session {
     bool inherits = false;  // its epoch is that of FlowFiles that came from a queue
     bool is_penalized = false;
   };
+  // The session's FlowFiles, at addresses that stay; blocks are used again by the next session.
+  class Works {
+   public:
+    template <typename OfWorks, typename One>
+    class Iterator {
+     public:
+      Iterator(OfWorks& works, std::size_t at) : works_(&works), at_(at) {}
+      One& operator*() const { return (*works_)[at_]; }
+      Iterator& operator++() {
+        ++at_;
+        return *this;
+      }
+      bool operator!=(const Iterator& other) const { return at_ != other.at_; }
+
+     private:
+      OfWorks* works_;
+      std::size_t at_;
+    };
+
+    std::size_t size() const { return size_; }
+    bool empty() const { return size_ == 0; }
+    Work& operator[](std::size_t i) { return blocks_[i / kBlock][i % kBlock]; }
+    const Work& operator[](std::size_t i) const { return blocks_[i / kBlock][i % kBlock]; }
+    Work& back() { return (*this)[size_ - 1]; }
+    Work& add() {
+      if (size_ == blocks_.size() * kBlock) blocks_.push_back(std::make_unique<Work[]>(kBlock));
+      Work& work = (*this)[size_++];
+      work = Work{};
+      return work;
+    }
+    void pop_back() { --size_; }
+    void clear() {
+      size_ = 0;
+      if (blocks_.size() > kBlocksKept) blocks_.resize(kBlocksKept);
+    }
+    Iterator<Works, Work> begin() { return {*this, 0}; }
+    Iterator<Works, Work> end() { return {*this, size_}; }
+    Iterator<const Works, const Work> begin() const { return {*this, 0}; }
+    Iterator<const Works, const Work> end() const { return {*this, size_}; }
+
+   private:
+    static constexpr std::size_t kBlock = 64;
+    static constexpr std::size_t kBlocksKept = 4;
+    std::vector<std::unique_ptr<Work[]>> blocks_;
+    std::size_t size_ = 0;
+  };
   struct Told {
     std::uint32_t call = 0;
     ProvenanceKind kind = ProvenanceKind::kUnknown;
@@ -192,7 +238,7 @@ class SessionCore final : public Session {
   Ledger& ledger_;
   const Wiring& wiring_;
   HandOver& hand_over_;
-  std::deque<Work> works_;           // stable addresses
+  Works works_;
   std::vector<Queue::Taken> taken_;  // from the ledger, not yet asked for
   std::size_t next_taken_ = 0;
   Queue* taken_from_ = nullptr;

@@ -1,0 +1,198 @@
+// The ledger by itself: full queues, purging and failing writes, with what lies on disk only.
+
+#include "agent/runtime/ledger.h"
+
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "agent/base/log.h"
+#include "agent/runtime/session_core.h"
+#include "tests/support/forgetful_vfs.h"
+
+namespace runnel {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A driven ledger on a disk of its own, with one queue and a source that fills it.
+class Rig {
+ public:
+  explicit Rig(std::uint64_t seed) : disk(seed) {
+    path_ = (std::filesystem::temp_directory_path() / "runnel-ledger-XXXXXX").string();
+    REQUIRE(::mkdtemp(path_.data()) != nullptr);
+    set_log_sink([](std::string_view) {});
+  }
+  ~Rig() {
+    close();
+    set_log_sink(nullptr);
+    std::filesystem::remove_all(path_);
+  }
+
+  void open(QueueSpec spec, std::uint64_t memory_budget = 64 << 20) {
+    LedgerOptions options;
+    options.directory = path_;
+    options.clock = &clock;
+    options.vfs = disk.vfs_name();
+    options.disk = &disk;
+    options.memory_budget = memory_budget;
+    options.is_driven = true;
+    auto opened = Ledger::open(std::move(options));
+    REQUIRE(opened.ok());
+    ledger = std::move(*opened);
+    spec.id = spec.name = "queue";
+    queue = *ledger->attach(std::move(spec));
+    source.processor_id = "source";
+    source.outlets = {{"success", {queue}}};
+    source.line = ledger->open_line();
+    sink.processor_id = "sink";
+    sink.inputs = {queue};
+    sink.outlets = {{"success", {}}};
+    sink.line = ledger->open_line();
+    source_owner = std::make_unique<HandOver>(*ledger, source);
+    sink_owner = std::make_unique<HandOver>(*ledger, sink);
+  }
+
+  void close() {
+    if (!ledger) return;
+    ledger->close_line(source.line);
+    ledger->close_line(sink.line);
+    ledger.reset();
+  }
+
+  void give(int from, int to, std::function<void()> then = nullptr) {
+    SessionCore session(*ledger, source, *source_owner);
+    session.begin_call();
+    for (int i = from; i < to; ++i) {
+      const FlowFile flowfile = session.create();
+      REQUIRE(session.write(flowfile, std::to_string(i)).ok());
+      session.transfer(flowfile, Relationship{0});
+    }
+    if (then) session.when_safe(std::move(then));
+    REQUIRE(session.end_call().ok());
+    session.commit();
+  }
+
+  std::vector<int> take(std::size_t count) {
+    std::vector<int> all;
+    SessionCore session(*ledger, sink, *sink_owner);
+    while (all.size() < count) {
+      session.begin_call();
+      const FlowFile flowfile = session.get();
+      if (!flowfile) break;
+      all.push_back(std::atoi(std::string(*session.content(flowfile, 100)).c_str()));
+      session.drop(flowfile);
+      REQUIRE(session.end_call().ok());
+    }
+    session.commit();
+    return all;
+  }
+
+  ForgetfulDisk disk;
+  ManualClock clock;
+  std::unique_ptr<Ledger> ledger;
+  Queue* queue = nullptr;
+  Wiring source, sink;
+  std::unique_ptr<HandOver> source_owner, sink_owner;
+
+ private:
+  std::string path_;
+};
+
+TEST_CASE("above the memory budget what lies behind leaves memory, and comes back in order") {
+  Rig rig(1);
+  QueueSpec spec;
+  spec.count_max = 0;
+  rig.open(spec, 256 << 10);
+  for (int i = 0; i < 20'000; i += 500) {
+    rig.give(i, i + 500);
+    REQUIRE(rig.ledger->flush(1s).ok());
+  }
+  CHECK(rig.queue->count() == 20'000);
+  CHECK(rig.ledger->status().memory_bytes < (1 << 20));
+  int next = 0;
+  while (next < 20'000) {
+    const std::vector<int> some = rig.take(777);
+    REQUIRE_FALSE(some.empty());
+    for (const int one : some) CHECK(one == next++);
+    if (next % 5 == 0) REQUIRE(rig.ledger->flush(1s).ok());
+  }
+  CHECK(rig.ledger->loss().is_balanced());
+  CHECK(rig.ledger->loss().out == 20'000);
+}
+
+TEST_CASE("drop-oldest drops the oldest, also when they lie on disk only") {
+  Rig rig(2);
+  QueueSpec spec;
+  spec.count_max = 100;
+  spec.when_full = FullRule::kDropOldest;
+  rig.open(spec);
+  rig.give(0, 100);
+  REQUIRE(rig.ledger->flush(1s).ok());
+  rig.close();
+  rig.disk.restart();
+  rig.open(spec);
+  CHECK(rig.queue->count() >= 99);
+  rig.give(100, 130);
+  const std::vector<int> all = rig.take(1000);
+  // Full is what the limit says: a put that reaches it makes room.
+  REQUIRE(all.size() >= 99);
+  for (std::size_t i = 1; i < all.size(); ++i) CHECK(all[i] == all[i - 1] + 1);
+  CHECK(all.back() == 129);
+  CHECK(rig.ledger->loss().is_balanced());
+  CHECK(rig.ledger->loss().evicted == 130 - all.size());
+}
+
+TEST_CASE("a purge removes what lies on disk only, and counts it") {
+  Rig rig(3);
+  rig.open({});
+  for (int i = 0; i < 3000; i += 300) {
+    rig.give(i, i + 300);
+    REQUIRE(rig.ledger->flush(1s).ok());
+  }
+  rig.close();
+  rig.disk.restart();
+  rig.open({});
+  CHECK(rig.ledger->purge(*rig.queue) == 3000);
+  CHECK(rig.queue->count() == 0);
+  CHECK(rig.ledger->loss().removed == 3000);
+  CHECK(rig.ledger->loss().is_balanced());
+  REQUIRE(rig.ledger->flush(1s).ok());
+  rig.close();
+  rig.disk.restart();
+  rig.open({});
+  CHECK(rig.queue->count() == 0);
+  CHECK(rig.ledger->loss().is_balanced());
+}
+
+TEST_CASE("while writes fail nothing is acknowledged, and nothing is lost when they work again") {
+  for (std::uint64_t sync = 1; sync <= 3; ++sync) {
+    Rig rig(sync);
+    rig.open({});
+    REQUIRE(rig.ledger->flush(1s).ok());
+    bool is_safe = false;
+    rig.give(0, 50, [&is_safe] { is_safe = true; });
+    rig.disk.fail_at(sync);
+    rig.ledger->drive_cut(true);
+    const bool has_failed = !rig.ledger->drive_write().ok();
+    rig.ledger->drive_notify();
+    CHECK(is_safe == !has_failed);
+    CHECK(rig.ledger->is_healthy() == !has_failed);
+    if (has_failed) rig.give(50, 60);
+    for (int i = 0; i < 3 && !rig.ledger->flush(1s).ok(); ++i) {
+    }
+    rig.ledger->drive_notify();
+    CHECK(is_safe);
+    CHECK(rig.ledger->is_healthy());
+    rig.disk.cut();
+    rig.close();
+    rig.disk.restart();
+    rig.open({});
+    CHECK(rig.take(100).size() == (has_failed ? 60 : 50));
+    CHECK(rig.ledger->loss().is_balanced());
+  }
+}
+
+}  // namespace
+}  // namespace runnel
