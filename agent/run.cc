@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 
 #include "agent/admin/control_server.h"
 #include "agent/admin/metrics_server.h"
@@ -191,8 +192,10 @@ int run_agent(const Settings& settings, char** argv) {
   if (!stopped.ok())
     log_warn("agent", "stopped before everything was done; it is queued again at the next start",
              {{"reason", stopped.error().text()}});
-  engine->reset();
+  // A call that does not come back is no reason to stay: everything committed is written.
+  if (stopped.ok()) engine->reset();
   if (!lived.ok()) return failed(lived.error());
+  if (!*lived && !stopped.ok()) std::_Exit(kExitGood);
   if (!*lived) return kExitGood;
   execv("/proc/self/exe", argv);
   log_error("agent", "cannot begin anew");

@@ -56,7 +56,9 @@ class Engine {
   virtual Result<> update(std::shared_ptr<const Flow> flow) = 0;
   virtual std::shared_ptr<const Flow> flow() const = 0;  // nullptr: none
   // Sources first, then what is in flight, until `deadline`; then commits and writes everything.
-  // kUnavailable: the time was not enough for something; it is queued again at the next start.
+  // kUnavailable: the time was not enough for something (the text says for what); it is queued
+  // again at the next start. The destructor waits for a call that is under way: whoever cannot wait
+  // may leave the process without it, as everything committed is written.
   virtual Result<> stop(std::chrono::milliseconds deadline) = 0;
 
   // ---- the operator's hand

@@ -60,7 +60,10 @@ Result<> EngineCore::open_parts() {
 
 EngineCore::~EngineCore() {
   if (!ledger_ || !scheduler_) return;
-  static_cast<void>(stop(5s));
+  if (!stop(5s).ok()) {
+    // Somebody is in the middle of a call: nothing may go away under it.
+    if (const auto now = running()) stop_all(now->nodes, 0ms);
+  }
   set_running(nullptr);
   {
     Lock lock(view_);
@@ -307,20 +310,31 @@ Result<> EngineCore::stop(std::chrono::milliseconds deadline) {
   Lock lock(control_);
   const auto now = running();
   const auto began = std::chrono::steady_clock::now();
+  std::string busy;
   if (now) {
     std::vector<std::shared_ptr<Node>> started;
     for (const std::shared_ptr<Node>& node : now->nodes) {
       if (node->is_started()) started.push_back(node);
     }
     for (const std::shared_ptr<Node>& node : started) {
-      if (node->is_source()) node->pause();
+      if (node->is_source()) node->pause(began + deadline / 4);
     }
     if (!started.empty()) drain(*now, began + deadline / 4);
+    // A call that does not come back is left behind; what it took is still queued.
+    std::erase_if(started, [&](const std::shared_ptr<Node>& node) {
+      const bool is_paused = node->pause(began + deadline / 2);
+      if (!is_paused) busy += (busy.empty() ? "`" : ", `") + node->plan().model.path + "`";
+      return !is_paused;
+    });
     stop_all(started, deadline / 4);
-    disconnect(*now);
-    set_running(nullptr);
+    if (busy.empty()) {
+      disconnect(*now);
+      set_running(nullptr);
+    }
   }
-  return ledger_->flush(std::max<std::chrono::milliseconds>(deadline / 4, 100ms));
+  TRY(ledger_->flush(std::max<std::chrono::milliseconds>(deadline / 4, 100ms)));
+  if (!busy.empty()) return unavailable("still busy with a call: " + busy);
+  return {};
 }
 
 Result<> EngineCore::start_processor(std::string_view processor) {

@@ -147,8 +147,12 @@ bool Node::is_started() const {
   return is_started_;
 }
 
-void Node::pause() {
-  for (const auto& task : tasks_) host_.scheduler.retire(*task);
+bool Node::pause(SteadyTime deadline) {
+  bool is_paused = true;
+  for (const auto& task : tasks_) {
+    is_paused = host_.scheduler.retire(*task, deadline) && is_paused;
+  }
+  return is_paused;
 }
 
 void Node::stop() {

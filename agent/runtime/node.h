@@ -69,8 +69,9 @@ class Node {
   // Starts all tasks. kUnavailable: it goes on trying with back-off, unless `retries` is false;
   // then, and on any other error, it stands still.
   Result<> start(bool retries);
-  // No slice is running when it returns, and none begins; the processor itself goes on.
-  void pause();
+  // No slice is running when it returns true, and none begins; the processor itself goes on. False:
+  // at the deadline a call was still under way.
+  bool pause(SteadyTime deadline = SteadyTime::max());
   // Pauses, and ends what the processor has begun.
   void stop();
   bool is_started() const;

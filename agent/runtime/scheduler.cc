@@ -62,15 +62,20 @@ void Scheduler::activate(Task& task) {
   task.is_active_ = true;
 }
 
-void Scheduler::retire(Task& task) {
+bool Scheduler::retire(Task& task, SteadyTime deadline) {
   Lock lock(mutex_);
   task.is_active_ = false;
   set_timer(task, Task::kNever);
   if (task.is_queued_) forget(task);
   while (task.state_ == Task::State::kRunning || task.state_ == Task::State::kRunningWoken) {
     RUNNEL_ASSERT(here.scheduler != this);
-    retired_.wait(mutex_);
+    if (deadline == SteadyTime::max()) {
+      retired_.wait(mutex_);
+    } else if (!retired_.wait_until(mutex_, deadline)) {
+      return task.state_ != Task::State::kRunning && task.state_ != Task::State::kRunningWoken;
+    }
   }
+  return true;
 }
 
 void Scheduler::forget(Task& task) {

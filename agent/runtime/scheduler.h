@@ -63,10 +63,11 @@ class Scheduler {
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
-  // A task is run only between `activate` and `retire`. When `retire` returns it is not running.
-  // Not from a task.
+  // A task is run only between `activate` and `retire`. When `retire` returns true it is not
+  // running; false: at the deadline (by the machine's clock) it still was, and when its slice ends
+  // it is not run again. Not from a task.
   void activate(Task& task);
-  void retire(Task& task);
+  bool retire(Task& task, SteadyTime deadline = SteadyTime::max());
 
   // There is something to do. Any thread, at any time; cheap when it is already known.
   void wake(Task& task);

@@ -515,6 +515,29 @@ TEST_CASE("a source is told that its FlowFiles are safe when the sink has finish
   CHECK(role("source").safe == 50);
 }
 
+TEST_CASE("a call that does not come back does not hold up the stop; what it took is queued") {
+  clear_roles();
+  TemporaryDirectory directory;
+  EngineOptions options;
+  options.state_dir = directory.path;
+  options.types = stage_types();
+  options.workers = 2;
+  auto engine = EngineCore::open(std::move(options));
+  REQUIRE(engine.ok());
+  role("source").to_make = 10;
+  role("sink").hangs = true;
+  REQUIRE((*engine)->start(three_hops().build()).ok());
+  role("sink").wait_for_seen(1);
+  const Result<> stopped = (*engine)->stop(40ms);
+  REQUIRE(!stopped.ok());
+  CHECK(stopped.code() == Code::kUnavailable);
+  CHECK(stopped.error().text() == "still busy with a call: `sink`");
+  CHECK((*engine)->status().loss.queued == 10);
+  role("sink").hangs = false;
+  CHECK((*engine)->stop(10s).ok());
+  CHECK((*engine)->status().loss.is_balanced());
+}
+
 TEST_CASE("a second engine on the same state directory is refused") {
   DrivenEngine engine;
   EngineOptions options;

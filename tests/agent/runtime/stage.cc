@@ -5,6 +5,8 @@
 #include <doctest/doctest.h>
 #include <stdlib.h>
 
+#include <thread>
+
 #include "agent/sdk/describe.h"
 
 namespace runnel {
@@ -159,6 +161,7 @@ class TestSink final : public StageProcessor {
     if (!flowfile) return {};
     TRY(outcome(session));
     see(session, flowfile);
+    while (role_->hangs) std::this_thread::yield();
     session.drop(flowfile);
     return {};
   }

@@ -25,6 +25,8 @@ struct Role {
   Code error = Code::kInvalid;
   Code start_error = Code::kUnavailable;
   std::atomic<bool> yields{false};
+  std::atomic<bool> hangs{
+      false};  // TestSink: does not come back from its call before this is false
   std::string send_to = "success";  // TestPass: where to
   std::string change;  // TestPass: an attribute that it sets and content that it writes
 
