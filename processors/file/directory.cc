@@ -87,12 +87,6 @@ class Walk {
   const std::function<bool(const FileFacts&)>& visit_;
 };
 
-std::string absolute(const std::string& path) {
-  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
-                                                         std::free);
-  return real ? std::string(real.get()) : path;
-}
-
 }  // namespace
 
 Error system_error(std::string_view what, int number) {
@@ -118,7 +112,7 @@ Result<> each_file(const std::string& directory, const DirectoryFilter& filter, 
   DIR* dir = ::opendir(directory.c_str());
   if (dir == nullptr) return system_error("directory `" + directory + "`", errno);
   Walk walk(filter, now_ms, visit);
-  walk.go(dir, absolute(directory), "", 0);
+  walk.go(dir, absolute_path(directory), "", 0);
   return {};
 }
 
@@ -128,12 +122,29 @@ Result<FileFacts> facts_of(const std::string& path) {
   if (!S_ISREG(status.st_mode)) return invalid("`" + path + "` is no regular file");
   FileFacts facts;
   facts.path = path;
-  const std::string whole = absolute(path);
+  const std::string whole = absolute_path(path);
   const std::size_t slash = whole.rfind('/');
   facts.directory = slash == 0 ? "/" : whole.substr(0, slash);
   facts.name = path.substr(path.rfind('/') == std::string::npos ? 0 : path.rfind('/') + 1);
   fill(facts, status);
   return facts;
+}
+
+Result<FileFacts> facts_of(const OpenFile& file, const std::string& path) {
+  struct stat status {};
+  if (::fstat(file.descriptor(), &status) != 0) return system_error("`" + path + "`", errno);
+  if (!S_ISREG(status.st_mode)) return invalid("`" + path + "` is no regular file");
+  FileFacts facts;
+  facts.path = path;
+  facts.name = path.substr(path.rfind('/') == std::string::npos ? 0 : path.rfind('/') + 1);
+  fill(facts, status);
+  return facts;
+}
+
+std::string absolute_path(const std::string& path) {
+  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
+                                                         std::free);
+  return real ? std::string(real.get()) : path;
 }
 
 std::string permissions_text(std::uint32_t mode) {

@@ -48,6 +48,13 @@ Result<> each_file(const std::string& directory, const DirectoryFilter& filter, 
 
 // Facts of one file; kNotFound, kUnavailable (no permission) or kInvalid (no regular file).
 Result<FileFacts> facts_of(const std::string& path);
+class OpenFile;
+// The same of a file that is open, by its descriptor: `path` and the names are as given,
+// `directory` is left empty.
+Result<FileFacts> facts_of(const OpenFile& file, const std::string& path);
+
+// The absolute path with symbolic links resolved; as given when that cannot be done.
+std::string absolute_path(const std::string& path);
 
 // rwxr-x---, as ls shows it.
 std::string permissions_text(std::uint32_t mode);

@@ -67,8 +67,8 @@ class TakenFiles {
 // rolled back.
 class Claim {
  public:
-  Claim(std::shared_ptr<TakenFiles> taken, std::string path)
-      : taken_(std::move(taken)), path_(std::move(path)) {
+  Claim(std::shared_ptr<TakenFiles> taken, const FileFacts& as_read)
+      : taken_(std::move(taken)), path_(as_read.path), as_read_(as_read) {
     taken_->add(path_);
   }
   ~Claim() {
@@ -77,8 +77,14 @@ class Claim {
   Claim(const Claim&) = delete;
   Claim& operator=(const Claim&) = delete;
 
-  // Returns why it could not be removed; it will then not be taken again before a restart.
+  // Returns why it could not be removed; it will then not be taken again before a restart. One that
+  // was written to after it was read stays, and is taken again.
   Result<> remove() {
+    const Result<FileFacts> now = facts_of(path_);
+    if (now.ok() && (now->size != as_read_.size || now->modified_ms != as_read_.modified_ms ||
+                     now->inode != as_read_.inode)) {
+      return {};
+    }
     if (::unlink(path_.c_str()) == 0 || errno == ENOENT) return {};
     const int number = errno;
     is_stuck_ = true;
@@ -88,6 +94,7 @@ class Claim {
  private:
   std::shared_ptr<TakenFiles> taken_;
   std::string path_;
+  FileFacts as_read_;
   bool is_stuck_ = false;
 };
 
@@ -213,7 +220,8 @@ Result<> GetFile::on_trigger(Session& session) {
 }
 
 Result<> GetFile::take(Session& session, const FileFacts& file) {
-  TRY_ASSIGN(open, OpenFile::open(file.path, O_RDONLY));
+  TRY_ASSIGN(open, OpenFile::open(file.path, O_RDONLY | O_NONBLOCK));
+  TRY_ASSIGN(as_read, facts_of(open, file.path));  // before the first byte: a later one shows
   FlowFile flowfile = session.create();
   const Result<> imported = import_content(session, flowfile, open);
   if (!imported.ok()) {
@@ -226,7 +234,7 @@ Result<> GetFile::take(Session& session, const FileFacts& file) {
   session.event(flowfile, ProvenanceKind::kReceive, "file://" + file.path);
   session.transfer(flowfile, success_);
   if (config_.keep_source_file) return {};
-  session.when_safe([claim = std::make_shared<Claim>(taken_, file.path), context = context_] {
+  session.when_safe([claim = std::make_shared<Claim>(taken_, as_read), context = context_] {
     const Result<> removed = claim->remove();
     if (!removed.ok()) context->bulletin(BulletinLevel::kError, removed.error().text());
   });

@@ -1,25 +1,25 @@
 // TailFile: makes FlowFiles of the lines that are appended to a file, over its rotations.
 //
 // The position is committed together with the lines, so after a crash no line is missing and none
-// comes twice. Rotation by rename: the old file is found again by its inode, read to its end, and
-// then what was rolled after it, oldest first. Rotation by copy and truncate: the copy is found by
-// its first bytes. A line without its delimiter waits for the rest, unless its file was rotated
-// away.
+// comes twice. Rotation by rename: the old file is found again by its inode, read until nothing was
+// appended for `Post-Rotation Tail Period` (its writer may not have noticed yet), and then what was
+// rolled after it, oldest first. Rotation by copy and truncate: the copy is found by its bytes. A
+// line without its delimiter waits for the rest, unless its file was rotated away.
 
 #include <fcntl.h>
 
 #include <algorithm>
 #include <array>
-#include <deque>
-#include <map>
+#include <charconv>
+#include <limits>
 #include <string>
 #include <vector>
 
 #include "agent/base/bytes.h"
-#include "agent/base/log.h"
 #include "agent/sdk/describe.h"
 #include "agent/sdk/processor.h"
 #include "processors/file/directory.h"
+#include "processors/file/tail_rotation.h"
 #include "processors/file/tail_state.h"
 #include "processors/registry.h"
 #include "processors/text_property.h"
@@ -62,6 +62,7 @@ struct TailFileConfig {
   bool recursive_lookup = false;
   std::chrono::milliseconds lookup_frequency = 10min;
   std::string rolling_pattern = "${filename}.*";
+  std::chrono::milliseconds post_rotation_period = 5s;
   StartPosition start_position = StartPosition::kBeginningOfFile;
   std::uint32_t batch_size = 0;
   ResultMode result_mode = ResultMode::kPerDelimiter;
@@ -83,50 +84,72 @@ class TailFile final : public Processor {
   Result<> on_trigger(Session& session) override;
 
  private:
+  // A file as it is tailed, whatever its rotated versions are called.
+  struct Tailed {
+    std::string path;
+    std::string state_key;
+    std::string stem;       // its name without the extension
+    std::string extension;  // with the dot
+    std::string directory;  // as it was given, with a slash at the end
+    std::string absolute_directory;
+    bool was_missing = false;  // at the last look into the directory
+  };
   // One pass over one piece of a file.
   struct Reading {
     const OpenFile& file;
     const FileFacts& facts;
-    const std::string& path;  // of the file as it is tailed, whatever it is called now
+    const Tailed& tailed;
     TailState& state;
-    bool
-        is_finished;  // nothing more will be appended: what is left without delimiter is a line too
+    // Nothing more will be appended: what is left without delimiter is a line too.
+    bool is_finished;
   };
 
-  Result<> look_up();
-  Result<> tail(Session& session, const std::string& path);
-  Result<> begin(Session& session, const std::string& path, const OpenFile& file,
-                 const FileFacts& facts, TailState& state);
-  Result<> finish_rotated(Session& session, const std::string& path, TailState& state);
-  std::vector<FileFacts> rolled_files(const std::string& path, std::int64_t since_ms) const;
-  Result<bool> read_rolled(Session& session, const std::string& path, TailState& state,
-                           const std::vector<FileFacts>& rolled, const FileFacts& file);
+  static Tailed tailed_of(std::string path);
+  Result<> look_up(Session& session);
+  Result<> tail(Session& session, const Tailed& tailed);
+  void begin(const OpenFile& file, const FileFacts& facts, const Tailed& tailed, TailState& state);
+  Result<bool> finish_rotated(Session& session, const Tailed& tailed, TailState& state,
+                              bool is_replaced);
+  Result<bool> read_rolled(Session& session, const Tailed& tailed, TailState& state,
+                           const std::string& path, bool may_end, bool has_newer);
+  bool is_quiet(const FileFacts& facts) const;
   Result<> read(Session& session, const Reading& reading);
-  Result<> emit(Session& session, const Reading& reading, std::uint64_t from,
-                std::string_view bytes);
-  bool is_slice_full() const { return lines_ >= line_count_max(); }
-  std::uint32_t line_count_max() const {
-    return config_.batch_size == 0 ? kLinesMax : std::min(config_.batch_size, kLinesMax);
+  Result<std::size_t> take_lines(Session& session, const Reading& reading, std::string_view piece,
+                                 bool is_at_end, std::string& batch);
+  Result<> emit(Session& session, const Tailed& tailed, std::uint64_t from, std::string_view bytes);
+  bool is_batch() const { return config_.result_mode == ResultMode::kPerBatch; }
+  bool is_slice_full() const { return lines_ >= lines_max() || bytes_ >= kBytesMax; }
+  std::uint32_t lines_max() const {
+    const std::uint32_t most = is_batch() ? std::numeric_limits<std::uint32_t>::max() : kLinesMax;
+    return config_.batch_size == 0 ? most : std::min(config_.batch_size, most);
   }
 
-  static constexpr std::uint32_t kLinesMax =
-      256;  // in one call; the runtime calls again while there are more
+  // In one call; it calls itself again while there is more.
+  static constexpr std::uint32_t kLinesMax = 256;
+  static constexpr std::uint64_t kBytesMax = 1 << 20;
 
   const Config config_;
   const std::string delimiter_;
   const std::optional<Regex> name_;
   Context* context_ = nullptr;
   Relationship success_;
-  std::vector<std::string> paths_;
+  std::vector<Tailed> files_;  // in the order of their paths
+  std::size_t first_ = 0;      // whose turn it is
   SteadyTime looked_up_at_{};
   bool has_looked_up_ = false;
+  // Whether files that were never seen were there before this processor was: then the start
+  // position counts. Later ones are read from their beginning.
+  bool is_first_look_ = false;
   std::uint32_t lines_ = 0;  // made by this call
+  std::uint64_t bytes_ = 0;
   std::vector<char> buffer_;
+  std::string name_text_;
 };
 
 constexpr std::size_t kBuffer = 128 << 10;
 constexpr std::size_t kFilesMax = 10'000;
 constexpr std::string_view kStatePrefix = "tail:";
+constexpr std::string_view kBegun = "begun";
 
 // "\\n" -> newline, as people write it in a property.
 std::string unescaped(std::string_view text) {
@@ -142,27 +165,8 @@ std::string unescaped(std::string_view text) {
   return out;
 }
 
-std::string parent_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
-}
-
-std::string name_in(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  return slash == std::string::npos ? path : path.substr(slash + 1);
-}
-
-// Matches `*` and `?` as a shell does.
-bool matches_glob(std::string_view glob, std::string_view text) {
-  if (glob.empty()) return text.empty();
-  if (glob[0] == '*') {
-    for (std::size_t i = 0; i <= text.size(); ++i) {
-      if (matches_glob(glob.substr(1), text.substr(i))) return true;
-    }
-    return false;
-  }
-  return !text.empty() && (glob[0] == '?' || glob[0] == text[0]) &&
-         matches_glob(glob.substr(1), text.substr(1));
+TailState fresh_state(const FileFacts& facts) {
+  return {.device = facts.device, .inode = facts.inode, .modified_ms = facts.modified_ms};
 }
 
 }  // namespace
@@ -174,7 +178,7 @@ ProcessorType tail_file() {
                             "several, over their rotations.")
       .property("File to Tail", &C::file_to_tail,
                 {.doc = "The file's path; in the mode `Multiple file` a regular expression for "
-                        "whole file names.",
+                        "whole file names, which must not match their rotated versions.",
                  .required = true,
                  .example = "/var/log/syslog"})
       .property("tail-mode", &C::tail_mode, {.doc = "One file, or all that match in a directory."})
@@ -193,13 +197,20 @@ ProcessorType tail_file() {
                 {.doc = "Which files in the same directory are rotated versions; `${filename}` is "
                         "the tailed file's name without its last extension, "
                         "`*` and `?` stand for anything and any one character."})
+      .property("Post-Rotation Tail Period", &C::post_rotation_period,
+                {.doc = "A rotated file is read until nothing was appended to it for so long: its "
+                        "writer may go on for a moment before it opens the new one.",
+                 .min = 0ms,
+                 .max = 1h})
       .property("Initial Start Position", &C::start_position,
                 {.doc = "Where to begin with a file that was never seen: at its beginning, at the "
-                        "beginning of its oldest rotated version, or at its end."})
+                        "beginning of its oldest rotated version, or at its end. A file that comes "
+                        "later is read from its beginning."})
       .property("Batch Size", &C::batch_size,
-                {.doc = "Lines taken in one run; 0: as many as there are.", .max = 1'000'000})
-      .property("Result Mode", &C::result_mode,
-                {.doc = "A FlowFile for each line, or for all lines of one run."})
+                {.doc = "Lines in one FlowFile in the mode `Flow file per batch`, and in one "
+                        "session; 0: as many as there are (1 MB).",
+                 .max = 1'000'000})
+      .property("Result Mode", &C::result_mode, {.doc = "A FlowFile for each line, or for many."})
       .property("Maximum Line Size", &C::line_size_max,
                 {.doc = "A longer line is cut into pieces of this size.",
                  .min = Size{1024},
@@ -237,24 +248,57 @@ Result<std::unique_ptr<TailFile>> TailFile::make(Config config) {
 }
 
 Result<> TailFile::on_trigger(Session& session) {
-  TRY(look_up());
+  TRY(look_up(session));
   lines_ = 0;
-  for (const std::string& path : paths_) {
-    TRY(tail(session, path));
-    if (is_slice_full()) break;
+  bytes_ = 0;
+  for (std::size_t i = 0; i < files_.size(); ++i) {
+    const std::size_t at = (first_ + i) % files_.size();
+    const Result<> done = tail(session, files_[at]);
+    if (!done.ok() && config_.tail_mode == TailMode::kMultipleFile && lines_ == 0 &&
+        done.code() == Code::kUnavailable) {
+      // One that cannot be read does not keep us from the others.
+      context_->bulletin(BulletinLevel::kError, done.error().text());
+      continue;
+    }
+    TRY(done);
+    if (is_slice_full()) {
+      first_ = (at + 1) % files_.size();  // the others are not kept waiting by a busy one
+      context_->wake();
+      return {};
+    }
   }
+  is_first_look_ = false;
   return {};
 }
 
-Result<> TailFile::look_up() {
+TailFile::Tailed TailFile::tailed_of(std::string path) {
+  Tailed tailed;
+  const std::string name = name_of_file(path);
+  const std::size_t dot = name.rfind('.');
+  const bool has_extension = dot != std::string::npos && dot > 0;
+  tailed.stem = has_extension ? name.substr(0, dot) : name;
+  tailed.extension = has_extension ? name.substr(dot) : "";
+  const std::string directory = directory_of(path);
+  tailed.directory = directory + (directory == "/" ? "" : "/");
+  const std::string whole = absolute_path(directory);
+  tailed.absolute_directory = whole + (whole == "/" ? "" : "/");
+  tailed.state_key = std::string(kStatePrefix) + path;
+  tailed.path = std::move(path);
+  return tailed;
+}
+
+Result<> TailFile::look_up(Session& session) {
+  if (!has_looked_up_) {
+    is_first_look_ = !session.state(kBegun).has_value();
+    if (is_first_look_) session.set_state(kBegun, "1");
+  }
   if (config_.tail_mode == TailMode::kSingleFile) {
-    if (paths_.empty()) paths_.push_back(config_.file_to_tail.value);
+    has_looked_up_ = true;
+    if (files_.empty()) files_.push_back(tailed_of(config_.file_to_tail.value));
     return {};
   }
   const SteadyTime now = context_->clock().steady();
   if (has_looked_up_ && now - looked_up_at_ < config_.lookup_frequency) return {};
-  has_looked_up_ = true;
-  looked_up_at_ = now;
   DirectoryFilter filter;
   filter.is_recursive = config_.recursive_lookup;
   filter.name = name_;
@@ -265,219 +309,199 @@ Result<> TailFile::look_up() {
                   paths.push_back(file.path);
                   return paths.size() < kFilesMax;
                 }));
+  if (paths.size() == kFilesMax) {
+    context_->bulletin(BulletinLevel::kWarning,
+                       "more than 10,000 files match: the others are not tailed");
+  }
+  has_looked_up_ = true;
+  looked_up_at_ = now;
   std::sort(paths.begin(), paths.end());
-  // A file that has gone may have been rotated: it stays until its rest is read.
-  for (const std::string& old : paths_) {
-    if (!std::binary_search(paths.begin(), paths.end(), old) && paths.size() < kFilesMax) {
-      paths.insert(std::lower_bound(paths.begin(), paths.end(), old), old);
+  std::vector<Tailed> files;
+  for (std::string& path : paths) files.push_back(tailed_of(std::move(path)));
+  // A file that has gone may have been rotated: it stays until its rest is read, for one more look.
+  for (Tailed& old : files_) {
+    const auto is_it = [&old](const Tailed& one) { return one.path == old.path; };
+    if (std::any_of(files.begin(), files.end(), is_it)) continue;
+    if (old.was_missing) {
+      session.remove_state(old.state_key);
+    } else {
+      old.was_missing = true;
+      files.push_back(std::move(old));
     }
   }
-  paths_ = std::move(paths);
+  files_ = std::move(files);
+  first_ = 0;
   return {};
 }
 
-Result<> TailFile::tail(Session& session, const std::string& path) {
-  const std::string key = std::string(kStatePrefix) + path;
-  const std::optional<std::string> saved = session.state(key);
+Result<> TailFile::tail(Session& session, const Tailed& tailed) {
+  const std::optional<std::string> saved = session.state(tailed.state_key);
   TailState state;
   if (saved) {
     TRY_ASSIGN(parsed, TailState::parse(*saved));
     state = parsed;
   }
-  const TailState before = state;
-  const Result<FileFacts> facts = facts_of(path);
-  if (!facts.ok()) {
-    if (facts.code() != Code::kNotFound) return facts.error();
+  // Without waiting: a pipe in its place is refused, not waited for.
+  const Result<OpenFile> file = OpenFile::open(tailed.path, O_RDONLY | O_NONBLOCK);
+  if (!file.ok()) {
+    if (file.code() != Code::kNotFound) return file.error();
     if (!saved) return {};  // not there yet
-    TRY(finish_rotated(session, path, state));
+    TRY(finish_rotated(session, tailed, state, false));
   } else {
-    const Result<OpenFile> file = OpenFile::open(path, O_RDONLY);
-    if (!file.ok()) return file.code() == Code::kNotFound ? Result<>{} : file.error();
-    if (!saved) {
-      TRY(begin(session, path, *file, *facts, state));
-    } else if (!is_same_file(state, *file, *facts)) {
-      TRY(finish_rotated(session, path, state));
-      if (!is_slice_full()) {
-        state = TailState{
-            .device = facts->device, .inode = facts->inode, .modified_ms = facts->modified_ms};
-      }
+    TRY_ASSIGN(facts, facts_of(*file, tailed.path));
+    if (!saved) begin(*file, facts, tailed, state);
+    bool is_current = is_same_file(state, *file, facts);
+    if (!is_current) {
+      TRY_ASSIGN(is_done, finish_rotated(session, tailed, state, true));
+      if (is_done) state = fresh_state(facts);
+      is_current = is_done;
     }
-    const bool is_current = state.device == facts->device && state.inode == facts->inode;
-    if (is_current && !is_slice_full()) {
-      TRY(read(session, {*file, *facts, path, state, false}));
-    }
+    if (is_current && !is_slice_full()) TRY(read(session, {*file, facts, tailed, state, false}));
   }
-  if (state.text() != before.text() || !saved) session.set_state(key, state.text());
+  std::string text = state.text();
+  if (text != saved) session.set_state(tailed.state_key, text);
   return {};
 }
 
 // A file that was never seen: decides where to begin.
-Result<> TailFile::begin(Session& session, const std::string& path, const OpenFile& file,
-                         const FileFacts& facts, TailState& state) {
-  state = TailState{.device = facts.device, .inode = facts.inode, .modified_ms = facts.modified_ms};
+void TailFile::begin(const OpenFile& file, const FileFacts& facts, const Tailed& tailed,
+                     TailState& state) {
+  state = fresh_state(facts);
+  if (!is_first_look_) return;
   if (config_.start_position == StartPosition::kCurrentTime) {
     state.position = facts.size;
-    note_head(state, file);
+    note_marks(state, file);
   } else if (config_.start_position == StartPosition::kBeginningOfTime) {
     // As if the oldest rotated version had been at hand and nothing of it read.
-    const std::vector<FileFacts> rolled = rolled_files(path, INT64_MIN);
-    if (rolled.empty()) return {};
-    state = TailState{
-        .device = rolled[0].device, .inode = rolled[0].inode, .modified_ms = rolled[0].modified_ms};
-    TRY(finish_rotated(session, path, state));
-    if (!is_slice_full()) {
-      state =
-          TailState{.device = facts.device, .inode = facts.inode, .modified_ms = facts.modified_ms};
-    }
+    const auto rolled = rolled_files(tailed.path, config_.rolling_pattern, INT64_MIN);
+    if (!rolled.empty()) state = fresh_state(rolled[0]);
   }
-  return {};
-}
-
-// The rotated versions of a file that were changed since then, oldest first.
-std::vector<FileFacts> TailFile::rolled_files(const std::string& path,
-                                              std::int64_t since_ms) const {
-  const std::string name = name_in(path);
-  // MiNiFi: `${filename}` is the name without its last extension, or the whole when there is none.
-  const std::size_t dot = name.rfind('.');
-  const std::string stem = dot == std::string::npos || dot == 0 ? name : name.substr(0, dot);
-  std::string glob = config_.rolling_pattern;
-  constexpr std::string_view kPlaceholder = "${filename}";
-  for (std::size_t at = glob.find(kPlaceholder); at != std::string::npos;
-       at = glob.find(kPlaceholder, at)) {
-    glob.replace(at, kPlaceholder.size(), stem);
-    at += stem.size();
-  }
-  std::vector<FileFacts> rolled;
-  DirectoryFilter filter;
-  filter.is_recursive = false;
-  filter.age_ms_min = INT64_MIN / 2;
-  const Result<> walked =
-      each_file(parent_of(path), filter, context_->clock().wall_ms(), [&](const FileFacts& file) {
-        if (file.name != name && file.modified_ms >= since_ms && matches_glob(glob, file.name)) {
-          rolled.push_back(file);
-        }
-        return rolled.size() < kFilesMax;
-      });
-  if (!walked.ok())
-    log_debug("file", "looking for rotated files", {{"reason", walked.error().text()}});
-  std::sort(rolled.begin(), rolled.end(), [](const FileFacts& a, const FileFacts& b) {
-    return std::pair(a.modified_ms, b.name) < std::pair(b.modified_ms, a.name);
-  });
-  return rolled;
 }
 
 // The file of `state` is no longer at its path, or was truncated: reads its rest, and what was
-// rolled after it.
-Result<> TailFile::finish_rotated(Session& session, const std::string& path, TailState& state) {
-  const std::vector<FileFacts> rolled = rolled_files(path, state.modified_ms);
-  // The one we were reading: by inode, else (copied and truncated) by its first bytes.
-  std::size_t ours = rolled.size();
-  for (std::size_t i = 0; i < rolled.size() && ours == rolled.size(); ++i) {
-    if (rolled[i].device == state.device && rolled[i].inode == state.inode) ours = i;
-  }
-  for (std::size_t i = 0; i < rolled.size() && ours == rolled.size() && state.head_size > 0; ++i) {
-    const Result<OpenFile> file = OpenFile::open(rolled[i].path, O_RDONLY);
-    if (file.ok() && rolled[i].size >= state.position &&
-        head_hash(*file, state.head_size) == state.head_hash) {
-      ours = i;
-    }
-  }
-  if (ours == rolled.size() && state.position > 0) {
+// rolled after it. Whether all of that is done.
+Result<bool> TailFile::finish_rotated(Session& session, const Tailed& tailed, TailState& state,
+                                      bool is_replaced) {
+  const std::vector<FileFacts> rolled =
+      rolled_files(tailed.path, config_.rolling_pattern, state.modified_ms);
+  const std::optional<std::size_t> ours = find_rolled(rolled, state);
+  if (!ours && is_replaced && state.position > 0) {
     context_->bulletin(
         BulletinLevel::kWarning,
-        "`" + path +
+        "`" + tailed.path +
             "` was truncated or replaced, and no rotated version of it was found: what was "
-            "appended after byte " +
-            std::to_string(state.position) + " before that is missing");
+            "appended to it after byte " +
+            std::to_string(state.position) + " is missing");
   }
-  for (std::size_t i = ours == rolled.size() ? 0 : ours; i < rolled.size(); ++i) {
-    if (ours == rolled.size() && rolled[i].modified_ms <= state.modified_ms) continue;
-    if (i != ours) {
-      state = TailState{.device = rolled[i].device,
-                        .inode = rolled[i].inode,
-                        .modified_ms = rolled[i].modified_ms};
-    }
-    TRY_ASSIGN(is_done, read_rolled(session, path, state, rolled, rolled[i]));
-    if (!is_done) return {};
+  const std::int64_t last_seen_ms = state.modified_ms;
+  for (std::size_t i = ours.value_or(0); i < rolled.size(); ++i) {
+    if (!ours && rolled[i].modified_ms <= last_seen_ms) continue;
+    if (i != ours) state = fresh_state(rolled[i]);
+    const bool has_newer = i + 1 < rolled.size();
+    TRY_ASSIGN(is_done, read_rolled(session, tailed, state, rolled[i].path,
+                                    has_newer || is_replaced, has_newer));
+    if (!is_done) return false;
   }
-  return {};
+  return true;
 }
 
-// Returns whether its end was reached.
-Result<bool> TailFile::read_rolled(Session& session, const std::string& path, TailState& state,
-                                   const std::vector<FileFacts>&, const FileFacts& rolled) {
-  const Result<OpenFile> file = OpenFile::open(rolled.path, O_RDONLY);
+// Whether its end was reached, and nothing more is to be expected.
+Result<bool> TailFile::read_rolled(Session& session, const Tailed& tailed, TailState& state,
+                                   const std::string& path, bool may_end, bool has_newer) {
+  const Result<OpenFile> file = OpenFile::open(path, O_RDONLY);
   if (!file.ok()) {
     if (file.code() == Code::kNotFound) return true;
     return file.error();
   }
+  TRY_ASSIGN(facts, facts_of(*file, path));
+  const bool is_finished = may_end && (has_newer || is_quiet(facts));
   // A copied file has another inode than the one we know: from now on it is this one.
-  state.device = rolled.device;
-  state.inode = rolled.inode;
-  TRY(read(session, {*file, rolled, path, state, true}));
-  return state.position >= rolled.size;
+  state.device = facts.device;
+  state.inode = facts.inode;
+  TRY(read(session, {*file, facts, tailed, state, is_finished}));
+  if (is_slice_full() || state.position < facts.size) return false;
+  if (!is_finished && may_end) {
+    context_->wake_at(context_->clock().steady() + config_.post_rotation_period);
+  }
+  return is_finished;
+}
+
+// Nothing was appended for a while. A clock that was set back does not make us wait.
+bool TailFile::is_quiet(const FileFacts& facts) const {
+  const std::int64_t age_ms = context_->clock().wall_ms() - facts.modified_ms;
+  return std::abs(age_ms) >= config_.post_rotation_period.count();
 }
 
 Result<> TailFile::read(Session& session, const Reading& reading) {
   TailState& state = reading.state;
-  buffer_.resize(kBuffer);
+  buffer_.resize(std::max(buffer_.size(), kBuffer));
   std::string batch;  // of the mode `Flow file per batch`
-  const std::uint64_t batch_from = state.position;
+  const std::uint64_t began = state.position;
   while (!is_slice_full()) {
     TRY_ASSIGN(got, reading.file.read_at(state.position, buffer_.data(), buffer_.size()));
     if (got == 0) break;
-    const std::string_view piece(buffer_.data(), got);
-    std::size_t used = 0;
-    while (used < piece.size() && !is_slice_full()) {
-      const std::size_t end =
-          delimiter_.empty() ? piece.size() - 1 : piece.find(delimiter_[0], used);
-      std::size_t next = end == std::string_view::npos ? piece.size() : end + 1;
-      if (end == std::string_view::npos) {
-        const bool is_last = reading.is_finished && state.position + got >= reading.facts.size;
-        const bool is_too_long = used == 0 && buffer_.size() >= config_.line_size_max.bytes;
-        if (!is_last && !is_too_long) break;
-      }
-      const std::string_view line = piece.substr(used, next - used);
-      if (config_.result_mode == ResultMode::kPerBatch) {
-        batch += line;
-        ++lines_;
-      } else {
-        TRY(emit(session, reading, state.position + used, line));
-      }
-      used = next;
-    }
+    const bool is_at_end = reading.is_finished && state.position + got >= reading.facts.size;
+    TRY_ASSIGN(used, take_lines(session, reading, {buffer_.data(), got}, is_at_end, batch));
     state.position += used;
-    if (used == 0) {
-      const bool is_whole_file = got < buffer_.size();
-      if (is_whole_file || buffer_.size() >= config_.line_size_max.bytes) break;
-      buffer_.resize(std::min<std::size_t>(buffer_.size() * 2, config_.line_size_max.bytes));
-    }
+    if (used > 0) continue;
+    if (got < buffer_.size()) break;  // a line whose end is not written yet
+    buffer_.resize(std::min<std::size_t>(buffer_.size() * 2, config_.line_size_max.bytes + 1));
   }
-  if (!batch.empty()) TRY(emit(session, reading, batch_from, batch));
+  if (!batch.empty()) TRY(emit(session, reading.tailed, began, batch));
+  if (state.position != began || state.tail_size == 0) note_marks(state, reading.file);
   state.modified_ms = reading.facts.modified_ms;
-  note_head(state, reading.file);
-  if (buffer_.capacity() > kBuffer * 4) std::vector<char>().swap(buffer_);
+  if (buffer_.size() > kBuffer * 4) std::vector<char>().swap(buffer_);
   return {};
 }
 
-Result<> TailFile::emit(Session& session, const Reading& reading, std::uint64_t from,
+// Makes FlowFiles of the whole lines at the beginning of `piece`; returns how many bytes that were.
+Result<std::size_t> TailFile::take_lines(Session& session, const Reading& reading,
+                                         std::string_view piece, bool is_at_end,
+                                         std::string& batch) {
+  const std::size_t line_max = config_.line_size_max.bytes;
+  std::size_t used = 0;
+  while (used < piece.size() && !is_slice_full()) {
+    const std::size_t end = delimiter_.empty() ? piece.size() - 1 : piece.find(delimiter_[0], used);
+    std::size_t next = end == std::string_view::npos ? piece.size() : end + 1;
+    if (next - used > line_max) {
+      next = used + line_max;  // cut
+    } else if (end == std::string_view::npos && !is_at_end && next - used < line_max) {
+      break;
+    }
+    const std::string_view line = piece.substr(used, next - used);
+    if (is_batch()) {
+      batch += line;
+    } else {
+      TRY(emit(session, reading.tailed, reading.state.position + used, line));
+    }
+    ++lines_;
+    bytes_ += line.size();
+    used = next;
+  }
+  return used;
+}
+
+Result<> TailFile::emit(Session& session, const Tailed& tailed, std::uint64_t from,
                         std::string_view bytes) {
-  const std::size_t size = bytes.size();
-  if (!config_.includes_delimiter && !delimiter_.empty() && !bytes.empty() &&
-      bytes.back() == delimiter_[0]) {
+  const std::uint64_t last = from + bytes.size() - 1;
+  if (!config_.includes_delimiter && !delimiter_.empty() && bytes.back() == delimiter_[0]) {
     bytes.remove_suffix(1);
   }
-  ++lines_;
   FlowFile flowfile = session.create();
   TRY(session.write(flowfile, bytes));
-  const std::string name = name_in(reading.path);
-  const std::size_t dot = name.rfind('.');
-  const bool has_extension = dot != std::string::npos && dot > 0;
-  const std::string range = "." + std::to_string(from) + "-" + std::to_string(from + size - 1);
-  flowfile.set("filename",
-               has_extension ? name.substr(0, dot) + range + name.substr(dot) : name + range);
-  flowfile.set("path", parent_of(reading.path) + "/");
-  flowfile.set("absolute.path", reading.facts.directory + "/");
+  std::array<char, 48> range{};
+  char* at = range.data();
+  char* const end = range.data() + range.size();
+  *at++ = '.';
+  at = std::to_chars(at, end, from).ptr;
+  *at++ = '-';
+  at = std::to_chars(at, end, last).ptr;
+  name_text_.assign(tailed.stem);
+  name_text_.append(range.data(), static_cast<std::size_t>(at - range.data()));
+  name_text_.append(tailed.extension);
+  flowfile.set("absolute.path", tailed.absolute_directory);
+  flowfile.set("filename", name_text_);
+  flowfile.set("path", tailed.directory);
   session.transfer(flowfile, success_);
   return {};
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "agent/base/bytes.h"
 
@@ -12,14 +13,15 @@ namespace runnel {
 std::string TailState::text() const {
   return std::to_string(device) + ' ' + std::to_string(inode) + ' ' + std::to_string(position) +
          ' ' + std::to_string(modified_ms) + ' ' + std::to_string(head_size) + ' ' +
-         std::to_string(static_cast<std::int64_t>(head_hash));
+         std::to_string(static_cast<std::int64_t>(head_hash)) + ' ' + std::to_string(tail_size) +
+         ' ' + std::to_string(static_cast<std::int64_t>(tail_hash));
 }
 
 Result<TailState> TailState::parse(std::string_view text) {
   const std::vector<std::string_view> fields = split(text, ' ');
-  if (fields.size() != 6)
+  if (fields.size() != 8)
     return corrupt("`" + std::string(text.substr(0, 200)) + "` is no state of a tailed file");
-  std::array<std::int64_t, 6> numbers{};
+  std::array<std::int64_t, 8> numbers{};
   for (std::size_t i = 0; i < numbers.size(); ++i) {
     TRY_ASSIGN(number, parse_int(fields[i]));
     numbers[i] = number;
@@ -31,35 +33,51 @@ Result<TailState> TailState::parse(std::string_view text) {
   state.modified_ms = numbers[3];
   state.head_size = static_cast<std::uint32_t>(std::clamp<std::int64_t>(numbers[4], 0, kHeadSize));
   state.head_hash = static_cast<std::uint64_t>(numbers[5]);
+  state.tail_size = static_cast<std::uint32_t>(std::clamp<std::int64_t>(numbers[6], 0, kTailSize));
+  state.tail_hash = static_cast<std::uint64_t>(numbers[7]);
   return state;
 }
 
-std::optional<std::uint64_t> head_hash(const OpenFile& file, std::uint32_t size) {
-  std::array<char, kHeadSize> head{};
-  const Result<std::size_t> got =
-      file.read_at(0, head.data(), std::min<std::size_t>(size, head.size()));
+namespace {
+
+// The hash of `size` bytes from `offset` on; nothing when the file is shorter.
+std::optional<std::uint64_t> hash_at(const OpenFile& file, std::uint64_t offset,
+                                     std::uint32_t size) {
+  std::array<char, kHeadSize> bytes{};
+  const Result<std::size_t> got = file.read_at(offset, bytes.data(), size);
   if (!got.ok() || *got < size) return std::nullopt;
   std::uint64_t hash = 14695981039346656037ULL;
   for (std::size_t i = 0; i < size; ++i) {
-    hash = (hash ^ static_cast<unsigned char>(head[i])) * 1099511628211ULL;
+    hash = (hash ^ static_cast<unsigned char>(bytes[i])) * 1099511628211ULL;
   }
   return hash;
 }
 
-void note_head(TailState& state, const OpenFile& file) {
-  const auto wanted =
-      static_cast<std::uint32_t>(std::min<std::uint64_t>(state.position, kHeadSize));
-  if (wanted <= state.head_size) return;
-  if (const auto hash = head_hash(file, wanted)) {
-    state.head_size = wanted;
-    state.head_hash = *hash;
+}  // namespace
+
+void note_marks(TailState& state, const OpenFile& file) {
+  const auto head = static_cast<std::uint32_t>(std::min<std::uint64_t>(state.position, kHeadSize));
+  if (head > state.head_size) {
+    if (const auto hash = hash_at(file, 0, head)) {
+      state.head_size = head;
+      state.head_hash = *hash;
+    }
   }
+  const auto tail = static_cast<std::uint32_t>(std::min<std::uint64_t>(state.position, kTailSize));
+  const auto hash = hash_at(file, state.position - tail, tail);
+  state.tail_size = hash ? tail : 0;
+  state.tail_hash = hash.value_or(0);
+}
+
+bool has_marks(const TailState& state, const OpenFile& file) {
+  if (state.head_size > 0 && hash_at(file, 0, state.head_size) != state.head_hash) return false;
+  if (state.tail_size == 0 || state.tail_size > state.position) return true;
+  return hash_at(file, state.position - state.tail_size, state.tail_size) == state.tail_hash;
 }
 
 bool is_same_file(const TailState& state, const OpenFile& file, const FileFacts& facts) {
-  if (facts.device != state.device || facts.inode != state.inode) return false;
-  if (facts.size < state.position) return false;
-  return state.head_size == 0 || head_hash(file, state.head_size) == state.head_hash;
+  return facts.device == state.device && facts.inode == state.inode &&
+         facts.size >= state.position && has_marks(state, file);
 }
 
 }  // namespace runnel

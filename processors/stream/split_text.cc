@@ -53,6 +53,7 @@ class SplitText final : public Processor {
 
 constexpr std::size_t kPiece = 64 << 10;
 constexpr std::size_t kHeaderMax = 1 << 20;
+constexpr std::size_t kBodyMax = 256 << 20;  // of a piece with a header
 constexpr std::size_t kFragmentsMax = 1'000'000;
 
 // Reads content line by line; remembers, of each line, where it is and how many bytes its end has.
@@ -191,6 +192,11 @@ Result<SplitText::Plan> SplitText::plan(Session& session, FlowFile flowfile) con
     if (plan.fragments.size() > kFragmentsMax) return invalid("it has more than 1,000,000 pieces");
   }
   close();
+  for (const Fragment& one : plan.fragments) {
+    if (!plan.header.empty() && one.size > kBodyMax) {
+      return invalid("a piece above 256 MB cannot have a header put before it");
+    }
+  }
   if (header_lines < config_.header_line_count) {
     return invalid("it has " + std::to_string(header_lines) + " of " +
                    std::to_string(config_.header_line_count) + " header lines");
@@ -223,7 +229,7 @@ Result<> SplitText::emit(Session& session, FlowFile original, const Plan& plan) 
   for (const Fragment& fragment : plan.fragments) {
     FlowFile piece = session.clone(original, fragment.from, fragment.size);
     if (!plan.header.empty()) {
-      TRY_ASSIGN(body, session.content(piece, 256 << 20));
+      TRY_ASSIGN(body, session.content(piece, kBodyMax));
       const std::string with_header = plan.header + std::string(body);
       TRY(session.write(piece, with_header));
     }
