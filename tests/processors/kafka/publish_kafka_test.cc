@@ -1,0 +1,208 @@
+// PublishKafka and ConsumeKafka against librdkafka's mock cluster, which misbehaves on request.
+
+#include <doctest/doctest.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "agent/base/clock.h"
+#include "tests/support/kafka_mock.h"
+#include "tests/support/processor_runner.h"
+
+namespace runnel {
+namespace {
+
+using namespace std::chrono_literals;
+using test::KafkaMock;
+
+RunnerOptions in_real_time() {
+  RunnerOptions options;
+  options.clock = &system_clock();
+  options.penalty_period = 10ms;
+  options.yield_period = 10ms;
+  return options;
+}
+
+PropertyValues to(const KafkaMock& kafka, PropertyValues more = {}) {
+  more.emplace("Known Brokers", kafka.bootstrap());
+  more.emplace("Topic Name", "t");
+  return more;
+}
+
+PropertyValues from(const KafkaMock& kafka, PropertyValues more = {}) {
+  more.emplace("Kafka Brokers", kafka.bootstrap());
+  more.emplace("Topic Names", "t");
+  more.emplace("Group ID", "g");
+  more.emplace("Offset Reset", "earliest");
+  return more;
+}
+
+std::vector<TakenFlowFile> read_back(const KafkaMock& kafka, std::size_t count,
+                                     PropertyValues more = {}) {
+  more.emplace("Group ID", "reader");
+  ProcessorRunner reader("ConsumeKafka", from(kafka, std::move(more)), in_real_time());
+  REQUIRE(reader.run_until([&] { return reader.count("success") >= count; }));
+  return reader.taken("success");
+}
+
+TEST_CASE(
+    "a FlowFile goes to success when the broker has it, with key, headers and order per key") {
+  const KafkaMock kafka;
+  ProcessorRunner runner("PublishKafka",
+                         to(kafka, {{"Kafka Key", "${vehicle}"},
+                                    {"Attributes to Send as Headers", "h.*"},
+                                    {"Compress Codec", "zstd"}}),
+                         in_real_time());
+  for (int i = 0; i < 300; ++i) {
+    runner.enqueue(std::to_string(i), {{"vehicle", "v" + std::to_string(i % 3)}, {"h1", "x"}});
+  }
+  REQUIRE(runner.run_until([&] { return runner.count("success") == 300; }));
+  CHECK(runner.queued() == 0);
+  CHECK(runner.events(ProvenanceKind::kSend).size() >= 1);
+  std::map<std::string, int> last;
+  for (const TakenFlowFile& one : read_back(kafka, 300, {{"Headers To Add As Attributes", "h1"}})) {
+    CHECK(one.attribute("h1") == "x");
+    const std::string key = one.attribute("kafka.key");
+    const int number = std::stoi(one.content);
+    if (last.contains(key)) CHECK(number > last[key]);
+    last[key] = number;
+  }
+  CHECK(last.size() == 3);
+}
+
+TEST_CASE("a broker that is away loses nothing: FlowFiles stay queued until it is back") {
+  KafkaMock kafka;
+  ProcessorRunner runner("PublishKafka", to(kafka, {{"Queue Max Message", "10"}}), in_real_time());
+  runner.enqueue("first");
+  REQUIRE(runner.run_until([&] { return runner.count("success") == 1; }));
+  kafka.down();
+  for (int i = 0; i < 50; ++i) runner.enqueue(std::to_string(i));
+  REQUIRE(runner.run_until([&] { return !runner.bulletins().empty(); }));
+  CHECK(runner.count("success") == 1);
+  CHECK(runner.queued() == 50);
+  kafka.up();
+  REQUIRE(runner.run_until([&] { return runner.count("success") == 51; }, 60s));
+  CHECK(read_back(kafka, 51).size() == 51);
+}
+
+TEST_CASE("stopping gives back what is in flight, and it is sent again after the start") {
+  KafkaMock kafka;
+  ProcessorRunner runner("PublishKafka", to(kafka), in_real_time());
+  kafka.down();
+  for (int i = 0; i < 5; ++i) runner.enqueue(std::to_string(i));
+  runner.run();
+  runner.stop();
+  CHECK(runner.queued() == 5);
+  kafka.up();
+  runner.start();
+  REQUIRE(runner.run_until([&] { return runner.count("success") == 5; }, 60s));
+}
+
+TEST_CASE("errors that pass are tried again; a line that breaks makes no second message") {
+  KafkaMock kafka;
+  ProcessorRunner runner("PublishKafka", to(kafka), in_real_time());
+  kafka.fail_produce({19 /* not enough replicas */, KafkaMock::kLineBreaks, 6 /* not leader */});
+  runner.enqueue("x");
+  REQUIRE(runner.run_until([&] { return runner.count("success") == 1; }, 60s));
+  CHECK(runner.count("failure") == 0);
+}
+
+TEST_CASE("what the broker will never take goes to failure, and the operator is told why") {
+  KafkaMock kafka;
+  ProcessorRunner runner("PublishKafka", to(kafka), in_real_time());
+  kafka.fail_produce({10 /* message too large */});
+  runner.enqueue("x");
+  REQUIRE(runner.run_until([&] { return runner.count("failure") == 1; }));
+  CHECK(runner.has_bulletin("refused by Kafka"));
+  runner.enqueue("y");
+  REQUIRE(runner.run_until([&] { return runner.count("success") == 1; }));
+}
+
+TEST_CASE("what cannot be sent goes to failure before it reaches the broker") {
+  const KafkaMock kafka;
+  ProcessorRunner runner("PublishKafka",
+                         to(kafka, {{"Max Request Size", "1000 B"}, {"Partition", "${p}"}}),
+                         in_real_time());
+  runner.enqueue("", {{"p", "0"}});
+  runner.enqueue(std::string(2000, 'x'), {{"p", "0"}});
+  runner.enqueue("x", {{"p", "minus one"}});
+  runner.enqueue("x", {{"p", "0"}});
+  REQUIRE(runner.run_until([&] { return runner.count("success") == 1; }));
+  CHECK(runner.count("failure") == 3);
+  CHECK(runner.has_bulletin("is empty"));
+  CHECK(runner.has_bulletin("Max Request Size"));
+  CHECK(runner.has_bulletin("`Partition`"));
+}
+
+TEST_CASE("large content goes as several messages, in order") {
+  const KafkaMock kafka;
+  ProcessorRunner runner("PublishKafka",
+                         to(kafka, {{"Max Flow Segment Size", "4 B"}, {"Partition", "1"}}),
+                         in_real_time());
+  runner.enqueue("0123456789");
+  REQUIRE(runner.run_until([&] { return runner.count("success") == 1; }));
+  const auto messages = read_back(kafka, 3);
+  REQUIRE(messages.size() == 3);
+  CHECK(messages[0].content + messages[1].content + messages[2].content == "0123456789");
+}
+
+TEST_CASE("a window of few bytes does not stand still") {
+  const KafkaMock kafka;
+  ProcessorRunner runner("PublishKafka", to(kafka, {{"Queue Max Buffer Size", "1 KB"}}),
+                         in_real_time());
+  for (int i = 0; i < 100; ++i) runner.enqueue(std::string(700, 'x'));
+  CHECK(runner.run_until([&] { return runner.count("success") == 100; }));
+}
+
+TEST_CASE("offsets move on only when the FlowFiles are safe; a new reader of the group goes on") {
+  const KafkaMock kafka;
+  {
+    ProcessorRunner writer("PublishKafka", to(kafka, {{"Partition", "0"}}), in_real_time());
+    for (int i = 0; i < 20; ++i) writer.enqueue(std::to_string(i));
+    REQUIRE(writer.run_until([&] { return writer.count("success") == 20; }));
+  }
+  {
+    ProcessorRunner reader("ConsumeKafka", from(kafka), in_real_time());
+    REQUIRE(reader.run_until([&] { return reader.count("success") == 20; }));
+    const auto taken = reader.taken("success");
+    CHECK(taken[7].content == "7");
+    CHECK(taken[7].attribute("kafka.offset") == "7");
+    CHECK(taken[7].attribute("kafka.topic") == "t");
+    CHECK(taken[7].attribute("kafka.count") == "1");
+    reader.flush();
+    reader.stop();
+  }
+  ProcessorRunner writer("PublishKafka", to(kafka, {{"Partition", "0"}}), in_real_time());
+  writer.enqueue("new");
+  REQUIRE(writer.run_until([&] { return writer.count("success") == 1; }));
+  ProcessorRunner next("ConsumeKafka", from(kafka), in_real_time());
+  REQUIRE(next.run_until([&] { return next.count("success") >= 1; }));
+  CHECK(next.taken("success").back().content == "new");
+}
+
+TEST_CASE("messages are joined by a demarcator") {
+  const KafkaMock kafka;
+  ProcessorRunner writer("PublishKafka", to(kafka, {{"Partition", "0"}}), in_real_time());
+  for (int i = 0; i < 3; ++i) writer.enqueue(std::to_string(i));
+  REQUIRE(writer.run_until([&] { return writer.count("success") == 3; }));
+  const auto joined =
+      read_back(kafka, 1, {{"Message Demarcator", ","}, {"Max Poll Time", "300 ms"}});
+  CHECK(joined[0].content == "0,1,2");
+  CHECK(joined[0].attribute("kafka.count") == "3");
+}
+
+TEST_CASE("settings that librdkafka refuses are told at the start") {
+  RunnerOptions options = in_real_time();
+  options.must_start = false;
+  const ProcessorRunner runner("PublishKafka",
+                               {{"Known Brokers", "127.0.0.1:9"},
+                                {"Topic Name", "t"},
+                                {"Security Protocol", "ssl"},
+                                {"Security CA", "/no/such/file.pem"}},
+                               options);
+  CHECK(runner.start_error().find("/no/such/file.pem") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace runnel

@@ -1,0 +1,72 @@
+// ExecuteProcess starts its program by its schedule, and makes FlowFiles of what it prints.
+
+#include <doctest/doctest.h>
+
+#include "processors/registry.h"
+#include "tests/support/processor_runner.h"
+
+namespace runnel {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST_CASE("a program's output becomes a FlowFile before the next moment of the schedule") {
+  ProcessorRunner runner("ExecuteProcess",
+                         {{"Command", "echo"}, {"Command Arguments", "one 'two  three'"}});
+  runner.advance(1s);
+  REQUIRE(runner.run_until([&] { return runner.count("success") == 1; }));
+  const auto taken = runner.taken("success");
+  CHECK(taken[0].content == "one two  three\n");
+  CHECK(taken[0].attribute("command") == "echo");
+  // Its own wake does not start it again.
+  runner.run();
+  CHECK(runner.count("success") == 0);
+  runner.advance(1s);
+  CHECK(runner.run_until([&] { return runner.count("success") == 1; }));
+}
+
+TEST_CASE("a program that goes on is not started twice, and is ended by stop") {
+  ProcessorRunner runner("ExecuteProcess",
+                         {{"Command", "sh"},
+                          {"Command Arguments", "-c 'echo begun; exec sleep 1000'"},
+                          {"Batch Duration", "10 ms"}});
+  runner.advance(1s);
+  REQUIRE(runner.run_until([&] { return runner.count("success") == 1; }));
+  for (int i = 0; i < 5; ++i) runner.advance(1s);
+  runner.stop();
+  CHECK(runner.taken("success").size() == 1);
+}
+
+TEST_CASE("much output is cut into FlowFiles of a bounded size, and none of it is missing") {
+  ProcessorRunner runner(
+      "ExecuteProcess",
+      {{"Command", "seq"}, {"Command Arguments", "1 20000"}, {"Maximum Output Size", "1 KB"}});
+  runner.advance(1s);
+  std::size_t bytes = 0;
+  CHECK(runner.run_until([&] {
+    for (const TakenFlowFile& one : runner.taken("success")) bytes += one.content.size();
+    return bytes == 108'894;
+  }));
+}
+
+TEST_CASE("a program that is not there, and one that fails, are told") {
+  ProcessorRunner missing("ExecuteProcess", {{"Command", "/no/such/program"}});
+  missing.advance(1s);
+  CHECK(missing.run_until([&] { return missing.has_bulletin("/no/such/program"); }));
+  ProcessorRunner failing("ExecuteProcess", {{"Command", "sh"},
+                                             {"Command Arguments", "-c 'echo oops >&2; exit 3'"},
+                                             {"Redirect Error Stream", "true"}});
+  failing.advance(1s);
+  CHECK(failing.run_until([&] { return failing.has_bulletin("exit code 3"); }));
+  CHECK(failing.run_until([&] { return failing.count("success") == 1; }));
+}
+
+TEST_CASE("a quote that is not closed is refused") {
+  const auto made = find_processor_type("ExecuteProcess")
+                        ->make({{"Command", "echo"}, {"Command Arguments", "'x"}});
+  REQUIRE_FALSE(made.ok());
+  CHECK(made.error().text().find("Command Arguments") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace runnel
