@@ -359,12 +359,15 @@ Handed SessionCore::hand_over(FlowFile what) {
     work.owns_attributes = false;
     work.owns_content = false;
   }
-  for (Told& told : told_) {
-    if (told.call == call_ && told.kind == ProvenanceKind::kSend &&
-        told.flowfiles.is_only(work.id)) {
-      slot.sent_to = std::make_shared<const std::string>(std::move(told.uri));
-      told.flowfiles.clear();
+  // The events of this call stand at the end.
+  for (auto told = told_.rbegin(); told != told_.rend() && told->call == call_; ++told) {
+    if (told->kind == ProvenanceKind::kSend && told->flowfiles.is_only(work.id)) {
+      slot.sent_to = std::make_shared<const std::string>(std::move(told->uri));
+      told->flowfiles.clear();
     }
+  }
+  while (!told_.empty() && told_.back().call == call_ && told_.back().flowfiles.is_empty()) {
+    told_.pop_back();
   }
   work.fate = Fate::kHanded;
   if (wiring_.counters != nullptr)

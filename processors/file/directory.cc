@@ -37,7 +37,8 @@ void fill(FileFacts& facts, const struct stat& status) {
 
 bool passes(const DirectoryFilter& filter, const FileFacts& facts, std::int64_t now_ms) {
   const std::int64_t age = now_ms - facts.modified_ms;
-  if (age < filter.age_ms_min) return false;
+  // A file from the future (a clock that was set back) is only young where youth counts.
+  if (filter.age_ms_min > 0 && age < filter.age_ms_min) return false;
   if (filter.age_ms_max && age > *filter.age_ms_max) return false;
   if (facts.size < filter.size_min) return false;
   return !filter.size_max || facts.size <= *filter.size_max;

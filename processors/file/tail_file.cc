@@ -302,7 +302,6 @@ Result<> TailFile::look_up(Session& session) {
   DirectoryFilter filter;
   filter.is_recursive = config_.recursive_lookup;
   filter.name = name_;
-  filter.age_ms_min = INT64_MIN / 2;
   std::vector<std::string> paths;
   TRY(each_file(config_.base_directory->value, filter, context_->clock().wall_ms(),
                 [&](const FileFacts& file) {
@@ -373,7 +372,7 @@ void TailFile::begin(const OpenFile& file, const FileFacts& facts, const Tailed&
     note_marks(state, file);
   } else if (config_.start_position == StartPosition::kBeginningOfTime) {
     // As if the oldest rotated version had been at hand and nothing of it read.
-    const auto rolled = rolled_files(tailed.path, config_.rolling_pattern, INT64_MIN);
+    const auto rolled = rolled_files(tailed.path, config_.rolling_pattern);
     if (!rolled.empty()) state = fresh_state(rolled[0]);
   }
 }
@@ -382,8 +381,7 @@ void TailFile::begin(const OpenFile& file, const FileFacts& facts, const Tailed&
 // rolled after it. Whether all of that is done.
 Result<bool> TailFile::finish_rotated(Session& session, const Tailed& tailed, TailState& state,
                                       bool is_replaced) {
-  const std::vector<FileFacts> rolled =
-      rolled_files(tailed.path, config_.rolling_pattern, state.modified_ms);
+  const std::vector<FileFacts> rolled = rolled_files(tailed.path, config_.rolling_pattern);
   const std::optional<std::size_t> ours = find_rolled(rolled, state);
   if (!ours && is_replaced && state.position > 0) {
     context_->bulletin(

@@ -63,19 +63,15 @@ std::string name_of_file(const std::string& path) {
   return slash == std::string::npos ? path : path.substr(slash + 1);
 }
 
-std::vector<FileFacts> rolled_files(const std::string& path, std::string_view pattern,
-                                    std::int64_t since_ms) {
+std::vector<FileFacts> rolled_files(const std::string& path, std::string_view pattern) {
   const std::string name = name_of_file(path);
   const std::string glob = glob_of(name, pattern);
   std::vector<FileFacts> rolled;
   DirectoryFilter filter;
   filter.is_recursive = false;
   filter.ignores_hidden = false;
-  filter.age_ms_min = INT64_MIN / 2;
   const Result<> walked = each_file(directory_of(path), filter, 0, [&](const FileFacts& file) {
-    if (file.name != name && file.modified_ms >= since_ms && matches_glob(glob, file.name)) {
-      rolled.push_back(file);
-    }
+    if (file.name != name && matches_glob(glob, file.name)) rolled.push_back(file);
     return rolled.size() < kRolledMax;
   });
   if (!walked.ok()) {
@@ -101,7 +97,7 @@ std::optional<std::size_t> find_rolled(const std::vector<FileFacts>& rolled,
   }
   if (state.head_size == 0) return std::nullopt;
   for (std::size_t i = 0; i < rolled.size(); ++i) {
-    if (is_it(rolled[i])) return i;
+    if (rolled[i].modified_ms >= state.modified_ms && is_it(rolled[i])) return i;
   }
   return std::nullopt;
 }

@@ -20,10 +20,10 @@ bool matches_glob(std::string_view glob, std::string_view text);
 // The rotated versions of the file at `path` that were changed since then, oldest first: files of
 // its directory that match `pattern`, in which `${filename}` is its name without the last
 // extension, as in MiNiFi. Empty when the directory cannot be read.
-std::vector<FileFacts> rolled_files(const std::string& path, std::string_view pattern,
-                                    std::int64_t since_ms);
+std::vector<FileFacts> rolled_files(const std::string& path, std::string_view pattern);
 
-// Which of them is the file of the state: the same inode, or, copied and truncated, the same bytes.
+// Which of them is the file of the state: the same inode, or, copied and truncated, the same bytes
+// in a file that was changed since.
 std::optional<std::size_t> find_rolled(const std::vector<FileFacts>& rolled,
                                        const TailState& state);
 

@@ -5,7 +5,9 @@
 // queues are full nothing is polled; librdkafka's own buffer is bounded, and the broker keeps the
 // rest.
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <deque>
 #include <map>
 #include <memory>
@@ -102,6 +104,7 @@ class ConsumeKafka final : public Processor {
   };
 
   kafka::Settings settings() const;
+  Result<> open_consumer();
   Polled polled_of(const kafka::Record& record) const;
   void append_attributes(Arrival& arrival, const kafka::Record& record) const;
   void poll();
@@ -121,7 +124,8 @@ class ConsumeKafka final : public Processor {
   bool is_intake_full_ = false;
   Mutex mutex_;
   std::deque<std::pair<Ticket, Position>> unsafe_ GUARDED_BY(mutex_);
-  std::unique_ptr<kafka::Consumer> consumer_;
+  std::unique_ptr<kafka::Consumer> consumer_;  // changed under the mutex, too, for `on_safe`
+  std::atomic<bool> is_consumer_dead_{false};
 };
 
 constexpr std::size_t kPollMax = 1000;
@@ -131,6 +135,17 @@ constexpr std::size_t kJoinedBytesMax = 1 << 20;  // of messages joined by a dem
 
 std::string encoded(std::string_view bytes, TextEncoding how) {
   return how == TextEncoding::kHex ? to_hex(bytes) : to_utf8(bytes);
+}
+
+// With the letters that Kafka allows in a member's name.
+std::string instance_name(std::string text) {
+  constexpr std::size_t kNameMax = 200;
+  for (char& c : text) {
+    const bool is_plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+                          (c >= 'A' && c <= 'Z') || c == '.' || c == '_' || c == '-';
+    if (!is_plain) c = '-';
+  }
+  return text.substr(0, kNameMax);
 }
 
 }  // namespace
@@ -147,8 +162,11 @@ ProcessorType consume_kafka() {
           {.doc = "The topics, separated by commas.", .required = true, .example = "commands"})
       .property("Topic Name Format", &C::topic_name_format,
                 {.doc = "Whether `Topic Names` are names or regular expressions."})
-      .property("Group ID", &C::group_id,
-                {.doc = "The consumer group; its members share the partitions.", .required = true})
+      .property(
+          "Group ID", &C::group_id,
+          {.doc = "The consumer group; its members share the partitions. Each processor of each "
+                  "agent is a member of its own name.",
+           .required = true})
       .property(
           "Offset Reset", &C::offset_reset,
           {.doc = "Where to begin when the group has no offset yet. `none`: report it and wait."})
@@ -211,6 +229,9 @@ kafka::Settings ConsumeKafka::settings() const {
     all.emplace_back(name, std::move(value));
   };
   add("group.id", config_.group_id.value);
+  // A member with a name of its own: after a crash or a restart it has its partitions back at once,
+  // not when the broker has missed it for a whole session timeout.
+  add("group.instance.id", instance_name(context_->agent_id() + "." + context_->id()));
   add("enable.auto.commit", "false");
   add("enable.auto.offset.store", "false");
   switch (config_.offset_reset) {
@@ -226,6 +247,10 @@ kafka::Settings ConsumeKafka::settings() const {
   }
   add("isolation.level", config_.honor_transactions ? "read_committed" : "read_uncommitted");
   add("session.timeout.ms", std::to_string(config_.session_timeout.count()));
+  // Three heartbeats before the broker gives us up, and no more than one in three seconds.
+  const std::int64_t heartbeat_ms =
+      std::min<std::int64_t>(config_.session_timeout.count() / 3, 3000);
+  add("heartbeat.interval.ms", std::to_string(heartbeat_ms));
   add("max.poll.interval.ms", "86400000");
   add("queued.min.messages", "10000");
   add("queued.max.messages.kbytes", "8192");
@@ -239,6 +264,10 @@ Result<> ConsumeKafka::start(Context& context) {
   intake_ = context.open_intake({.count_max = kIntakeCount,
                                  .bytes_max = kIntakeBytes,
                                  .on_safe = [this](Ticket ticket) { on_safe(ticket); }});
+  return open_consumer();
+}
+
+Result<> ConsumeKafka::open_consumer() {
   std::vector<std::string> topics;
   for (const std::string_view part : split(config_.topic_names.value, ',')) {
     const std::string_view topic = trimmed(part);
@@ -247,11 +276,20 @@ Result<> ConsumeKafka::start(Context& context) {
     topics.push_back((is_pattern && topic[0] != '^' ? "^" : "") + std::string(topic));
   }
   if (topics.empty()) return invalid("property `Topic Names` names no topic");
+  is_consumer_dead_ = false;
   TRY_ASSIGN(consumer, kafka::Consumer::open(
-                           settings(), topics, [&context] { context.wake(); },
-                           [this](const kafka::Trouble& trouble) { trouble_.report(trouble); }));
-  consumer_ = std::move(consumer);
-  context.wake();  // the first poll serves the group's protocol
+                           settings(), topics, [this] { context_->wake(); },
+                           [this](const kafka::Trouble& trouble) {
+                             trouble_.report(trouble);
+                             if (!trouble.is_fatal) return;
+                             is_consumer_dead_ = true;
+                             context_->wake();
+                           }));
+  {
+    Lock lock(mutex_);
+    consumer_ = std::move(consumer);
+  }
+  context_->wake();  // the first poll serves the group's protocol
   return {};
 }
 
@@ -266,6 +304,16 @@ void ConsumeKafka::stop() {
 }
 
 Result<> ConsumeKafka::on_trigger(Session& session) {
+  if (is_consumer_dead_) {
+    {
+      Lock lock(mutex_);
+      unsafe_.clear();  // nobody commits them any more; they come again
+    }
+    consumer_->close();
+    TRY(open_consumer());
+    session.yield();
+    return {};
+  }
   FlowFile flowfile = intake_->next(session);
   if (!flowfile) {
     deliver_held();
@@ -351,8 +399,11 @@ void ConsumeKafka::on_safe(Ticket ticket) {
       unsafe_.pop_front();
     }
   }
-  for (const auto& [partition, offset] : offsets) {
-    consumer_->commit(partition.first, partition.second, offset);
+  {
+    Lock lock(mutex_);
+    for (const auto& [partition, offset] : offsets) {
+      if (consumer_) consumer_->commit(partition.first, partition.second, offset);
+    }
   }
   context_->wake();
 }
