@@ -99,7 +99,8 @@ Result<> SegmentStore::sync() {
   bool is_directory_dirty = false;
   {
     Lock lock(mutex_);
-    if (!trouble_.empty()) return unavailable("content is not safe since an fsync failed: " + trouble_);
+    if (!trouble_.empty())
+      return unavailable("content is not safe since an fsync failed: " + trouble_);
     for (const std::weak_ptr<SegmentFile>& weak : unsynced_) {
       if (std::shared_ptr<SegmentFile> file = weak.lock()) {
         const std::uint64_t size = file->size_;
@@ -107,7 +108,8 @@ Result<> SegmentStore::sync() {
       }
     }
     unsynced_.clear();
-    if (current_ && current_->synced_ < current_->size_) files.emplace_back(current_, current_->size_);
+    if (current_ && current_->synced_ < current_->size_)
+      files.emplace_back(current_, current_->size_);
     is_directory_dirty = std::exchange(is_directory_dirty_, false);
   }
   for (const auto& [file, size] : files) {

@@ -78,8 +78,7 @@ class SegmentStore {
   void keep_all();
 
  private:
-  SegmentStore(std::string directory, Disk& disk)
-      : directory_(std::move(directory)), disk_(disk) {}
+  SegmentStore(std::string directory, Disk& disk) : directory_(std::move(directory)), disk_(disk) {}
   std::string path_of(std::uint64_t number) const;
   Result<> open_next() REQUIRES(mutex_);
   Result<> failed(Error error);

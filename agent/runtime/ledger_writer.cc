@@ -80,8 +80,7 @@ SteadyTime Ledger::next_cut_at() {
     at = std::min(at, epoch.opened + (epoch.has_waiter ? options_.linger : options_.idle_linger));
     if (epoch.has_waiter) break;  // later ones are due later
   }
-  if (provenance_ != nullptr && provenance_->wants_write())
-    at = std::min(at, now());
+  if (provenance_ != nullptr && provenance_->wants_write()) at = std::min(at, now());
   return at;
 }
 

@@ -39,8 +39,8 @@ struct QueueSpec {
   std::string order_attribute = {};
 };
 
-// The ledger's clock in ms begins anew after 49 days: times are compared by their distance, which is
-// right for spans of up to 24 days.
+// The ledger's clock in ms begins anew after 49 days: times are compared by their distance, which
+// is right for spans of up to 24 days.
 inline bool is_reached(std::uint32_t when_ms, std::uint32_t now_ms) {
   return static_cast<std::int32_t>(now_ms - when_ms) >= 0;
 }
@@ -216,7 +216,7 @@ class Queue {
       GUARDED_BY(mutex_);  // by position / kChunk
   Chunk* tail_chunk_ GUARDED_BY(mutex_) = nullptr;
   std::unique_ptr<Chunk> spare_ GUARDED_BY(mutex_);  // empty
-  Position tail_ GUARDED_BY(mutex_) = 0;  // the next one to be given
+  Position tail_ GUARDED_BY(mutex_) = 0;             // the next one to be given
   Position take_ GUARDED_BY(mutex_) =
       0;  // first-in: everything before was taken once, or is in `returned_`
   Position first_unsaved_ GUARDED_BY(mutex_) = 0;  // nothing before it is unsaved

@@ -80,8 +80,8 @@ class Context {
   // Whether FlowFiles sent there go anywhere (not auto-terminated).
   virtual bool is_connected(Relationship relationship) const = 0;
 
-  // Trigger me: there is something to do, whatever the schedule says. Any thread, at any time, cheap
-  // when already woken.
+  // Trigger me: there is something to do, whatever the schedule says. Any thread, at any time,
+  // cheap when already woken.
   virtual void wake() = 0;
   // Trigger me not before then (in addition to other reasons).
   virtual void wake_at(SteadyTime when) = 0;

@@ -10,6 +10,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "tests/support/source_dir.h"
+
 namespace runnel {
 namespace {
 
@@ -81,7 +83,7 @@ TEST_CASE("a token comes from a file or directly, not both") {
 }
 
 TEST_CASE("conf/agent.yaml is the page that the table gives; ./dev generate writes it anew") {
-  std::ifstream in(std::string(RUNNEL_SOURCE_DIR) + "/conf/agent.yaml");
+  std::ifstream in(test::source_dir() + "/conf/agent.yaml");
   std::stringstream text;
   text << in.rdbuf();
   CHECK(text.str() == settings_page());

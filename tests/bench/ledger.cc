@@ -3,6 +3,8 @@
 //
 // Prints one JSON object. Each FlowFile has six attributes and 256 bytes of JSON telemetry.
 
+#include "agent/runtime/ledger.h"
+
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,7 +18,6 @@
 #include <vector>
 
 #include "agent/runtime/compress.h"
-#include "agent/runtime/ledger.h"
 #include "agent/runtime/session_core.h"
 #include "agent/runtime/varint.h"
 #include "agent/store/database.h"
@@ -45,11 +46,13 @@ std::vector<Message> messages(std::size_t count) {
         R"({"vehicle":"truck-%02u","sequence":%zu,"time":"2026-01-01T%02zu:%02zu:%02zu.%03uZ",)"
         R"("lat":%.6f,"lon":%.6f,"speed":%.1f,"tyres":[%.2f,%.2f,%.2f,%.2f],"battery":%u,"note":")",
         static_cast<unsigned>(random() % 30), i, i / 3600 % 24, i / 60 % 60, i % 60,
-        static_cast<unsigned>(random() % 1000), 48.0 + static_cast<double>(random() % 1000000) * 1e-6,
-        11.0 + static_cast<double>(random() % 1000000) * 1e-6, static_cast<double>(random() % 900) * 0.1,
-        2.0 + static_cast<double>(random() % 60) * 0.01, 2.0 + static_cast<double>(random() % 60) * 0.01,
-        2.0 + static_cast<double>(random() % 60) * 0.01, 2.0 + static_cast<double>(random() % 60) * 0.01,
-        static_cast<unsigned>(random() % 100));
+        static_cast<unsigned>(random() % 1000),
+        48.0 + static_cast<double>(random() % 1000000) * 1e-6,
+        11.0 + static_cast<double>(random() % 1000000) * 1e-6,
+        static_cast<double>(random() % 900) * 0.1, 2.0 + static_cast<double>(random() % 60) * 0.01,
+        2.0 + static_cast<double>(random() % 60) * 0.01,
+        2.0 + static_cast<double>(random() % 60) * 0.01,
+        2.0 + static_cast<double>(random() % 60) * 0.01, static_cast<unsigned>(random() % 100));
     Message one;
     one.content.assign(text, static_cast<std::size_t>(size));
     one.content.resize(std::max<std::size_t>(one.content.size(), 254), ' ');
@@ -136,7 +139,8 @@ void put_text(std::string& column, std::string_view text) {
 
 double run_plain(const std::string& directory, const std::vector<Message>& all) {
   auto database = Database::open(directory + "/plain.db", database_options()).value();
-  if (!database->execute("CREATE TABLE batch (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT").ok())
+  if (!database->execute("CREATE TABLE batch (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT")
+           .ok())
     return 0;
   Statement insert = database->prepare("INSERT INTO batch (body) VALUES (?)").value();
   const auto begin = std::chrono::steady_clock::now();
@@ -178,7 +182,8 @@ double run_rows(const std::string& directory, const std::vector<Message>& all) {
            .ok())
     return 0;
   Statement insert =
-      database->prepare("INSERT INTO flowfile (entry_ms, attributes, content) VALUES (?, ?, ?)").value();
+      database->prepare("INSERT INTO flowfile (entry_ms, attributes, content) VALUES (?, ?, ?)")
+          .value();
   const auto begin = std::chrono::steady_clock::now();
   std::string attributes;
   for (std::size_t i = 0; i < all.size();) {
@@ -240,7 +245,6 @@ int run(std::size_t count, const std::string& where) {
 
 int main(int argc, char** argv) {
   const std::size_t count = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 400'000;
-  const std::string where =
-      argc > 2 ? argv[2] : std::filesystem::temp_directory_path().string();
+  const std::string where = argc > 2 ? argv[2] : std::filesystem::temp_directory_path().string();
   return runnel::run(count, where);
 }

@@ -32,7 +32,8 @@ constexpr Relationship kFirst{0};
 constexpr Relationship kSecond{1};
 
 std::string payload() {
-  std::string text = R"({"vehicle":"truck-17","sequence":123456,"speed":61.5,"tyres":[2.4,2.4,2.5,2.4])";
+  std::string text =
+      R"({"vehicle":"truck-17","sequence":123456,"speed":61.5,"tyres":[2.4,2.4,2.5,2.4])";
   text.resize(255, ' ');
   return text + "}";
 }
@@ -265,7 +266,8 @@ int run(std::uint64_t count) {
     NaiveFlow raw;
     for (int round = 0; round < 5; ++round) {
       slices.push_back(static_cast<double>(count) / seconds_of([&] { flow.run(count, kSlice); }));
-      sessions.push_back(static_cast<double>(count / 8) / seconds_of([&] { flow.run(count / 8, 1); }));
+      sessions.push_back(static_cast<double>(count / 8) /
+                         seconds_of([&] { flow.run(count / 8, 1); }));
       naive.push_back(static_cast<double>(count) / seconds_of([&] { raw.run(count); }));
     }
     is_balanced = flow.loss().is_balanced() && flow.loss().queued == 0;

@@ -12,6 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/support/source_dir.h"
+
 namespace runnel {
 namespace {
 
@@ -95,7 +97,7 @@ struct Source {
 };
 
 std::vector<Source> sources_of(const std::vector<std::string>& folders) {
-  const fs::path root(RUNNEL_SOURCE_DIR);
+  const fs::path root(test::source_dir());
   std::vector<Source> sources;
   for (const std::string& folder : folders) {
     for (auto entry = fs::recursive_directory_iterator(root / folder);

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "processors/registry.h"
+#include "tests/support/source_dir.h"
 
 namespace runnel {
 namespace {
@@ -16,7 +17,7 @@ namespace fs = std::filesystem;
 
 std::vector<fs::path> files_in_flows(std::string_view ending) {
   std::vector<fs::path> out;
-  for (const auto& entry : fs::directory_iterator(fs::path(RUNNEL_SOURCE_DIR) / "flows")) {
+  for (const auto& entry : fs::directory_iterator(fs::path(test::source_dir()) / "flows")) {
     if (entry.path().filename().string().ends_with(ending)) out.push_back(entry.path());
   }
   std::sort(out.begin(), out.end());

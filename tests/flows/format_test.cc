@@ -11,6 +11,7 @@
 #include "agent/base/bytes.h"
 #include "agent/flow/yaml_reader.h"
 #include "processors/registry.h"
+#include "tests/support/source_dir.h"
 
 namespace runnel {
 namespace {
@@ -55,7 +56,7 @@ std::vector<Block> yaml_blocks(const std::string& page) {
 
 TEST_CASE("every example of the format's page is a good flow") {
   const auto specs = registry_specs();
-  const auto blocks = yaml_blocks(contents(fs::path(RUNNEL_SOURCE_DIR) / "flows/README.md"));
+  const auto blocks = yaml_blocks(contents(fs::path(test::source_dir()) / "flows/README.md"));
   REQUIRE(blocks.size() >= 5);
   for (const Block& block : blocks) {
     const FlowReading reading =
@@ -67,7 +68,7 @@ TEST_CASE("every example of the format's page is a good flow") {
 TEST_CASE("every ready flow is good, once its parameters have values") {
   const auto specs = registry_specs();
   std::size_t count = 0;
-  for (const auto& entry : fs::directory_iterator(fs::path(RUNNEL_SOURCE_DIR) / "flows")) {
+  for (const auto& entry : fs::directory_iterator(fs::path(test::source_dir()) / "flows")) {
     const std::string name = entry.path().filename().string();
     if (!name.ends_with(".yaml") || name.ends_with(".test.yaml")) continue;
     ++count;

@@ -64,7 +64,7 @@ struct ForgetfulDisk::State {
   std::map<std::string, std::shared_ptr<Node>> removed;  // names gone whose directory is not synced
   std::uint64_t syncs = 0;
   std::uint64_t bytes_written = 0;
-  std::uint64_t cut_at = 0;   // absolute numbers of syncs
+  std::uint64_t cut_at = 0;  // absolute numbers of syncs
   std::uint64_t fail_at = 0;
   bool is_cut = false;
   std::uint64_t life = 0;  // counts restarts: files of an earlier life are dead
@@ -118,7 +118,8 @@ struct ForgetfulDisk::State {
     removed.clear();
     for (auto& [path, node] : nodes) {
       const std::size_t beginning =
-          node->pending.empty() ? 0 : static_cast<std::size_t>(random() % (node->pending.size() + 1));
+          node->pending.empty() ? 0
+                                : static_cast<std::size_t>(random() % (node->pending.size() + 1));
       for (std::size_t i = 0; i < node->pending.size(); ++i) {
         const bool is_kept = mood == 1 || (mood == 2 && i < beginning) || (mood == 3 && chance(2));
         if (!is_kept) continue;
@@ -379,11 +380,25 @@ int shm_unmap(sqlite3_file* raw, int delete_it) {
   return SQLITE_OK;
 }
 
-const sqlite3_io_methods kMethods = {
-    2,           file_close,          file_read,    file_write,  file_truncate,   file_sync,
-    file_size,   file_lock,           file_unlock,  file_check_reserved, file_control,
-    sector_size, characteristics,     shm_map,      shm_lock,    shm_barrier,     shm_unmap,
-    nullptr,     nullptr};
+const sqlite3_io_methods kMethods = {2,
+                                     file_close,
+                                     file_read,
+                                     file_write,
+                                     file_truncate,
+                                     file_sync,
+                                     file_size,
+                                     file_lock,
+                                     file_unlock,
+                                     file_check_reserved,
+                                     file_control,
+                                     sector_size,
+                                     characteristics,
+                                     shm_map,
+                                     shm_lock,
+                                     shm_barrier,
+                                     shm_unmap,
+                                     nullptr,
+                                     nullptr};
 
 std::shared_ptr<State>& shared_state(sqlite3_vfs* vfs) {
   return *static_cast<std::shared_ptr<State>*>(vfs->pAppData);

@@ -15,10 +15,11 @@ namespace runnel::test {
 struct MosquittoOptions {
   bool has_auth =
       false;  // user `truck`, password `secret`; may write `open/#` and read all but `closed/#`
-  std::optional<Certificates> tls = std::nullopt;  // a TLS listener that demands a client certificate
+  std::optional<Certificates> tls =
+      std::nullopt;  // a TLS listener that demands a client certificate
   bool is_web_socket = false;
   bool is_persistent = false;  // its sessions outlive a restart
-  std::string more = {};            // further lines of mosquitto.conf
+  std::string more = {};       // further lines of mosquitto.conf
 };
 
 class Mosquitto {

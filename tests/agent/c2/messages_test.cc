@@ -10,12 +10,14 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "tests/support/source_dir.h"
+
 namespace runnel::c2 {
 namespace {
 
 using nlohmann::json;
 
-const std::string kGolden = std::string(RUNNEL_SOURCE_DIR) + "/tests/agent/c2/golden/";
+const std::string kGolden = test::source_dir() + "/tests/agent/c2/golden/";
 
 std::string file_text(const std::string& path) {
   std::ifstream in(path, std::ios::binary);

@@ -13,6 +13,7 @@
 
 #include "agent/flow/yaml_reader.h"
 #include "tests/agent/flow/fixtures.h"
+#include "tests/support/source_dir.h"
 
 namespace runnel {
 namespace {
@@ -27,7 +28,7 @@ std::string contents(const fs::path& path) {
 }
 
 TEST_CASE("every bad flow is refused with the complaints that were agreed") {
-  const fs::path folder = fs::path(RUNNEL_SOURCE_DIR) / "tests/agent/flow/bad";
+  const fs::path folder = fs::path(test::source_dir()) / "tests/agent/flow/bad";
   const auto specs = fixture_specs();
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(folder)) {

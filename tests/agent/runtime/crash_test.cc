@@ -66,7 +66,7 @@ std::string content_of(const std::string& token) {
 struct World {
   std::map<std::uint64_t, std::uint64_t> given_a;  // message -> how often
   std::map<std::uint64_t, std::uint64_t> given_b;
-  std::set<std::uint64_t> acknowledged;            // of A
+  std::set<std::uint64_t> acknowledged;  // of A
   std::set<std::string> acknowledged_tokens;
   std::set<std::string> delivered;
 };
@@ -177,8 +177,9 @@ class Life {
           static_cast<void>(ledger_->drive_write().ok());
         }
         if (random_() % 12 == 0)
-          static_cast<void>(ledger_->drive_checkpoint(random_() % 2 == 0 ? CheckpointMode::kPassive
-                                                                         : CheckpointMode::kTruncate)
+          static_cast<void>(ledger_
+                                ->drive_checkpoint(random_() % 2 == 0 ? CheckpointMode::kPassive
+                                                                      : CheckpointMode::kTruncate)
                                 .ok());
         return;
     }
@@ -538,7 +539,8 @@ std::uint64_t run_lives(const std::string& directory, std::uint64_t seed,
   return syncs;
 }
 
-TEST_CASE("after a power cut at any sync point, nothing acknowledged is lost and no effect is half") {
+TEST_CASE(
+    "after a power cut at any sync point, nothing acknowledged is lost and no effect is half") {
   const Directory directory;
   for (std::uint64_t seed = 1; seed <= 4; ++seed) {
     const std::uint64_t syncs = run_lives(directory.path(), seed, {1'000'000});

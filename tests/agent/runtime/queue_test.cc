@@ -30,7 +30,8 @@ FlowRecord record_of(std::uint64_t id, std::uint32_t epoch = 1) {
   return record;
 }
 
-TEST_CASE("a first-in queue gives what came first, and again what was given back") NO_THREAD_SAFETY_ANALYSIS {
+TEST_CASE("a first-in queue gives what came first, and again what was given back")
+NO_THREAD_SAFETY_ANALYSIS {
   Mutex mutex;
   Lock lock(mutex);
   Queue queue(mutex, spec_of(QueueRule::kFirstIn), 1);
@@ -48,7 +49,8 @@ TEST_CASE("a first-in queue gives what came first, and again what was given back
   CHECK(again[2].record->id == 601);
 }
 
-TEST_CASE("a queue does what a plain list would do, whatever is done to it") NO_THREAD_SAFETY_ANALYSIS {
+TEST_CASE("a queue does what a plain list would do, whatever is done to it")
+NO_THREAD_SAFETY_ANALYSIS {
   for (unsigned seed = 0; seed < 12; ++seed) {
     std::mt19937 random(seed);
     Mutex mutex;
@@ -145,7 +147,8 @@ TEST_CASE("a queue does what a plain list would do, whatever is done to it") NO_
   }
 }
 
-TEST_CASE("orders: newest first, oldest first, by attribute as a number before text") NO_THREAD_SAFETY_ANALYSIS {
+TEST_CASE("orders: newest first, oldest first, by attribute as a number before text")
+NO_THREAD_SAFETY_ANALYSIS {
   const auto drained = [](QueueRule rule, const std::vector<FlowRecord>& records) {
     Mutex mutex;
     Lock lock(mutex);

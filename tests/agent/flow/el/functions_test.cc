@@ -9,6 +9,7 @@
 #include "agent/base/bytes.h"
 #include "agent/flow/el/program.h"
 #include "tests/agent/flow/el/test_scope.h"
+#include "tests/support/source_dir.h"
 
 namespace runnel {
 namespace {
@@ -22,7 +23,7 @@ constexpr std::string_view kBook = R"({
   "children": [], "spouse": null})";
 
 std::string read_file(const std::string& name) {
-  std::ifstream file(std::string(RUNNEL_SOURCE_DIR) + "/" + name, std::ios::binary);
+  std::ifstream file(test::source_dir() + "/" + name, std::ios::binary);
   std::stringstream text;
   text << file.rdbuf();
   return text.str();
