@@ -43,6 +43,12 @@ function(runnel_room NAME FOLDER)
   endif()
 endfunction()
 
+# runnel_alone(FILE…): compiled by themselves also where several files make one unit (the sanitizer builds), as their file-local names
+# are those of their neighbours. In the directory of their target.
+function(runnel_alone)
+  set_source_files_properties(${ARGN} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+endfunction()
+
 # runnel_tests(ROOM FOLDER DEPS…): one doctest program of all *_test.cc files of one folder; a ctest of the same name.
 function(runnel_tests ROOM FOLDER)
   file(GLOB sources CONFIGURE_DEPENDS ${FOLDER}/*_test.cc)
