@@ -30,7 +30,7 @@ def push(stand, version, broker, kafka, topic):
     path = stand.path(f"vehicle-telemetry-{version}.yaml")
     with open(os.path.join(HERE, f"vehicle-telemetry-{version}.yaml"), encoding="utf-8") as file, open(path, "w", encoding="utf-8") as out:
         out.write(file.read().replace("BROKER", broker).replace("KAFKA", kafka).replace("TOPIC", topic))
-    message = {1: "telemetry from MQTT to Kafka", 2: "mark fast vehicles"}[version]
+    message = {1: "telemetry from MQTT to Kafka", 2: "fast vehicles to a topic of their own, too"}[version]
     stand.ctl("flows", "push", path, "--message", message)
     stand.ctl("deploy", f"vehicle-telemetry@{version}", "--class", "trucks", "--wait")
 
@@ -50,12 +50,16 @@ def parse():
     parser.add_argument("--keep", metavar="DIR", help="work in this folder and leave it")
     parser.add_argument("--kafka", metavar="HOST:PORT", help="a Kafka that is there already, instead of the embedded one")
     parser.add_argument("--agents", type=int, default=3, metavar="N", help="how many trucks (default 3)")
-    parser.add_argument("--rate", type=int, default=100, metavar="N", help="messages a second of each truck (default 100)")
+    parser.add_argument("--rate", type=int, metavar="N", help="messages a second of each truck (default 100, with more than ten trucks 1000 in all)")
     options = parser.parse_args()
     if options.agents < 1 or options.agents > 50:
         parser.error("--agents must be 1 to 50")
     if options.seconds < 10:
         parser.error("--seconds must be at least 10")
+    if options.rate is None:
+        options.rate = min(100, 1000 // options.agents)
+    if options.rate < 1:
+        parser.error("--rate must be at least 1")
     return options
 
 
@@ -74,7 +78,7 @@ class Demo:
         # A Kafka that was there before may hold what an earlier run has left.
         self.topic = "telemetry" if not options.kafka else "runnel-demo-" + os.urandom(4).hex()
         if not options.kafka:
-            self.kafka = stand.start_mock_kafka()
+            self.kafka = stand.start_mock_kafka(self.topic, 64)  # it keeps 5 MiB of each partition
             self.bootstrap = self.kafka.bootstrap
         say(f"Kafka{'' if options.kafka else ' (embedded)'} at {self.bootstrap}")
         hub = stand.start_hub()
@@ -91,31 +95,36 @@ class Demo:
 
     def start_data(self):
         options = self.options
+        if self.kafka:
+            self.read_back()
         self.telemetry = Program(self.stand, "telemetry", [self.stand.program("runnel-telemetry"), "--broker", self.broker.uri, "--vehicles",
                                                            ",".join(self.names), "--rate", str(options.rate)])
+        self.telemetry.line("publishing", seconds=60)
         say(f"telemetry of {len(self.names)} trucks runs, {options.rate} messages a second each, QoS 1")
 
     def read_back(self):
         """Reads what comes to Kafka from its begin on, all the time: the embedded one keeps only the newest."""
         self.reader = Program(self.stand, "kafka-reader", ["kcat", "-C", "-E", "-q", "-u", "-o", "beginning", "-b", self.bootstrap, "-t", self.topic,
-                                                           "-f", "%s\\n"])
+                                                           "-X", "reconnect.backoff.max.ms=500", "-X", "fetch.wait.max.ms=50", "-f", "%s\\n"])
+        self.found = collections.defaultdict(collections.Counter)  # vehicle -> how often each sequence number is in Kafka
+        self.read_to = 0
 
-    def arrived(self):
-        """vehicle -> Counter of the sequence numbers that Kafka has."""
-        found = collections.defaultdict(collections.Counter)
-        with open(self.reader.log, encoding="utf-8", errors="replace") as log:
+    def read_on(self):
+        """Counts what has come since the last time."""
+        with open(self.reader.log, "rb") as log:
+            log.seek(self.read_to)
             for line in log:
-                if line.startswith("{") and line.endswith("}\n"):
+                if not line.endswith(b"\n"):
+                    break
+                self.read_to += len(line)
+                if line.startswith(b"{"):
                     message = json.loads(line)
-                    found[message["vehicle"]][message["sequence"]] += 1
-        return found
+                    self.found[message["vehicle"]][message["sequence"]] += 1
 
     def trouble(self):
         """Kafka goes away and comes back, an agent is killed, version 2 is pushed; spread over the time that data runs."""
         step = self.options.seconds / 8
         self.run_for(step)
-        self.read_back()
-        self.run_for(1)
         if self.kafka:
             self.kafka.tell("down")
             say(f"{BOLD}Kafka is away{PLAIN}")
@@ -159,7 +168,7 @@ class Demo:
         wanted = sum(self.published.values())
 
         def is_drained():
-            self.found = self.arrived()
+            self.read_on()
             return sum(len(one) for one in self.found.values()) >= wanted and queued(self.stand, self.agents.values()) == 0
 
         try:
@@ -178,13 +187,14 @@ class Demo:
             is_good = is_good and lost == 0 and published > 0
             mark = GREEN if lost == 0 else RED
             print(f"{name:10} {published:10} {len(counted):10} {duplicates:11} {mark}{lost:6}{PLAIN}")
-        print(f"\n{BOLD}{'ledger of':10} {'in':>10} {'out':>10} {'queued':>8} {'dropped':>8}{PLAIN}")
+        print(f"\n{BOLD}{'ledger of':10} {'in':>10} {'out':>10} {'ended':>8} {'queued':>8} {'dropped':>8}{PLAIN}   (ended: where the flow says so)")
         for name in self.names:
             ledger = self.stand.agent_json(self.agents[name], "status")["loss"]
-            dropped = sum(count for name_of, count in ledger.items() if name_of.startswith("dropped_"))
-            is_balanced = ledger["in"] == ledger["out"] + ledger["queued"] + dropped
+            ended = ledger["dropped_auto_terminated"]
+            dropped = sum(count for reason, count in ledger.items() if reason.startswith("dropped_")) - ended
+            is_balanced = ledger["in"] == ledger["out"] + ended + ledger["queued"] + dropped
             is_good = is_good and is_balanced
-            print(f"{name:10} {ledger['in']:10} {ledger['out']:10} {ledger['queued']:8} {dropped:8}  "
+            print(f"{name:10} {ledger['in']:10} {ledger['out']:10} {ended:8} {ledger['queued']:8} {dropped:8}  "
                   f"{GREEN + 'balances' if is_balanced else RED + 'DOES NOT BALANCE'}{PLAIN}")
         print(f"\n{GREEN + 'Nothing was lost.' if is_good else RED + 'Something was lost.'}{PLAIN}")
         return is_good

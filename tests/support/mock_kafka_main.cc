@@ -1,8 +1,11 @@
 // runnel-mock-kafka: an embedded Kafka for demonstrations and tests, on loopback.
 //
-// Prints `bootstrap HOST:PORT`, then runs until SIGTERM or SIGINT. It goes away by the line `down`
-// on its standard input, or SIGUSR1, and comes back by `up`, or SIGUSR2; each is answered by `is
-// down`, `is up`. It keeps 5 MiB of each partition, the newest.
+//   runnel-mock-kafka [TOPIC PARTITIONS]
+//
+// A topic that is not there is made when it is first asked for, with four partitions. Prints
+// `bootstrap HOST:PORT`, then runs until SIGTERM or SIGINT. It goes away by the line `down` on its
+// standard input, or SIGUSR1, and comes back by `up`, or SIGUSR2; each is answered by `is down`,
+// `is up`. It keeps 5 MiB of each partition, the newest.
 
 #include <poll.h>
 #include <signal.h>
@@ -38,8 +41,9 @@ void obey(KafkaMock& kafka, std::string_view line) {
   }
 }
 
-int serve(int signals) {
+int serve(int signals, int count, char** words) {
   KafkaMock kafka;
+  if (count == 3) kafka.make_topic(words[1], std::stoi(words[2]));
   say("bootstrap " + kafka.bootstrap());
   std::string input;
   std::array<pollfd, 2> ready{{{signals, POLLIN, 0}, {STDIN_FILENO, POLLIN, 0}}};
@@ -70,14 +74,14 @@ int serve(int signals) {
 }  // namespace
 }  // namespace runnel::test
 
-int main() {
+int main(int count, char** words) {
   sigset_t mask;
   sigemptyset(&mask);
   for (const int number : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2}) sigaddset(&mask, number);
   sigprocmask(SIG_BLOCK, &mask, nullptr);  // before librdkafka starts its threads
   signal(SIGPIPE, SIG_IGN);
   try {
-    return runnel::test::serve(::signalfd(-1, &mask, SFD_CLOEXEC));
+    return runnel::test::serve(::signalfd(-1, &mask, SFD_CLOEXEC), count, words);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;

@@ -172,9 +172,9 @@ class Stand:
             one.settimeout(0.5)
             return one.connect_ex(("127.0.0.1", port)) == 0
 
-    def start_mock_kafka(self):
-        """The embedded Kafka; `bootstrap`, and `tell("down")`, `tell("up")`."""
-        program = Program(self, "kafka", [self.program("runnel-mock-kafka")], has_input=True)
+    def start_mock_kafka(self, *topic):
+        """The embedded Kafka, with a topic (name, number of partitions) or without; `bootstrap`, and `tell("down")`, `tell("up")`."""
+        program = Program(self, "kafka", [self.program("runnel-mock-kafka"), *topic], has_input=True)
         program.bootstrap = program.line("bootstrap ").split()[1]
         return program
 

@@ -4,9 +4,9 @@
 //   runnel-telemetry --broker tcp://127.0.0.1:1883 --vehicles truck-1,truck-2 --rate 100
 //                    [--seconds S] [--count N] [--topic vehicle/{vehicle}/telemetry] [--pad BYTES]
 //
-// Each vehicle publishes `rate` messages a second, numbered from 1, until SIGTERM, or for so many
-// seconds, or `count` of them. Then it waits (30 s at most) for what is not acknowledged, and
-// prints
+// When all are connected it prints `publishing`. Each vehicle publishes `rate` messages a second,
+// numbered from 1, until SIGTERM, or for so many seconds, or `count` of them. Then it waits (30 s
+// at most) for what is not acknowledged, and prints
 //   {"vehicles":[{"vehicle":"truck-1","published":N,"acknowledged":N},…],"seconds":S,"is_complete":true}
 // `acknowledged` counts without gaps: every message up to that number has its PUBACK.
 
@@ -64,8 +64,11 @@ class Vehicle final : public mqtt::iaction_listener {
     how.set_clean_session(false);  // what is in flight survives a broken line
     how.set_automatic_reconnect(1, 4);
     how.set_max_inflight(static_cast<int>(kInFlightMax));
-    client_.connect(how)->wait();
+    connected_ = client_.connect(how);
   }
+
+  // Apart from the constructor: Paho takes seconds for each line when it makes one after the other.
+  void wait_connected() { connected_->wait(); }
 
   const std::string& name() const { return name_; }
   std::uint64_t published() const { return published_; }
@@ -142,6 +145,7 @@ class Vehicle final : public mqtt::iaction_listener {
   std::condition_variable changed_;
   std::set<std::uint64_t> unacknowledged_;
   mqtt::async_client client_;
+  mqtt::token_ptr connected_;
 };
 
 std::vector<std::string> split(const std::string& text) {
@@ -190,6 +194,9 @@ int run(const Options& options) {
   for (const std::string& name : options.vehicles) {
     vehicles.push_back(std::make_unique<Vehicle>(options, name));
   }
+  for (const auto& vehicle : vehicles) vehicle->wait_connected();
+  std::printf("publishing\n");
+  std::fflush(stdout);
   const Steady::time_point began = Steady::now();
   const auto elapsed = [began] {
     return std::chrono::duration<double>(Steady::now() - began).count();
