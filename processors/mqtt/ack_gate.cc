@@ -272,6 +272,8 @@ Result<> AckGate::take_from_paho(std::string_view bytes) {
       continue;
     }
     if (header->type() == PacketType::kPingreq && is_paused_) is_ping_due_ = true;
+    // The broker reads nothing behind it, and would send again what is safe already.
+    if (header->type() == PacketType::kDisconnect) release();
     paho_passing_ = header->whole();
   }
   return {};

@@ -105,6 +105,16 @@ TEST_CASE("acknowledgements wait in order until they are released; all else pass
   CHECK(bench.broker.expect(4) == puback(4));
 }
 
+TEST_CASE("what may leave leaves before DISCONNECT, behind which the broker reads nothing") {
+  Bench bench;
+  bench.connect();
+  const std::string disconnect("\xE0\x00", 2);
+  bench.gate->release_through(2);
+  bench.paho.send(puback(1) + puback(2) + puback(3) + disconnect);
+  CHECK(bench.broker.expect(10) == puback(1) + puback(2) + disconnect);
+  CHECK(bench.broker.is_silent());
+}
+
 TEST_CASE("packets that are cut anywhere are understood") {
   Bench bench;
   bench.connect();
