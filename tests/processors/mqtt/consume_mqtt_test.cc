@@ -172,6 +172,23 @@ TEST_CASE("no PUBACK leaves before the FlowFile is safe, and the broker stops at
   CHECK(context.all_bulletins() == "");  // no line was lost meanwhile
 }
 
+TEST_CASE("a message that comes alone wakes the processor, whatever its quality of service") {
+  const Mosquitto broker;
+  for (const int qos : {0, 1, 2}) {
+    CAPTURE(qos);
+    FakeContext context("bus-" + std::to_string(qos));
+    const std::string topic = "alone/" + std::to_string(qos);
+    const Running consumer(context, values(broker, topic, qos));
+    REQUIRE(is_subscribed(broker, topic));
+    for (std::size_t i = 1; i <= 3; ++i) {
+      const int before = context.wakes;
+      broker.publish(topic, "x", qos);
+      REQUIRE(context.wait_for(i));
+      CHECK(context.watch.wait([&] { return context.wakes > before; }));
+    }
+  }
+}
+
 TEST_CASE("what was not safe when the agent died comes again, what was safe does not") {
   Mosquitto broker;
   FakeContext context;
