@@ -10,6 +10,7 @@ ArrivalIntake::ArrivalIntake(IntakeOptions options, std::function<void()> wake,
                              std::function<void(ArrivalIntake*)> on_gone)
     : count_max_(options.count_max),
       bytes_max_(options.bytes_max),
+      wakes_(options.wakes),
       wake_(std::move(wake)),
       on_gone_(std::move(on_gone)) {
   Lock lock(safety_->mutex);
@@ -44,19 +45,18 @@ Result<Ticket> ArrivalIntake::deliver(Arrival&& arrival) {
     held_bytes_ += bytes;
     pending_.push_back({std::move(arrival), ticket, bytes});
   }
-  wake_();
+  if (wakes_) wake_();
   return ticket;
 }
 
 FlowFile ArrivalIntake::next(Session& session) {
-  Entry entry;
-  {
+  if (taking_.empty()) {
     Lock lock(mutex_);
-    if (pending_.empty()) return {};
-    entry = std::move(pending_.front());
-    pending_.pop_front();
+    taking_.swap(pending_);
   }
-  given_.push_back(std::move(entry));
+  if (taking_.empty()) return {};
+  given_.push_back(std::move(taking_.front()));
+  taking_.pop_front();
   const Arrival& arrival = given_.back().arrival;
   FlowFile flowfile = session.create();
   for (const auto& [name, value] : arrival.attributes) flowfile.set(name, value);
@@ -75,9 +75,8 @@ FlowFile ArrivalIntake::next(Session& session) {
 }
 
 void ArrivalIntake::give_again(std::size_t from) {
-  Lock lock(mutex_);
   while (given_.size() > from) {
-    pending_.push_front(std::move(given_.back()));
+    taking_.push_front(std::move(given_.back()));
     given_.pop_back();
   }
 }

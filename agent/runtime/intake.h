@@ -21,7 +21,8 @@ namespace runnel {
 
 class ArrivalIntake final : public Intake {
  public:
-  // `wake` is called without a lock when something was delivered; `on_gone` by the destructor.
+  // `wake` is called without a lock when something was delivered, if the options say so; `on_gone`
+  // by the destructor.
   ArrivalIntake(IntakeOptions options, std::function<void()> wake,
                 std::function<void(ArrivalIntake*)> on_gone);
   ~ArrivalIntake() override;
@@ -57,6 +58,7 @@ class ArrivalIntake final : public Intake {
 
   const std::size_t count_max_;
   const std::size_t bytes_max_;
+  const bool wakes_;
   const std::function<void()> wake_;
   const std::function<void(ArrivalIntake*)> on_gone_;
   std::shared_ptr<Safety> safety_ = std::make_shared<Safety>();
@@ -69,6 +71,7 @@ class ArrivalIntake final : public Intake {
   std::size_t held_bytes_ GUARDED_BY(mutex_) = 0;
 
   // The worker's.
+  std::deque<Entry> taking_;  // what it has fetched of `pending_`, all at once
   std::vector<Entry> given_;
   std::size_t call_begin_ = 0;
 };

@@ -45,6 +45,8 @@ class Intake {
 struct IntakeOptions {
   std::size_t count_max = 10'000;
   std::size_t bytes_max = 16 << 20;
+  // False: `deliver` wakes nobody; who delivers calls `Context::wake`, once for many.
+  bool wakes = true;
   // Called in order, on the ledger's notifier thread; must not block. Not called any more when the
   // Intake has been destroyed: its destructor waits for a call under way.
   std::function<void(Ticket safe_through)> on_safe;

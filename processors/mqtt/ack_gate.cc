@@ -33,6 +33,7 @@ constexpr std::size_t kTopicShown = 1'024;
 constexpr int kPahoBufferBytes =
     128 * 1024;  // of the loopback socket: bounds what a pause lets through
 constexpr auto kFlushTime = 1s;
+constexpr auto kGatherTime = 500us;
 
 SteadyPoint now() { return std::chrono::steady_clock::now(); }
 
@@ -71,7 +72,7 @@ AckGate::AckGate(AckGateOptions options, Socket listener, Socket bell, std::uint
 
 void AckGate::release_through(std::uint64_t number) {
   released_.store(number);
-  if (held_count_.load() > 0) ::eventfd_write(bell_.fd(), 1);
+  if (held_count_.load() > 0 || is_gathering_.load()) ::eventfd_write(bell_.fd(), 1);
 }
 
 void AckGate::pause(bool is_paused) {
@@ -205,7 +206,9 @@ Result<> AckGate::relay() {
 void AckGate::wait() {
   const std::size_t wanted = broker_bytes_wanted();
   short paho_events = 0;
-  if (!ended_ && broker_out_.size() < kToBrokerMax) paho_events |= POLLIN;
+  const bool is_gathering = is_gathering_ && now() < gather_until_;
+  is_gathering_ = is_gathering;
+  if (!ended_ && !is_gathering && broker_out_.size() < kToBrokerMax) paho_events |= POLLIN;
   if (!paho_out_.empty()) paho_events |= POLLOUT;
   short broker_events = broker_->events();
   if (wanted > 0) broker_events = static_cast<short>(broker_events | POLLIN);
@@ -213,13 +216,17 @@ void AckGate::wait() {
   std::array<pollfd, 3> pollers{
       {{bell_.fd(), POLLIN, 0}, {paho_.fd(), paho_events, 0}, {broker_->fd(), broker_events, 0}}};
   const bool has_more = wanted > 0 && broker_->has_more();
-  poll_until(pollers, has_more ? now() : flush_until_);
+  SteadyPoint until = is_gathering ? std::min(gather_until_, flush_until_) : flush_until_;
+  if (has_more) until = now();
+  poll_until(pollers, until);
   if (pollers[0].revents != 0) {
     eventfd_t rings = 0;
     ::eventfd_read(bell_.fd(), &rings);
   }
   constexpr short kBroken = POLLHUP | POLLERR;
-  is_paho_readable_ = !ended_ && (pollers[1].revents & (POLLIN | kBroken)) != 0;
+  // What is released may still lie unread.
+  const bool must_look = is_gathering && pollers[0].revents != 0;
+  is_paho_readable_ = !ended_ && (must_look || (pollers[1].revents & (POLLIN | kBroken)) != 0);
   is_broker_readable_ = !ended_ && (has_more || (pollers[2].revents & kBroken) != 0 ||
                                     (wanted > 0 && pollers[2].revents != 0));
   // A side that is broken while we only flush to it would make poll return at once, for ever.
@@ -238,7 +245,12 @@ Result<> AckGate::from_paho() {
     return {};
   }
   if (!*count) return {};
-  return take_from_paho({buffer, **count});
+  TRY(take_from_paho({buffer, **count}));
+  if (!std::exchange(has_held_, false)) return {};
+  gather_until_ = now() + kGatherTime;
+  is_gathering_ = true;
+  if (options_.on_held) options_.on_held();
+  return {};
 }
 
 Result<> AckGate::take_from_paho(std::string_view bytes) {
@@ -272,6 +284,8 @@ Result<> AckGate::take_from_paho(std::string_view bytes) {
       continue;
     }
     if (header->type() == PacketType::kPingreq && is_paused_) is_ping_due_ = true;
+    // The broker reads nothing behind it, and would send again what is safe already.
+    if (header->type() == PacketType::kDisconnect) release();
     paho_passing_ = header->whole();
   }
   return {};
@@ -293,6 +307,7 @@ Result<> AckGate::hold(std::string_view packet, const FixedHeader& header) {
   if (held_.size() >= kHeldMax) return corrupt("more acknowledgements than packet identifiers");
   held_.push_back({std::string(packet), number, is_pubcomp ? id : std::uint16_t{0}});
   held_count_.store(held_.size());
+  has_held_ = true;
   return {};
 }
 

@@ -101,6 +101,8 @@ struct ClientHooks {
   // As AckGateOptions::number_of.
   std::function<std::uint64_t(PacketType, std::uint16_t)> number_of;
   std::function<void(std::uint16_t)> on_pubcomp;
+  // As AckGateOptions::on_held.
+  std::function<void()> on_held;
   std::function<void(const Oversize&)> on_oversize;
   // A connection begins; before any of its messages. On the client's thread.
   std::function<void()> on_begin;

@@ -235,6 +235,7 @@ AckGateOptions PahoConnection::gate_options() {
   gate.packet_bytes_max = options_.packet_bytes_max;
   gate.number_of = hooks_.number_of;
   gate.on_pubcomp = hooks_.on_pubcomp;
+  gate.on_held = hooks_.on_held;
   gate.on_oversize = hooks_.on_oversize;
   gate.on_connack = [this](const Connack& connack) {
     const Lock lock(mutex_);

@@ -76,7 +76,8 @@ class ConsumeMqtt final : public Processor {
   std::unique_ptr<mqtt::Client> client_;
   mqtt::AckBook book_;
   std::atomic<bool> must_urge_{false};  // the broker waits for acknowledgements
-  bool has_taken_ = false;              // on_trigger's: something that may not be committed yet
+  std::atomic<bool> has_overflow_{false};
+  bool has_taken_ = false;  // on_trigger's: something that may not be committed yet
 
   Mutex mutex_;
   Ticket last_ticket_ GUARDED_BY(mutex_) = 0;
@@ -195,6 +196,7 @@ Result<> ConsumeMqtt::start(Context& context) {
   }
   intake_ = context.open_intake({.count_max = config_.queue_count_max,
                                  .bytes_max = kIntakeBytes,
+                                 .wakes = false,
                                  .on_safe = [this](Ticket ticket) { on_safe(ticket); }});
   TRY_ASSIGN(client, mqtt::Client::open(std::move(options), hooks()));
   // Its threads are running: what came meanwhile could not tell it.
@@ -219,6 +221,9 @@ mqtt::ClientHooks ConsumeMqtt::hooks() {
                          "forgetting a QoS 2 message: " + forgotten.error().text());
     }
   };
+  // Messages are taken by the many: the gate says when it has seen the acknowledgements of some.
+  hooks.on_held = [this] { context_->wake(); };
+  hooks.on_down = [this] { context_->wake(); };
   hooks.on_oversize = [this](const mqtt::Oversize& oversize) { on_oversize(oversize); };
   hooks.on_begin = [this] { begin(); };
   hooks.tell = [this](BulletinLevel level, std::string_view text) {
@@ -250,6 +255,7 @@ void ConsumeMqtt::stop() {
   client_.reset();
   receipts_.reset();
   overflow_.clear();
+  has_overflow_ = false;
   unacknowledged_.clear();
 }
 
@@ -257,9 +263,11 @@ Result<> ConsumeMqtt::on_trigger(Session& session) {
   const FlowFile flowfile = intake_->next(session);
   if (flowfile) session.transfer(flowfile, success_);
   has_taken_ = has_taken_ || flowfile;
-  {
+  if (has_overflow_) {
     const Lock lock(mutex_);
-    if (!overflow_.empty() && pour() && client_) client_->pause(false);
+    const std::size_t before = overflow_.size();
+    if (pour() && client_) client_->pause(false);
+    if (overflow_.size() < before) context_->wake();
   }
   if (flowfile || !must_urge_) return {};
   // What this session took can only be urged when it is committed: in the next one.
@@ -279,6 +287,7 @@ bool ConsumeMqtt::pour() {
     last_ticket_ = *ticket;
     overflow_.pop_front();
   }
+  has_overflow_ = false;
   return true;
 }
 
@@ -291,6 +300,7 @@ void ConsumeMqtt::begin() {
 
 void ConsumeMqtt::on_message(const mqtt::Message& message) {
   Arrival arrival = arrival_of(message);
+  bool wakes = message.qos == 0;
   {
     const Lock lock(mutex_);
     // Tickets count up by one, so that it is known also of what has to wait for the intake.
@@ -299,20 +309,21 @@ void ConsumeMqtt::on_message(const mqtt::Message& message) {
       book_.arrived(message.qos, message.id, ticket);
       if (message.qos == 2 && receipts_) receipts_->delivered(message.id);
       unacknowledged_.push_back(ticket);
-      if (guess_.arrived(context_->clock().steady())) must_urge_ = true;
+      if (guess_.arrived(context_->clock().steady())) must_urge_ = wakes = true;
     }
     if (overflow_.empty()) {
       const Result<Ticket> given = intake_->deliver(std::move(arrival));
       if (given.ok()) last_ticket_ = *given;
       if (!given.ok()) {
         overflow_.push_back(std::move(arrival));
-        must_urge_ = true;
+        has_overflow_ = must_urge_ = wakes = true;
         if (client_) client_->pause(true);
       }
     } else {
       overflow_.push_back(std::move(arrival));
     }
   }
+  if (wakes) context_->wake();
 }
 
 void ConsumeMqtt::on_oversize(const mqtt::Oversize& oversize) {

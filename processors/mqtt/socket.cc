@@ -9,10 +9,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <climits>
 #include <cstring>
 
 namespace runnel::mqtt {
+
+using namespace std::chrono_literals;
 
 void Socket::close() {
   if (fd_ >= 0) ::close(std::exchange(fd_, -1));
@@ -39,13 +40,16 @@ void Socket::send_at_once() {
 
 int poll_until(std::span<pollfd> pollers, std::chrono::steady_clock::time_point deadline) {
   while (true) {
-    int timeout = -1;
-    if (deadline != std::chrono::steady_clock::time_point::max()) {
-      const auto left =
-          std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-      timeout = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, INT_MAX));
+    timespec left{};
+    const bool is_limited = deadline != std::chrono::steady_clock::time_point::max();
+    if (is_limited) {
+      const auto time = std::max(deadline - std::chrono::steady_clock::now(), 0ns);
+      const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+      left.tv_sec = seconds.count();
+      left.tv_nsec = std::chrono::nanoseconds(time - seconds).count();
     }
-    const int ready = ::poll(pollers.data(), pollers.size(), timeout);
+    const int ready =
+        ::ppoll(pollers.data(), pollers.size(), is_limited ? &left : nullptr, nullptr);
     if (ready >= 0 || errno != EINTR) return std::max(ready, 0);
   }
 }

@@ -23,11 +23,15 @@ def message(number):
 
 def publish(port, first, count, rate=None):
     with subprocess.Popen(["mosquitto_pub", "-h", "127.0.0.1", "-p", port, "-t", "vehicle/disk/telemetry", "-q", "1", "-l"], stdin=subprocess.PIPE) as process:
-        for begin in range(first, first + count, 500):
-            process.stdin.write(("\n".join(message(n) for n in range(begin, min(begin + 500, first + count))) + "\n").encode())
+        # With a rate: evenly, as vehicles send, not in bursts.
+        group = max(1, rate // 200) if rate else 500
+        due = time.monotonic()
+        for begin in range(first, first + count, group):
+            process.stdin.write(("\n".join(message(n) for n in range(begin, min(begin + group, first + count))) + "\n").encode())
             if rate:
                 process.stdin.flush()
-                time.sleep(500 / rate)
+                due += group / rate
+                time.sleep(max(0, due - time.monotonic()))
 
 
 def written(process):

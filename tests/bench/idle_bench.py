@@ -63,11 +63,10 @@ def main():
         subscribed = time.monotonic() - began
         mine = watch(agent.process)
         agent.end()
-        empty = stand.path("empty.yaml")
-        with open(empty, "w") as out:
-            out.write("flow: empty\n")
-        lone = stand.start_flow("lone", empty)
-        lone.line("running ")
+        # Without a flow an agent has a hub, which has none for it yet.
+        stand.start_hub()
+        lone = stand.start_agent("lone")
+        wait_until("the first heartbeat", lambda: "lone" in stand.ctl("agents", check=False))
         without = watch(lone.process)
         result = {"value": mine["rss_mib"], "unit": "MiB RSS", "raw": raw["rss_mib"], "ratio": round(mine["rss_mib"] / raw["rss_mib"], 3), "agent": mine,
                   "bare libraries": raw, "without a flow": without, "start to running ms": round(started * 1000),

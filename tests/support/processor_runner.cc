@@ -227,25 +227,25 @@ std::vector<TakenFlowFile> ProcessorRunner::taken(std::string_view relationship)
   REQUIRE_MESSAGE(queue != nullptr, "no relationship `" << std::string(relationship) << "`");
   std::vector<TakenFlowFile> all;
   Ledger& ledger = engine_->ledger();
-  // What is paged out comes back batch by batch, as the head of the queue is taken.
-  for (std::size_t before = 0; queue->count() != 0 && queue->count() != before;) {
-    before = queue->count();
-    while (ledger.needs_paging(*queue)) REQUIRE(ledger.page_in(*queue).ok());
-    std::vector<FlowRecord> records;
-    {
-      Lock lock(ledger.mutex());
-      queue->each([&](Queue::Position, const FlowRecord& record, bool) {
-        retain(record);
-        records.push_back(record);
-        return true;
-      });
-    }
-    for (const FlowRecord& record : records) {
-      all.push_back(seen(record));
-      release(record);
-    }
-    ledger.purge(*queue);
+  // What lies on disk only comes first: `purge` would drop it unread.
+  Result<bool> has_paged = true;
+  while (has_paged.ok() && *has_paged) has_paged = ledger.page_in_next(*queue);
+  REQUIRE_MESSAGE(has_paged.ok(), has_paged.error().text());
+  std::vector<FlowRecord> records;
+  {
+    Lock lock(ledger.mutex());
+    queue->each([&](Queue::Position, const FlowRecord& record, bool) {
+      retain(record);
+      records.push_back(record);
+      return true;
+    });
   }
+  for (const FlowRecord& record : records) {
+    all.push_back(seen(record));
+    release(record);
+  }
+  // Not in vain: it wakes the processor.
+  if (!records.empty()) REQUIRE(ledger.purge(*queue) == records.size());
   return all;
 }
 

@@ -17,6 +17,7 @@ using namespace std::chrono_literals;
 // A source over an intake; a test holds the other end.
 struct Line {
   std::unique_ptr<Intake> intake;
+  Context* context = nullptr;
   std::atomic<Ticket> safe{0};
   std::atomic<int> fails{0};
   IntakeOptions options;
@@ -33,6 +34,7 @@ class TestReceiver final : public Processor {
   explicit TestReceiver(Config) {}
   Result<> start(Context& context) override {
     success_ = context.relationship("success");
+    line->context = &context;
     IntakeOptions options = line->options;
     options.on_safe = [](Ticket through) { line->safe = through; };
     line->intake = context.open_intake(std::move(options));
@@ -113,6 +115,19 @@ TEST_CASE("what is delivered becomes FlowFiles in order, with its attributes and
   REQUIRE(events.ok());
   REQUIRE(events->size() >= 1);
   CHECK(events->front().uri == "test://here");
+}
+
+TEST_CASE("an intake that wakes nobody keeps what is delivered until somebody else does") {
+  IntakeOptions options;
+  options.wakes = false;
+  Receiving test(options);
+  test.run();
+  for (int i = 0; i < 3; ++i) REQUIRE(test.deliver(std::to_string(i)).ok());
+  CHECK(test.run() == 0);
+  CHECK(role("sink").all().empty());
+  test.own.context->wake();
+  test.run();
+  CHECK(role("sink").all() == std::vector<std::string>{"0", "1", "2"});
 }
 
 TEST_CASE("what a failed call took is given again, and nothing is lost or doubled") {

@@ -105,6 +105,41 @@ TEST_CASE("acknowledgements wait in order until they are released; all else pass
   CHECK(bench.broker.expect(4) == puback(4));
 }
 
+TEST_CASE("of acknowledgements that come together it is told once, when all of them are held") {
+  AckGateOptions options;
+  std::atomic<int> told{0};
+  std::atomic<std::size_t> held{0};
+  Bench* other_side = nullptr;
+  options.on_held = [&] {
+    held = other_side->gate->held();
+    ++told;
+  };
+  Bench bench(options);
+  other_side = &bench;
+  bench.connect();
+  bench.paho.send(kPingreq);
+  CHECK(bench.broker.expect(2) == kPingreq);
+  CHECK(told == 0);
+  bench.paho.send(puback(1) + puback(2) + puback(3) + kPingreq);
+  CHECK(bench.broker.expect(2) == kPingreq);
+  CHECK(told == 1);
+  CHECK(held == 3);
+  // What is released while it lies unread leaves, too.
+  bench.paho.send(puback(4));
+  bench.gate->release_through(4);
+  CHECK(bench.broker.expect(16) == puback(1) + puback(2) + puback(3) + puback(4));
+}
+
+TEST_CASE("what may leave leaves before DISCONNECT, behind which the broker reads nothing") {
+  Bench bench;
+  bench.connect();
+  const std::string disconnect("\xE0\x00", 2);
+  bench.gate->release_through(2);
+  bench.paho.send(puback(1) + puback(2) + puback(3) + disconnect);
+  CHECK(bench.broker.expect(10) == puback(1) + puback(2) + disconnect);
+  CHECK(bench.broker.is_silent());
+}
+
 TEST_CASE("packets that are cut anywhere are understood") {
   Bench bench;
   bench.connect();

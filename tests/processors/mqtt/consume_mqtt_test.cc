@@ -88,6 +88,16 @@ std::size_t pubacks(const Mosquitto& broker, std::size_t wanted) {
   }
 }
 
+// Whether mosquitto logs this; it reads what was sent to it in its own time.
+bool has_logged(const Mosquitto& broker, const std::string& text) {
+  const auto deadline = std::chrono::steady_clock::now() + 10s;
+  while (broker.log().find(text) == std::string::npos) {
+    if (std::chrono::steady_clock::now() >= deadline) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
 // Whether mosquitto has seen the subscription.
 bool is_subscribed(const Mosquitto& broker, const std::string& topic, std::size_t times = 1) {
   const auto deadline = std::chrono::steady_clock::now() + 10s;
@@ -162,6 +172,23 @@ TEST_CASE("no PUBACK leaves before the FlowFile is safe, and the broker stops at
   CHECK(context.all_bulletins() == "");  // no line was lost meanwhile
 }
 
+TEST_CASE("a message that comes alone wakes the processor, whatever its quality of service") {
+  const Mosquitto broker;
+  for (const int qos : {0, 1, 2}) {
+    CAPTURE(qos);
+    FakeContext context("bus-" + std::to_string(qos));
+    const std::string topic = "alone/" + std::to_string(qos);
+    const Running consumer(context, values(broker, topic, qos));
+    REQUIRE(is_subscribed(broker, topic));
+    for (std::size_t i = 1; i <= 3; ++i) {
+      const int before = context.wakes;
+      broker.publish(topic, "x", qos);
+      REQUIRE(context.wait_for(i));
+      CHECK(context.watch.wait([&] { return context.wakes > before; }));
+    }
+  }
+}
+
 TEST_CASE("what was not safe when the agent died comes again, what was safe does not") {
   Mosquitto broker;
   FakeContext context;
@@ -173,7 +200,7 @@ TEST_CASE("what was not safe when the agent died comes again, what was safe does
     context.make_safe(4);
     CHECK(pubacks(broker, 4) == 4);
     consumer.stop();
-    CHECK(broker.log().find("Received DISCONNECT from runnel-") != std::string::npos);
+    CHECK(has_logged(broker, "Received DISCONNECT from runnel-"));
   }
   broker.publish("t", "while away");
   FakeContext second;
