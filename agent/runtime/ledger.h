@@ -71,6 +71,7 @@ struct LedgerOptions {
   std::uint64_t memory_budget = 64 << 20;
   std::uint64_t disk_quota = 0;  // 0: 1 GiB, or 80 % of what is free, whichever is less
   std::string vfs = {};          // of SQLite; for tests
+  EpochNumber first_epoch = 1;   // for tests
   Disk* disk = nullptr;          // of the content; nullptr: the machine's
   // No threads of its own: somebody calls `drive_…`, and time is the clock's. For tests that own
   // the order of everything.
@@ -86,7 +87,7 @@ class SafeLine {
  private:
   friend class Ledger;
   struct Waiter {
-    std::uint32_t epoch;
+    EpochNumber epoch;
     std::uint64_t cut;  // 0: being finished is enough; else it needs a cut of at least this number
     Then then;
   };
@@ -143,22 +144,23 @@ class Ledger {
   bool needs_paging(Queue& queue);
 
   // ---- commits, under the mutex
-  std::uint32_t birth_epoch() REQUIRES(mutex_);
+  EpochNumber birth_epoch() REQUIRES(mutex_);
   // The session's own: what FlowFiles of epoch `low` .. `high` do together is cut together.
-  void tie(std::uint32_t low, std::uint32_t high) REQUIRES(mutex_);
-  void count_birth(std::uint32_t epoch, std::uint64_t count) REQUIRES(mutex_);
-  void count_end(std::uint32_t epoch, End end) REQUIRES(mutex_);
+  void tie(EpochNumber low, EpochNumber high) REQUIRES(mutex_);
+  void count_birth(EpochNumber epoch, std::uint64_t count) REQUIRES(mutex_);
+  void count_end(EpochNumber epoch, End end) REQUIRES(mutex_);
   // Takes over the record's references. A queue that is full and drops does so here: what is
   // dropped is added to `dropped`.
-  void put(Queue& queue, FlowRecord record, std::vector<FlowRecord>& dropped) REQUIRES(mutex_);
+  void put(Queue& queue, FlowRecord record, std::uint32_t now_ms, std::vector<FlowRecord>& dropped)
+      REQUIRES(mutex_);
   // Out of its queue; the references are the caller's.
   FlowRecord take_out(Queue& queue, Queue::Position position) REQUIRES(mutex_);
   // Changes of a processor's state. `is_mid_flow`: by a session with inputs, of the epochs up to
   // `epoch`.
   void change_state(const std::string& processor, const std::string& name,
-                    std::optional<std::string> value, std::uint32_t epoch, bool is_mid_flow)
+                    std::optional<std::string> value, EpochNumber epoch, bool is_mid_flow)
       REQUIRES(mutex_);
-  void wait(const std::shared_ptr<SafeLine>& line, std::uint32_t epoch, bool needs_write,
+  void wait(const std::shared_ptr<SafeLine>& line, EpochNumber epoch, bool needs_write,
             SafeLine::Then then) REQUIRES(mutex_);
   // At the end of each commit.
   void settle() REQUIRES(mutex_);
@@ -214,7 +216,7 @@ class Ledger {
   };
   struct Epoch {
     std::int64_t live = 0;
-    std::uint32_t tied_to = 0;  // a younger epoch that has to be finished, too; 0: none
+    EpochNumber tied_to = 0;  // a younger epoch that has to be finished, too; 0: none
     bool must_write = false;
     bool has_waiter = false;
     bool has_state = false;
@@ -225,7 +227,7 @@ class Ledger {
     std::string processor;
     std::string name;
     std::optional<std::string> value;
-    std::uint32_t epoch;
+    EpochNumber epoch;
   };
   // What is known of a row of `batch`.
   struct Batch {
@@ -260,8 +262,8 @@ class Ledger {
   void start_threads();
 
   // -- epochs
-  Epoch* epoch_at(std::uint32_t epoch) REQUIRES(mutex_);
-  bool is_finished(std::uint32_t epoch) REQUIRES(mutex_);
+  Epoch* epoch_at(EpochNumber epoch) REQUIRES(mutex_);
+  bool is_finished(EpochNumber epoch) REQUIRES(mutex_);
   bool is_safe(const SafeLine::Waiter& waiter) REQUIRES(mutex_);
   void forget_old_epochs() REQUIRES(mutex_);
   // When the next cut is due; SteadyTime::max() when nothing needs one.
@@ -271,7 +273,7 @@ class Ledger {
   void write_loop();
   void notify_loop();
   void checkpoint_loop();
-  std::uint32_t cut_epoch() REQUIRES(mutex_);
+  EpochNumber cut_epoch() REQUIRES(mutex_);
   std::unique_ptr<Write> cut(bool is_all) REQUIRES(mutex_);
   void evict_paged(Queue& queue, Queue::Position first, std::uint64_t row) REQUIRES(mutex_);
   void note_saved_done(SavedPlace place) REQUIRES(mutex_);
@@ -335,12 +337,11 @@ class Ledger {
   std::uint64_t next_queue_key_ GUARDED_BY(mutex_) = 1;
 
   std::deque<Epoch> epochs_ GUARDED_BY(mutex_);
-  std::uint32_t first_epoch_ GUARDED_BY(mutex_) =
-      1;  // of epochs_; older ones are finished or saved
-  std::uint32_t cut_through_ GUARDED_BY(mutex_) = 0;    // taken by a cut
-  std::uint32_t saved_through_ GUARDED_BY(mutex_) = 0;  // written
-  std::uint32_t raise_to_ GUARDED_BY(mutex_) = 0;       // a cut takes at least up to here (ties)
-  std::uint64_t cuts_ GUARDED_BY(mutex_) = 0;           // begun
+  EpochNumber first_epoch_ GUARDED_BY(mutex_);      // of epochs_; older ones are finished or saved
+  EpochNumber cut_through_ GUARDED_BY(mutex_) = 0;  // taken by a cut
+  EpochNumber saved_through_ GUARDED_BY(mutex_) = 0;  // written
+  EpochNumber raise_to_ GUARDED_BY(mutex_) = 0;       // a cut takes at least up to here (ties)
+  std::uint64_t cuts_ GUARDED_BY(mutex_) = 0;         // begun
   std::uint64_t cuts_written_ GUARDED_BY(mutex_) = 0;
   bool is_cut_wanted_ GUARDED_BY(mutex_) = false;  // now, everything
   bool is_idle_ GUARDED_BY(mutex_) =

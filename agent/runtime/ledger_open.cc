@@ -333,15 +333,15 @@ Result<> Ledger::page_in_batch(Queue& queue, Queue::Position first, Queue::Paged
       settle();
       return records.error();
     }
+    const std::uint32_t at_ms = now_ms();
     std::uint32_t index = 0;
     for (const PositionRange& range : head.positions) {
       for (std::uint64_t i = 0; i < range.count; ++i, ++index) {
         FlowRecord& record = (*records)[index];
-        record.queued_at_ms = now_ms();
         if (batch.done[index]) {
           gone.push_back(record);
         } else {
-          queue.restore(range.first + i, record, {paged.batch, index});
+          queue.restore(range.first + i, record, {paged.batch, index}, at_ms);
         }
       }
     }

@@ -72,7 +72,7 @@ SteadyTime Ledger::next_cut_at() {
   SteadyTime at =
       lazy_since_ == SteadyTime::max() ? SteadyTime::max() : lazy_since_ + options_.lazy;
   for (std::size_t i = 0; i < epochs_.size(); ++i) {
-    const auto number = first_epoch_ + static_cast<std::uint32_t>(i);
+    const EpochNumber number = first_epoch_ + i;
     const Epoch& epoch = epochs_[i];
     if (number <= cut_through_) continue;
     const bool is_alive = epoch.live > 0 || epoch.must_write || !is_finished(number);
@@ -84,16 +84,13 @@ SteadyTime Ledger::next_cut_at() {
   return at;
 }
 
-std::uint32_t Ledger::cut_epoch() {
-  const std::uint32_t newest = epochs_.empty()
-                                   ? cut_through_
-                                   : first_epoch_ + static_cast<std::uint32_t>(epochs_.size()) - 1;
+EpochNumber Ledger::cut_epoch() {
+  const EpochNumber newest = epochs_.empty() ? cut_through_ : first_epoch_ + epochs_.size() - 1;
   if (is_cut_wanted_) return std::max(newest, cut_through_);
   const SteadyTime at = now();
-  std::uint32_t through = std::max(cut_through_, std::min(raise_to_, newest));
+  EpochNumber through = std::max(cut_through_, std::min(raise_to_, newest));
   for (std::size_t i = 0; i < epochs_.size(); ++i) {
-    if (epochs_[i].opened + options_.linger <= at)
-      through = std::max(through, first_epoch_ + static_cast<std::uint32_t>(i));
+    if (epochs_[i].opened + options_.linger <= at) through = std::max(through, first_epoch_ + i);
   }
   return through;
 }
@@ -165,7 +162,7 @@ void Ledger::cut_effects(Write& write) {
   }
   Counters counters = totals_;
   for (std::size_t i = 0; i < epochs_.size(); ++i) {
-    if (first_epoch_ + static_cast<std::uint32_t>(i) <= write.epoch) continue;
+    if (first_epoch_ + i <= write.epoch) continue;
     counters.in -= epochs_[i].counters.in;
     for (std::size_t end = 0; end < kEnds; ++end)
       counters.ends[end] -= epochs_[i].counters.ends[end];

@@ -84,7 +84,7 @@ void Queue::publish() {
                          std::memory_order_relaxed);
 }
 
-Queue::Position Queue::append(const FlowRecord& record) {
+Queue::Position Queue::append(const FlowRecord& record, std::uint32_t now_ms) {
   const Position position = tail_++;
   if (tail_chunk_ == nullptr || slot(position) == 0) {
     Chunk* const full = std::exchange(tail_chunk_, &chunk_for(position));
@@ -93,6 +93,7 @@ Queue::Position Queue::append(const FlowRecord& record) {
   Chunk& chunk = *tail_chunk_;
   const std::size_t i = slot(position);
   chunk.at[i] = record;
+  chunk.queued_at_ms[i] = now_ms;
   put(chunk.present, i);
   ++chunk.count;
   ++chunk.unsaved;
@@ -113,12 +114,14 @@ Queue::Position Queue::append(const FlowRecord& record) {
   return position;
 }
 
-void Queue::restore(Position position, const FlowRecord& record, SavedPlace place) {
+void Queue::restore(Position position, const FlowRecord& record, SavedPlace place,
+                    std::uint32_t now_ms) {
   Chunk& chunk = chunk_for(position);
   if (position / kChunk == tail_ / kChunk) tail_chunk_ = &chunk;
   const std::size_t i = slot(position);
   RUNNEL_ASSERT(!has(chunk.present, i));
   chunk.at[i] = record;
+  chunk.queued_at_ms[i] = now_ms;
   put(chunk.present, i);
   put(chunk.saved, i);
   if (!chunk.places) chunk.places = std::make_unique<std::array<SavedPlace, kChunk>>();
@@ -364,7 +367,7 @@ bool Queue::newest_untaken(Position& position) {
   return false;
 }
 
-void Queue::save_each(std::uint32_t epoch,
+void Queue::save_each(EpochNumber epoch,
                       const std::function<SavedPlace(Position, const FlowRecord&)>& visit) {
   if (unsaved_ == 0) return;
   bool has_left_one = false;
@@ -393,11 +396,18 @@ void Queue::save_each(std::uint32_t epoch,
   if (!has_left_one) first_unsaved_ = tail_;
 }
 
+std::uint32_t Queue::queued_at_ms(Position position) const {
+  const Chunk* const chunk = chunk_at(position);
+  return chunk != nullptr && has(chunk->present, slot(position))
+             ? chunk->queued_at_ms[slot(position)]
+             : 0;
+}
+
 std::uint32_t Queue::oldest_queued_at_ms() const {
   std::uint32_t oldest = 0;
   for (const auto& [number, chunk] : chunks_) {
     for (std::size_t i = 0; i < kChunk; ++i) {
-      if (has(chunk->present, i)) return chunk->at[i].queued_at_ms;
+      if (has(chunk->present, i)) return chunk->queued_at_ms[i];
     }
   }
   return oldest;

@@ -96,10 +96,11 @@ class Queue {
   void respecify(QueueSpec spec) REQUIRES(mutex_);
 
   // Takes over the record's references.
-  Position append(const FlowRecord& record) REQUIRES(mutex_);
+  Position append(const FlowRecord& record, std::uint32_t now_ms) REQUIRES(mutex_);
   // A FlowFile that is in the database already, paged in. Positions may come in any order, but are
   // new.
-  void restore(Position position, const FlowRecord& record, SavedPlace place) REQUIRES(mutex_);
+  void restore(Position position, const FlowRecord& record, SavedPlace place, std::uint32_t now_ms)
+      REQUIRES(mutex_);
 
   struct Taken {
     Position position;
@@ -132,7 +133,7 @@ class Queue {
   // ---- for the ledger's writer
   // Visits the unsaved records with an epoch up to `epoch`, in order of position; each visited is
   // marked as saved at the place that is returned.
-  void save_each(std::uint32_t epoch,
+  void save_each(EpochNumber epoch,
                  const std::function<SavedPlace(Position, const FlowRecord&)>& visit)
       REQUIRES(mutex_);
   std::uint64_t unsaved() const REQUIRES(mutex_) { return unsaved_; }
@@ -140,6 +141,8 @@ class Queue {
   void begin_at(Position tail) REQUIRES(mutex_);
 
   std::uint64_t memory_bytes() const REQUIRES(mutex_) { return memory_bytes_; }
+  // When it came here, or was paged in again, by the ledger's clock; 0: it is not in memory.
+  std::uint32_t queued_at_ms(Position position) const REQUIRES(mutex_);
   std::uint32_t oldest_queued_at_ms() const REQUIRES(mutex_);
 
   // ---- paging: what lies in the database only
@@ -181,7 +184,8 @@ class Queue {
   using Bits = std::array<std::uint64_t, kChunk / 64>;
   struct Chunk {
     std::array<FlowRecord, kChunk> at;
-    Bits present{};  // queued
+    std::array<std::uint32_t, kChunk> queued_at_ms;  // by the ledger's clock
+    Bits present{};                                  // queued
     Bits taken{};
     Bits saved{};
     std::unique_ptr<std::array<SavedPlace, kChunk>> places;  // of the saved ones

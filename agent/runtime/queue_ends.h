@@ -22,10 +22,11 @@ namespace runnel {
 void retain(const FlowRecord& record);
 void release(const FlowRecord& record);
 
-// What is shown of a queued FlowFile.
-QueuedFlowFile shown(const FlowRecord& record, Ledger& ledger);
+// What is shown of a FlowFile that came into its queue then, by the ledger's clock; 0: unknown.
+QueuedFlowFile shown(const FlowRecord& record, std::uint32_t queued_at_ms, Ledger& ledger);
 // The first `content_max` bytes of its content; the record's references must hold.
-Result<PeekedFlowFile> peeked(const FlowRecord& record, Ledger& ledger, std::size_t content_max);
+Result<PeekedFlowFile> peeked(const FlowRecord& record, std::uint32_t queued_at_ms, Ledger& ledger,
+                              std::size_t content_max);
 
 class QueueEnds {
  public:

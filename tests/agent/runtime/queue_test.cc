@@ -22,7 +22,7 @@ QueueSpec spec_of(QueueRule order) {
   return spec;
 }
 
-FlowRecord record_of(std::uint64_t id, std::uint32_t epoch = 1) {
+FlowRecord record_of(std::uint64_t id, EpochNumber epoch = 1) {
   FlowRecord record;
   record.id = id;
   record.entry_ms = static_cast<std::int64_t>(1000 + id);
@@ -35,7 +35,7 @@ NO_THREAD_SAFETY_ANALYSIS {
   Mutex mutex;
   Lock lock(mutex);
   Queue queue(mutex, spec_of(QueueRule::kFirstIn), 1);
-  for (std::uint64_t id = 1; id <= 1000; ++id) queue.append(record_of(id));
+  for (std::uint64_t id = 1; id <= 1000; ++id) queue.append(record_of(id), 1);
   std::vector<Queue::Taken> taken;
   CHECK(queue.take(600, 1, taken) == 600);
   CHECK(queue.count() == 1000);
@@ -59,16 +59,16 @@ NO_THREAD_SAFETY_ANALYSIS {
     std::map<Queue::Position, std::uint64_t> waiting;  // position -> id
     std::map<Queue::Position, std::uint64_t> held;
     std::multimap<std::uint32_t, Queue::Position> penalized;
-    std::map<Queue::Position, std::uint32_t> unsaved;  // -> epoch
+    std::map<Queue::Position, EpochNumber> unsaved;  // -> epoch
     std::uint64_t next_id = 1;
     std::uint32_t now = 1;
-    std::uint32_t epoch = 1;
+    EpochNumber epoch = 1;
     for (int step = 0; step < 2000; ++step) {
       switch (random() % 6) {
         case 0: {
           for (std::size_t i = random() % 40; i > 0; --i) {
-            const std::uint32_t born = epoch - static_cast<std::uint32_t>(random() % 2);
-            const Queue::Position position = queue.append(record_of(next_id, born));
+            const EpochNumber born = epoch - random() % 2;
+            const Queue::Position position = queue.append(record_of(next_id, born), 1);
             waiting[position] = next_id++;
             unsaved[position] = born;
           }
@@ -122,7 +122,7 @@ NO_THREAD_SAFETY_ANALYSIS {
         }
         case 4: {
           if (random() % 4 != 0) break;
-          const std::uint32_t through = epoch - static_cast<std::uint32_t>(random() % 2);
+          const EpochNumber through = epoch - random() % 2;
           std::set<Queue::Position> saved;
           queue.save_each(through, [&](Queue::Position position, const FlowRecord& record) {
             REQUIRE(record.epoch <= through);
@@ -153,7 +153,7 @@ NO_THREAD_SAFETY_ANALYSIS {
     Mutex mutex;
     Lock lock(mutex);
     Queue queue(mutex, spec_of(rule), 1);
-    for (const FlowRecord& record : records) queue.append(record);
+    for (const FlowRecord& record : records) queue.append(record, 1);
     std::vector<Queue::Taken> taken;
     queue.take(100, 1, taken);
     std::vector<std::uint64_t> ids;
