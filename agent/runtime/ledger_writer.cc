@@ -466,7 +466,7 @@ void Ledger::page_out() {
     for (const auto& [id, queue] : queues_) {
       if (held <= options_.memory_budget) break;
       std::map<std::uint64_t, std::vector<Queue::Position>> by_batch;
-      for (const auto& [position, place] : queue->pageable(kChunksKept))
+      for (const auto& [position, place] : queue->pageable(kChunksKept, now_ms()))
         by_batch[place.batch].push_back(position);
       for (auto batch = by_batch.rbegin();
            batch != by_batch.rend() && held > options_.memory_budget; ++batch) {

@@ -25,6 +25,11 @@
 
 namespace runnel {
 
+// By `kLiveFirst`, *live* is what has stood in the queue for less than 10 s and has never left
+// memory; all else is *backlog*: what is older, what lies or lay on disk only, what an earlier life
+// of the agent has left. Live goes first, oldest first; the backlog drains in the gaps, oldest
+// first, and of 8 FlowFiles that are taken at least one is of the backlog, as long as there is any.
+// What was given back keeps its place in its part.
 enum class QueueRule { kFirstIn, kNewestFirst, kOldestFirst, kAttribute, kLiveFirst };
 enum class FullRule { kBlock, kDropOldest, kDropNewest };
 
@@ -163,10 +168,10 @@ class Queue {
   // Takes one saved, untaken record out of memory (its count stays, by `add_paged`). Its references
   // go to the caller.
   FlowRecord page_out(Position position) REQUIRES(mutex_);
-  // The newest chunk's saved, untaken records: what can be paged out with the least harm. Empty:
-  // nothing.
-  std::vector<std::pair<Position, SavedPlace>> pageable(std::size_t chunks_kept) const
-      REQUIRES(mutex_);
+  // The saved, untaken records that can be paged out with the least harm: all but the first chunks
+  // that will be taken; live-first, those of the backlog, if there are any. Empty: nothing.
+  std::vector<std::pair<Position, SavedPlace>> pageable(std::size_t chunks_kept,
+                                                        std::uint32_t now_ms) REQUIRES(mutex_);
 
   struct Traffic {
     std::uint64_t in_count = 0;
@@ -203,6 +208,15 @@ class Queue {
   void publish() REQUIRES(mutex_);
   void recount_memory() REQUIRES(mutex_);
   bool take_first_in(std::uint32_t now_ms, Taken& taken) REQUIRES(mutex_);
+  std::vector<std::pair<Position, SavedPlace>> pageable_from(Position from, Position to,
+                                                             std::size_t chunks_kept) const
+      REQUIRES(mutex_);
+  bool take_live_first(std::uint32_t now_ms, Taken& taken) REQUIRES(mutex_);
+  void advance_live(std::uint32_t now_ms) REQUIRES(mutex_);
+  // The first of `from` .. `to` that can be taken: given back, or at the cursor or behind it.
+  bool take_between(Position from, Position to, Position& cursor, Taken& taken) REQUIRES(mutex_);
+  // Moves the cursor to the next that can be taken before `to`; false: there is none.
+  bool find_from(Position& cursor, Position to) const REQUIRES(mutex_);
   bool take_ordered(std::uint32_t now_ms, Taken& taken) REQUIRES(mutex_);
   bool take_penalized(std::uint32_t now_ms, Taken& taken) REQUIRES(mutex_);
   bool take_at(Position position, std::uint32_t now_ms, Taken& taken) REQUIRES(mutex_);
@@ -211,6 +225,10 @@ class Queue {
       REQUIRES(mutex_);
   void mark_taken(Position position) REQUIRES(mutex_);
   static std::uint64_t weight(const FlowRecord& record);
+  // By position, without an order of its own.
+  bool is_sequential() const REQUIRES(mutex_) {
+    return spec_.order == QueueRule::kFirstIn || spec_.order == QueueRule::kLiveFirst;
+  }
 
   Mutex& mutex_;
   const std::uint64_t key_;
@@ -223,6 +241,9 @@ class Queue {
   Position tail_ GUARDED_BY(mutex_) = 0;             // the next one to be given
   Position take_ GUARDED_BY(mutex_) =
       0;  // first-in: everything before was taken once, or is in `returned_`
+  Position live_from_ GUARDED_BY(mutex_) = 0;      // live-first: what stands before it is backlog
+  Position live_take_ GUARDED_BY(mutex_) = 0;      // as `take_`, of the live ones
+  unsigned live_taken_ GUARDED_BY(mutex_) = 0;     // in a row, while there is a backlog
   Position first_unsaved_ GUARDED_BY(mutex_) = 0;  // nothing before it is unsaved
   std::uint64_t unsaved_ GUARDED_BY(mutex_) = 0;
   std::uint64_t untaken_ GUARDED_BY(mutex_) = 0;  // present, in memory, neither taken nor penalized

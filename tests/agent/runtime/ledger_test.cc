@@ -124,6 +124,48 @@ TEST_CASE("above the memory budget what lies behind leaves memory, and comes bac
   CHECK(rig.ledger->loss().out == 20'000);
 }
 
+TEST_CASE(
+    "live-first: what comes after a restart overtakes what lies on disk, which follows in order") {
+  Rig rig(5);
+  QueueSpec spec;
+  spec.count_max = 0;
+  spec.order = QueueRule::kLiveFirst;
+  rig.open(spec, 256 << 10);
+  for (int i = 0; i < 10'000; i += 500) {
+    rig.give(i, i + 500);
+    rig.clock.advance(1s);
+    REQUIRE(rig.ledger->flush(1s).ok());
+  }
+  CHECK(rig.ledger->status().memory_bytes < (1 << 20));
+  rig.close();
+  rig.disk.restart();
+  rig.open(spec, 256 << 10);
+  rig.give(10'000, 10'040);
+  std::vector<int> backlog;
+  std::vector<int> live;
+  const auto take = [&](std::size_t count) {
+    const std::vector<int> some = rig.take(count);
+    for (const int one : some) (one < 10'000 ? backlog : live).push_back(one);
+    return some.size();
+  };
+  take(40);
+  CHECK(live.size() == 35);
+  for (int next = 10'040; next < 12'000; next += 20) {
+    rig.give(next, next + 20);
+    take(100);
+    rig.clock.advance(100ms);
+    REQUIRE(rig.ledger->flush(1s).ok());
+    CHECK(rig.ledger->status().memory_bytes < (1 << 20));
+  }
+  while (take(1000) > 0) {
+  }
+  CHECK(backlog.size() == 10'000);
+  CHECK(live.size() == 2000);
+  CHECK(std::is_sorted(backlog.begin(), backlog.end()));
+  CHECK(std::is_sorted(live.begin(), live.end()));
+  CHECK(rig.ledger->loss().is_balanced());
+}
+
 TEST_CASE("drop-oldest drops the oldest, also when they lie on disk only") {
   Rig rig(2);
   QueueSpec spec;
