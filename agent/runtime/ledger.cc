@@ -421,6 +421,68 @@ Queue* Ledger::find(const std::string& id) {
   return found == queues_.end() ? nullptr : found->second.get();
 }
 
+// ---- expiry
+
+std::int64_t Ledger::follow_wall() {
+  Lock lock(mutex_);
+  // Both are read again: whoever was here first may have done it.
+  const std::int64_t wall = options_.clock->wall_ms();
+  const std::int64_t moved = wall - ms_of(options_.clock->since_boot()) - boot_base_ms_;
+  wall_base_ms_ = wall - ms_of(options_.clock->steady());
+  if (moved <= kClockStepMs && moved >= -kClockStepMs) return wall;  // the machine was suspended
+  boot_base_ms_ += moved;
+  wall_shift_ms_ += moved;
+  const std::int64_t until = wall - moved + kClockStepMs;
+  wall_steps_.push_back({next_batch_, moved, until});
+  for (const auto& [id, queue] : queues_) {
+    queue->held();
+    queue->shift_entries(moved, until);
+  }
+  log_warn("ledger", "the wall clock was set; entry times of what is queued follow it",
+           {{"by_ms", moved}});
+  return wall;
+}
+
+std::int64_t Ledger::expire(Queue& queue, std::vector<std::uint64_t>& expired) {
+  constexpr std::int64_t kLookAgainMs = 1000;  // at what is taken, or cannot be read now
+  const std::int64_t expire_ms = queue.expire_ms();
+  if (expire_ms == 0) return INT64_MAX;
+  const bool was_full = queue.is_full();
+  std::vector<FlowRecord> gone;
+  const std::int64_t start_ms = wall_ms() - expire_ms;  // what began before it has expired
+  while (true) {
+    Queue::Position first = 0;
+    Queue::Paged paged;
+    std::uint32_t count = 0;
+    Lock paging(paging_mutex_);
+    {
+      Lock lock(mutex_);
+      queue.held();
+      for (const Queue::Position position : queue.started_before(start_ms)) {
+        gone.push_back(take_out(queue, position));
+        count_end(gone.back().epoch, End::kExpired);
+        expired.push_back(gone.back().id);
+      }
+      const Queue::Paged* const next = queue.paged_before(start_ms, first);
+      if (next == nullptr) {
+        queue.recount_oldest(start_ms + kLookAgainMs);
+        settle();
+        break;
+      }
+      paged = *next;
+      count = batches_.at(paged.batch).count;
+      settle();
+    }
+    const Result<> read = page_in_batch(queue, first, paged, count);
+    if (read.ok() || read.code() == Code::kCorrupt) continue;
+    return start_ms + expire_ms + kLookAgainMs;
+  }
+  for (const FlowRecord& record : gone) release(record);
+  if (was_full && !queue.is_full() && queue.on_room) queue.on_room();
+  const std::int64_t oldest = queue.oldest_start_ms();
+  return oldest == INT64_MAX ? oldest : oldest + expire_ms + 1;
+}
+
 std::uint64_t Ledger::purge(Queue& queue) {
   std::vector<FlowRecord> gone;
   std::uint64_t count = 0;

@@ -120,6 +120,15 @@ class Ledger {
   SegmentStore& segments() { return *segments_; }
   // The ledger's own clock, in ms since it was opened; never 0.
   std::uint32_t now_ms() const;
+  // The wall clock's time. When it was set, by more than half a second, the entry times of all that
+  // is queued follow it first, so that ages stay what they are.
+  std::int64_t wall_ms() {
+    const std::int64_t wall = options_.clock->wall_ms();
+    const std::int64_t moved = wall - ms_of(options_.clock->steady()) - wall_base_ms_.load();
+    return moved > kClockStepMs || moved < -kClockStepMs ? follow_wall() : wall;
+  }
+  // By how much it was set in all since the ledger was opened.
+  std::int64_t wall_shift_ms() const { return wall_shift_ms_.load(std::memory_order_relaxed); }
   // `count` ids that nobody else gets, ever; the first of them.
   std::uint64_t take_ids(std::uint64_t count) {
     return next_id_.fetch_add(count, std::memory_order_relaxed);
@@ -192,6 +201,10 @@ class Ledger {
   void drive_notify();
   Result<> drive_checkpoint(CheckpointMode mode);
 
+  // Ends what has stayed longer than its queue allows, and is not taken, wherever it lies.
+  // `expired` gets its ids. Returns when there may be more to end, by the wall clock; INT64_MAX:
+  // never.
+  std::int64_t expire(Queue& queue, std::vector<std::uint64_t>& expired);
   // Removes what is queued and not taken; returns how many.
   std::uint64_t purge(Queue& queue);
 
@@ -261,6 +274,11 @@ class Ledger {
   void choose_quota();
   void start_threads();
 
+  static std::int64_t ms_of(SteadyTime when) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(when.time_since_epoch()).count();
+  }
+  std::int64_t follow_wall();
+
   // -- epochs
   Epoch* epoch_at(EpochNumber epoch) REQUIRES(mutex_);
   bool is_finished(EpochNumber epoch) REQUIRES(mutex_);
@@ -300,6 +318,9 @@ class Ledger {
   LedgerOptions options_;
   const SteadyTime opened_;
   SteadyTime clock_began_{};  // of options_.clock
+  static constexpr std::int64_t kClockStepMs = 500;
+  std::atomic<std::int64_t> wall_base_ms_{0};   // wall time less steady time
+  std::atomic<std::int64_t> wall_shift_ms_{0};  // by which it was set, in all
   std::string instance_id_;
   std::string repaired_;
   std::unique_ptr<SegmentStore> segments_;
@@ -357,6 +378,13 @@ class Ledger {
   std::map<std::uint64_t, std::vector<std::uint32_t>> done_
       GUARDED_BY(mutex_);  // row -> indexes, not yet written
   std::vector<std::uint64_t> removable_ GUARDED_BY(mutex_);
+  std::int64_t boot_base_ms_ GUARDED_BY(mutex_) = 0;  // wall time less time since the boot
+  struct WallStep {
+    std::uint64_t row;  // this one and later ones were cut after it
+    std::int64_t by_ms;
+    std::int64_t until_ms;  // what came later was told by another clock
+  };
+  std::vector<WallStep> wall_steps_ GUARDED_BY(mutex_);
 
   std::map<std::string, std::map<std::string, std::string>> state_ GUARDED_BY(mutex_);
   std::deque<StateChange> state_changes_ GUARDED_BY(mutex_);

@@ -116,6 +116,8 @@ void Ledger::cut_queue(Queue& queue, Write& write) {
     }
     add_to_ranges(row.head.positions, position);
     row.head.bytes += record.size;
+    const std::int64_t start_ms = record.entry_ms - record.lineage_lead_ms;
+    row.head.oldest_ms = row.records.empty() ? start_ms : std::min(row.head.oldest_ms, start_ms);
     row.records.push_back(record);
     return SavedPlace{row.id, static_cast<std::uint32_t>(row.records.size() - 1)};
   });
@@ -474,10 +476,12 @@ void Ledger::page_out() {
         // Only as a whole: what is in memory would otherwise come a second time.
         if (known == batches_.end() || known->second.left != batch->second.size()) continue;
         const std::uint64_t before = queue->memory_bytes();
-        Queue::Paged paged{batch->first, batch->second.size(), 0, batch->second.back()};
+        Queue::Paged paged{batch->first, batch->second.size(), 0, batch->second.back(), INT64_MAX};
         for (const Queue::Position position : batch->second) {
           gone.push_back(queue->page_out(position));
           paged.bytes += gone.back().size;
+          paged.oldest_ms =
+              std::min(paged.oldest_ms, gone.back().entry_ms - gone.back().lineage_lead_ms);
         }
         queue->add_paged(batch->second.front(), paged);
         held -= before - queue->memory_bytes();

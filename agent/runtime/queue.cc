@@ -15,6 +15,8 @@ namespace {
 constexpr std::uint32_t kLiveMs = 10'000;  // longer in the queue: backlog
 constexpr unsigned kLiveInRow = 7;         // then one of the backlog
 
+std::int64_t start_of(const FlowRecord& record) { return record.entry_ms - record.lineage_lead_ms; }
+
 }  // namespace
 
 Queue::Queue(Mutex& mutex, QueueSpec spec, std::uint64_t key)
@@ -39,9 +41,11 @@ void Queue::respecify(QueueSpec spec) {
   const bool is_reordered =
       spec.order != spec_.order || spec.order_attribute != spec_.order_attribute;
   spec_ = std::move(spec);
+  const bool is_expiring_anew = expire_ms_ == 0 && spec_.expire.count() != 0;
   expire_ms_ = spec_.expire.count();
   count_max_ = spec_.count_max;
   bytes_max_ = spec_.bytes_max;
+  if (is_expiring_anew) recount_oldest(INT64_MIN);
   if (!is_reordered) return;
   ordered_.clear();
   returned_.clear();
@@ -108,6 +112,7 @@ Queue::Position Queue::append(const FlowRecord& record, std::uint32_t now_ms) {
   ++present_;
   queued_bytes_ += record.size;
   memory_bytes_ += weight(record);
+  note_start(record);
   ++traffic_.in_count;
   traffic_.in_bytes += record.size;
   if (record.penalty_until_ms != 0) {
@@ -138,6 +143,7 @@ void Queue::restore(Position position, const FlowRecord& record, SavedPlace plac
   ++untaken_;
   queued_bytes_ += record.size;
   memory_bytes_ += weight(record);
+  note_start(record);
   if (position >= tail_) tail_ = position + 1;
   if (!is_sequential()) {
     enter_order(position, record);
@@ -343,6 +349,8 @@ void Queue::give_back(Position position, std::uint32_t penalty_until_ms) {
   const std::size_t i = slot(position);
   RUNNEL_ASSERT(has(chunk->taken, i));
   clear(chunk->taken, i);
+  pay_owed(position, chunk->at[i]);
+  note_start(chunk->at[i]);
   chunk->at[i].penalty_until_ms = penalty_until_ms;
   if (penalty_until_ms != 0) {
     penalized_.emplace(penalty_until_ms, position);
@@ -362,6 +370,7 @@ FlowRecord Queue::done(Position position, SavedPlace& place) {
   RUNNEL_ASSERT(chunk != nullptr);
   const std::size_t i = slot(position);
   RUNNEL_ASSERT(has(chunk->present, i));
+  pay_owed(position, chunk->at[i]);
   const FlowRecord record = chunk->at[i];
   if (!has(chunk->taken, i)) {  // removed while it waited
     if (record.penalty_until_ms == 0) {
@@ -484,6 +493,71 @@ void Queue::save_each(EpochNumber epoch,
   if (!has_left_one) first_unsaved_ = tail_;
 }
 
+// ---- expiry
+
+void Queue::note_start(const FlowRecord& record) {
+  if (expire_ms() != 0 && start_of(record) < oldest_start_ms()) oldest_start_ms_ = start_of(record);
+}
+
+std::vector<Queue::Position> Queue::started_before(std::int64_t start_ms) const {
+  std::vector<Position> found;
+  each([&](Position position, const FlowRecord& record, bool is_taken_now) {
+    if (!is_taken_now && start_of(record) < start_ms) found.push_back(position);
+    return true;
+  });
+  return found;
+}
+
+const Queue::Paged* Queue::paged_before(std::int64_t start_ms, Position& first) const {
+  for (const auto& [position, paged] : paged_) {
+    if (paged.oldest_ms >= start_ms) continue;
+    first = position;
+    return &paged;
+  }
+  return nullptr;
+}
+
+void Queue::recount_oldest(std::int64_t taken_ms) {
+  std::int64_t oldest = INT64_MAX;
+  each([&](Position, const FlowRecord& record, bool is_taken_now) {
+    const std::int64_t start = start_of(record);
+    oldest = std::min(oldest, is_taken_now ? std::max(start, taken_ms) : start);
+    return true;
+  });
+  for (const auto& [first, paged] : paged_) oldest = std::min(oldest, paged.oldest_ms);
+  oldest_start_ms_ = oldest;
+}
+
+void Queue::pay_owed(Position position, FlowRecord& record) {
+  if (owed_ms_.empty()) return;
+  const auto found = owed_ms_.find(position);
+  if (found == owed_ms_.end()) return;
+  record.entry_ms += found->second;
+  owed_ms_.erase(found);
+}
+
+void Queue::shift_entries(std::int64_t by_ms, std::int64_t until_ms) {
+  ordered_.clear();
+  for (auto& [number, chunk] : chunks_) {
+    for (std::size_t i = 0; i < kChunk; ++i) {
+      if (!has(chunk->present, i)) continue;
+      const Position position = number * kChunk + i;
+      const bool follows = chunk->at[i].entry_ms <= until_ms;
+      if (has(chunk->taken, i)) {
+        if (follows) owed_ms_[position] += by_ms;
+        continue;
+      }
+      if (follows) chunk->at[i].entry_ms += by_ms;
+      if (!is_sequential() && chunk->at[i].penalty_until_ms == 0)
+        enter_order(position, chunk->at[i]);
+    }
+  }
+  for (auto& [first, paged] : paged_) {
+    if (paged.oldest_ms != INT64_MIN && paged.oldest_ms <= until_ms) paged.oldest_ms += by_ms;
+  }
+  if (expire_ms() != 0) recount_oldest(INT64_MIN);
+}
+
 std::uint32_t Queue::queued_at_ms(Position position) const {
   const Chunk* const chunk = chunk_at(position);
   return chunk != nullptr && has(chunk->present, slot(position))
@@ -508,6 +582,7 @@ void Queue::add_paged(Position first, Paged paged) {
   live_from_ = std::max(live_from_, paged.last + 1);
   live_take_ = std::max(live_take_, live_from_);
   paged_.emplace(first, paged);
+  if (expire_ms() != 0 && paged.oldest_ms < oldest_start_ms()) oldest_start_ms_ = paged.oldest_ms;
   publish();
 }
 

@@ -86,6 +86,9 @@ class Queue {
   std::uint64_t ready() const { return ready_.load(std::memory_order_relaxed); }
   // After so many ms of its lineage a FlowFile expires; 0: never.
   std::int64_t expire_ms() const { return expire_ms_.load(std::memory_order_relaxed); }
+  // No lineage of what waits here began earlier, by the wall clock; INT64_MAX: nothing waits, or
+  // nothing expires. INT64_MIN: not known.
+  std::int64_t oldest_start_ms() const { return oldest_start_ms_.load(std::memory_order_relaxed); }
   // When the first penalty is over, by the ledger's clock in ms; 0: nobody is penalized.
   std::uint32_t penalty_ends_ms() const { return penalty_ends_ms_.load(std::memory_order_relaxed); }
 
@@ -157,6 +160,7 @@ class Queue {
     std::uint64_t count = 0;
     std::uint64_t bytes = 0;
     Position last = 0;
+    std::int64_t oldest_ms = INT64_MIN;  // no lineage began earlier; INT64_MIN: not known
   };
   void add_paged(Position first, Paged paged) REQUIRES(mutex_);
   // The first batch that must be paged in before `take` may go on; nullptr: none.
@@ -172,6 +176,24 @@ class Queue {
   // that will be taken; live-first, those of the backlog, if there are any. Empty: nothing.
   std::vector<std::pair<Position, SavedPlace>> pageable(std::size_t chunks_kept,
                                                         std::uint32_t now_ms) REQUIRES(mutex_);
+
+  // ---- expiry
+  // The untaken ones in memory whose lineage began before `start_ms`.
+  std::vector<Position> started_before(std::int64_t start_ms) const REQUIRES(mutex_);
+  // The first batch on disk only that may hold such a one; nullptr: none.
+  const Paged* paged_before(std::int64_t start_ms, Position& first) const REQUIRES(mutex_);
+  // Finds out anew when the oldest lineage began. Taken ones count as begun at `taken_ms` or later.
+  void recount_oldest(std::int64_t taken_ms) REQUIRES(mutex_);
+  // The wall clock was set: what is in memory gets the times that the new one would have given.
+  // Taken records are read without the mutex: they follow when they are given back or done.
+  // What came later than `until_ms` was not told by the clock that was set: a machine without a
+  // clock of its own boots in the past, and finds FlowFiles of an earlier life.
+  void shift_entries(std::int64_t by_ms, std::int64_t until_ms) REQUIRES(mutex_);
+  // By how much the entry time of a taken one will follow.
+  std::int64_t owed_ms(Position position) const REQUIRES(mutex_) {
+    const auto found = owed_ms_.find(position);
+    return found == owed_ms_.end() ? 0 : found->second;
+  }
 
   struct Traffic {
     std::uint64_t in_count = 0;
@@ -206,6 +228,8 @@ class Queue {
   void forget_chunk(std::uint64_t number) REQUIRES(mutex_);
   Chunk* chunk_at(Position position) const REQUIRES(mutex_);
   void publish() REQUIRES(mutex_);
+  void pay_owed(Position position, FlowRecord& record) REQUIRES(mutex_);
+  void note_start(const FlowRecord& record) REQUIRES(mutex_);
   void recount_memory() REQUIRES(mutex_);
   bool take_first_in(std::uint32_t now_ms, Taken& taken) REQUIRES(mutex_);
   std::vector<std::pair<Position, SavedPlace>> pageable_from(Position from, Position to,
@@ -259,6 +283,7 @@ class Queue {
   std::map<Position, Paged> paged_ GUARDED_BY(mutex_);
   std::uint64_t paged_count_ GUARDED_BY(mutex_) = 0;
   std::uint64_t paged_bytes_ GUARDED_BY(mutex_) = 0;
+  std::unordered_map<Position, std::int64_t> owed_ms_ GUARDED_BY(mutex_);
   Traffic traffic_ GUARDED_BY(mutex_);
 
   std::atomic<std::uint64_t> count_{0};
@@ -266,6 +291,7 @@ class Queue {
   std::atomic<std::uint64_t> ready_{0};
   std::atomic<std::uint32_t> penalty_ends_ms_{0};
   std::atomic<std::int64_t> expire_ms_;
+  std::atomic<std::int64_t> oldest_start_ms_{INT64_MAX};
   std::atomic<std::uint64_t> count_max_;
   std::atomic<std::uint64_t> bytes_max_;
 };

@@ -59,7 +59,8 @@ Result<PeekedFlowFile> peeked(const FlowRecord& record, std::uint32_t queued_at_
   return out;
 }
 
-QueueEnds::QueueEnds(Ledger& ledger, Queue& queue) : ledger_(ledger), queue_(queue) {}
+QueueEnds::QueueEnds(Ledger& ledger, Queue& queue, ExpiryTimer& expiry)
+    : ledger_(ledger), queue_(queue), expiry_(expiry) {}
 
 QueueEnds::~QueueEnds() {
   for (const FlowRecord& record : tapped_) release(record);
@@ -79,6 +80,7 @@ void QueueEnds::connect(std::shared_ptr<Node> producer, std::shared_ptr<Node> co
 
 void QueueEnds::on_ready() {
   if (is_tapped_.load(std::memory_order_relaxed)) show_tapped();
+  expiry_.entered(queue_);
   std::shared_ptr<Node> consumer;
   {
     Lock lock(mutex_);

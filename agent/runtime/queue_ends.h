@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "agent/base/mutex.h"
+#include "agent/runtime/expiry.h"
 #include "agent/runtime/ledger.h"
 #include "agent/runtime/node.h"
 #include "agent/runtime/queue.h"
@@ -30,7 +31,7 @@ Result<PeekedFlowFile> peeked(const FlowRecord& record, std::uint32_t queued_at_
 
 class QueueEnds {
  public:
-  QueueEnds(Ledger& ledger, Queue& queue);
+  QueueEnds(Ledger& ledger, Queue& queue, ExpiryTimer& expiry);
   ~QueueEnds();
   QueueEnds(const QueueEnds&) = delete;
   QueueEnds& operator=(const QueueEnds&) = delete;
@@ -61,6 +62,7 @@ class QueueEnds {
 
   Ledger& ledger_;
   Queue& queue_;
+  ExpiryTimer& expiry_;
   Mutex mutex_;
   std::shared_ptr<Node> producer_ GUARDED_BY(mutex_);
   std::shared_ptr<Node> consumer_ GUARDED_BY(mutex_);

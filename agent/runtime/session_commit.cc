@@ -189,6 +189,7 @@ void SessionCore::commit_locked(std::vector<FlowRecord>& gone, std::vector<Queue
     if (low < high) ledger_.tie(low, high);
   }
   const std::uint32_t now_ms = ledger_.now_ms();
+  follow_wall();
   std::uint64_t in_count = 0, in_bytes = 0, out_count = 0, out_bytes = 0, made_count = 0,
                 dropped_count = 0;
   for (Work& work : works_) {
@@ -200,6 +201,7 @@ void SessionCore::commit_locked(std::vector<FlowRecord>& gone, std::vector<Queue
       }
       const bool was_full = work.from->is_full();
       const FlowRecord old = ledger_.take_out(*work.from, work.position);
+      work.entry_ms = old.entry_ms;  // it may have followed the wall clock
       ++in_count;
       in_bytes += old.size;
       if (was_full && !work.from->is_full()) roomy.push_back(work.from);
