@@ -69,7 +69,7 @@ def check_threads():
     def judge(one):
         words = [word for word in one["command"].split() if not word.startswith("-o") and word != one["output"]]
         words = [word for word in words if word not in ("-c",) and not word.endswith("ccache")]
-        words = ["clang++-14"] + words[1:] + ["-fsyntax-only", "-Wthread-safety", "-Wno-unused-command-line-argument"]
+        words = ["clang++-14"] + words[1:] + ["-fsyntax-only", "-Wthread-safety", "-Wno-unused-command-line-argument", "-Wno-unknown-warning-option"]
         return subprocess.run(words, cwd=one["directory"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
 
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:

@@ -18,6 +18,8 @@ class Clock {
   virtual ~Clock() = default;
   virtual SteadyTime steady() const = 0;
   virtual std::int64_t wall_ms() const = 0;  // since 1970-01-01T00:00:00Z
+  // As `steady`, with the time in which the machine was suspended, during which `steady` may stand.
+  virtual SteadyTime since_boot() const { return steady(); }
 };
 
 // The machine's own clock. Any thread.

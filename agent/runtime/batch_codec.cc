@@ -63,6 +63,7 @@ std::string BatchHead::text() const {
   put_ranges(out, positions);
   put_varint(out, segments.size());
   for (const std::uint64_t segment : segments) put_varint(out, segment);
+  if (oldest_ms != kUnknownMs) put_varint(out, zigzag(oldest_ms));
   return out;
 }
 
@@ -80,6 +81,11 @@ Result<BatchHead> BatchHead::parse(std::string_view text) {
     std::uint64_t segment = 0;
     if (!take_varint(text, segment)) return damaged("head");
     head.segments.push_back(segment);
+  }
+  std::uint64_t oldest = 0;
+  if (!text.empty()) {
+    if (!take_varint(text, oldest)) return damaged("head");
+    head.oldest_ms = unzigzag(oldest);
   }
   return head;
 }

@@ -2,7 +2,8 @@
 //
 //   head     count, bytes of content, then the positions as ranges: number of ranges, (gap to the
 //   last one's end, length - 1)*,
-//            then the segment files that the contents refer to: how many, their numbers
+//            then the segment files that the contents refer to: how many, their numbers; then,
+//            since 0.1.0, when the oldest lineage began (wall time in ms)
 //   effects  the counters of the loss ledger: in, and the ends by reason; then what is done of
 //   earlier rows:
 //            how many rows, (row, number of ranges, (gap, length - 1)*)*
@@ -39,6 +40,9 @@ struct BatchHead {
   std::uint64_t bytes = 0;
   std::vector<PositionRange> positions;
   std::vector<std::uint64_t> segments;
+  // When the oldest lineage of these FlowFiles began; unknown in rows of earlier versions.
+  std::int64_t oldest_ms = kUnknownMs;
+  static constexpr std::int64_t kUnknownMs = INT64_MIN;
 
   std::string text() const;
   static Result<BatchHead> parse(std::string_view text);

@@ -55,6 +55,7 @@ Result<> EngineCore::open_parts() {
   }
   scheduler_ = std::make_unique<Scheduler>(Scheduler::Options{
       .workers = options_.workers, .is_driven = options_.is_driven, .clock = &clock_});
+  expiry_ = std::make_unique<ExpiryTimer>(*ledger_, *scheduler_, provenance_.get());
   return {};
 }
 
@@ -65,10 +66,12 @@ EngineCore::~EngineCore() {
     if (const auto now = running()) stop_all(now->nodes, 0ms);
   }
   set_running(nullptr);
+  expiry_->watch({});
   {
     Lock lock(view_);
     ends_.clear();
   }
+  expiry_.reset();
   scheduler_.reset();
   ledger_->set_provenance(nullptr);
 }
@@ -164,6 +167,7 @@ Result<> EngineCore::change_to(const std::shared_ptr<const Flow>& flow, bool tol
     return started;
   }
   respecify(*change.next);
+  watch_expiry(*change.next);
   if (old) park_missing(*old, *change.next);
   {
     Lock lock(view_);
@@ -223,7 +227,7 @@ void EngineCore::connect(const Running& running) {
       Lock lock(view_);
       std::unique_ptr<QueueEnds>& known = ends_[one.queue->id()];
       const bool is_new = !known;
-      if (is_new) known = std::make_unique<QueueEnds>(*ledger_, *one.queue);
+      if (is_new) known = std::make_unique<QueueEnds>(*ledger_, *one.queue, *expiry_);
       ends = known.get();
       if (is_new || !one.queue->on_ready) ends->attach();
     }
@@ -274,6 +278,13 @@ void EngineCore::respecify(const Running& next) {
     if (one.queue->on_room) one.queue->on_room();
     if (one.queue->on_ready) one.queue->on_ready();
   }
+}
+
+void EngineCore::watch_expiry(const Running& running) {
+  std::vector<ExpiryTimer::Watched> queues;
+  for (const PlannedQueue& one : running.queues)
+    queues.push_back({one.queue, one.connection->to.id});
+  expiry_->watch(std::move(queues));
 }
 
 Result<> EngineCore::start(std::shared_ptr<const Flow> flow) {
@@ -329,6 +340,7 @@ Result<> EngineCore::stop(std::chrono::milliseconds deadline) {
     stop_all(started, deadline / 4);
     if (busy.empty()) {
       disconnect(*now);
+      expiry_->watch({});
       set_running(nullptr);
     }
   }

@@ -14,6 +14,7 @@
 #include "agent/runtime/bulletins.h"
 #include "agent/runtime/directory_lock.h"
 #include "agent/runtime/engine.h"
+#include "agent/runtime/expiry.h"
 #include "agent/runtime/ledger.h"
 #include "agent/runtime/node.h"
 #include "agent/runtime/provenance_log.h"
@@ -90,6 +91,7 @@ class EngineCore final : public Engine {
   void disconnect(const Running& running);
   void park_missing(const Running& old, const Running& next);
   void respecify(const Running& next);
+  void watch_expiry(const Running& running);
   void drain(const Running& running, SteadyTime deadline);
   void fill(ConnectionStatus& status, const PlannedQueue& planned) const;
   void add_parked(Status& status) const;
@@ -104,6 +106,7 @@ class EngineCore final : public Engine {
   std::unique_ptr<ProvenanceLog> provenance_;
   BulletinBoard bulletins_;
   std::unique_ptr<Scheduler> scheduler_;
+  std::unique_ptr<ExpiryTimer> expiry_;
   std::map<std::string, std::unique_ptr<QueueEnds>, std::less<>> ends_ GUARDED_BY(view_);
 
   Mutex control_;

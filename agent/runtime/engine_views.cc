@@ -128,7 +128,8 @@ void EngineCore::fill(ConnectionStatus& status, const PlannedQueue& planned) con
   Lock lock(ledger_->mutex());
   queue.held();
   const std::uint32_t oldest = queue.oldest_queued_at_ms();
-  if (status.count > 0 && oldest != 0 && oldest < now_ms) status.oldest_age_ms = now_ms - oldest;
+  if (status.count > 0 && oldest != 0 && is_reached(oldest, now_ms))
+    status.oldest_age_ms = now_ms - oldest;
   const Queue::Traffic& traffic = queue.traffic();
   status.in_count = traffic.in_count;
   status.in_bytes = traffic.in_bytes;
@@ -227,9 +228,10 @@ Result<std::vector<QueuedFlowFile>> EngineCore::list_queue(std::string_view conn
   std::vector<QueuedFlowFile> found;
   Lock lock(ledger_->mutex());
   queue->held();
-  queue->each([&](Queue::Position, const FlowRecord& record, bool is_taken) {
+  queue->each([&](Queue::Position position, const FlowRecord& record, bool is_taken) {
+    queue->held();
     if (found.size() >= limit) return false;
-    found.push_back(shown(record, *ledger_));
+    found.push_back(shown(record, queue->queued_at_ms(position), *ledger_));
     found.back().is_taken = is_taken;
     return true;
   });
@@ -240,13 +242,16 @@ Result<PeekedFlowFile> EngineCore::peek(std::string_view connection, std::uint64
                                         std::size_t content_max) const {
   TRY_ASSIGN(queue, find_queue(connection));
   std::optional<FlowRecord> copy;
+  std::uint32_t queued_at_ms = 0;
   bool is_taken_now = false;
   {
     Lock lock(ledger_->mutex());
     queue->held();
-    queue->each([&](Queue::Position, const FlowRecord& record, bool is_taken) {
+    queue->each([&](Queue::Position position, const FlowRecord& record, bool is_taken) {
+      queue->held();
       if (record.id != flowfile) return true;
       copy = record;
+      queued_at_ms = queue->queued_at_ms(position);
       is_taken_now = is_taken;
       retain(record);
       return false;
@@ -255,7 +260,7 @@ Result<PeekedFlowFile> EngineCore::peek(std::string_view connection, std::uint64
   if (!copy) {
     return not_found("FlowFile " + std::to_string(flowfile) + " is not queued there any more");
   }
-  Result<PeekedFlowFile> seen = peeked(*copy, *ledger_, content_max);
+  Result<PeekedFlowFile> seen = peeked(*copy, queued_at_ms, *ledger_, content_max);
   release(*copy);
   if (seen.ok()) seen->flowfile.is_taken = is_taken_now;
   return seen;

@@ -24,7 +24,9 @@ void release(const FlowRecord& record) {
 }  // namespace
 
 Ledger::Ledger(LedgerOptions options)
-    : options_(std::move(options)), opened_(std::chrono::steady_clock::now()) {
+    : options_(std::move(options)),
+      opened_(std::chrono::steady_clock::now()),
+      first_epoch_(options_.first_epoch) {
   if (options_.clock == nullptr) options_.clock = &system_clock();
 }
 
@@ -68,35 +70,32 @@ std::uint32_t Ledger::now_ms() const {
 
 // ---- epochs
 
-Ledger::Epoch* Ledger::epoch_at(std::uint32_t epoch) {
+Ledger::Epoch* Ledger::epoch_at(EpochNumber epoch) {
   if (epoch < first_epoch_ || epoch - first_epoch_ >= epochs_.size()) return nullptr;
   return &epochs_[epoch - first_epoch_];
 }
 
-std::uint32_t Ledger::birth_epoch() {
+EpochNumber Ledger::birth_epoch() {
   const SteadyTime at = now();
   const bool is_cut = !epochs_.empty() && first_epoch_ + epochs_.size() - 1 <= cut_through_;
   if (epochs_.empty() || is_cut || at - epochs_.back().opened >= options_.linger / 4) {
     if (epochs_.empty()) first_epoch_ = std::max(first_epoch_, cut_through_ + 1);
-    // Numbers last for 62 days of births in each slice. Beyond them an epoch would count as written
-    // that is not, so that the agent rather stops and is started again, which loses nothing.
-    RUNNEL_ASSERT(first_epoch_ + epochs_.size() < UINT32_MAX);
     epochs_.emplace_back().opened = at;
   }
-  return first_epoch_ + static_cast<std::uint32_t>(epochs_.size()) - 1;
+  return first_epoch_ + epochs_.size() - 1;
 }
 
-void Ledger::tie(std::uint32_t low, std::uint32_t high) {
+void Ledger::tie(EpochNumber low, EpochNumber high) {
   raise_to_ = std::max(raise_to_, high);
   if (Epoch* const epoch = epoch_at(low)) epoch->tied_to = std::max(epoch->tied_to, high);
   // Those between may be tied as well, by the same call: which of them is not known here, and more
   // is sound.
-  for (std::uint32_t between = std::max(low, first_epoch_); between < high; ++between) {
+  for (EpochNumber between = std::max(low, first_epoch_); between < high; ++between) {
     if (Epoch* const epoch = epoch_at(between)) epoch->tied_to = std::max(epoch->tied_to, high);
   }
 }
 
-bool Ledger::is_finished(std::uint32_t number) {
+bool Ledger::is_finished(EpochNumber number) {
   while (true) {
     const Epoch* const epoch = epoch_at(number);
     if (epoch == nullptr) return true;  // forgotten: finished or saved
@@ -124,12 +123,12 @@ void Ledger::forget_old_epochs() {
   }
 }
 
-void Ledger::count_birth(std::uint32_t epoch, std::uint64_t count) {
+void Ledger::count_birth(EpochNumber epoch, std::uint64_t count) {
   totals_.in += count;
   if (Epoch* const one = epoch_at(epoch)) one->counters.in += count;
 }
 
-void Ledger::count_end(std::uint32_t epoch, End end) {
+void Ledger::count_end(EpochNumber epoch, End end) {
   const auto reason = static_cast<std::size_t>(end);
   ++totals_.ends[reason];
   if (Epoch* const one = epoch_at(epoch)) ++one->counters.ends[reason];
@@ -137,14 +136,15 @@ void Ledger::count_end(std::uint32_t epoch, End end) {
 
 // ---- moving FlowFiles
 
-void Ledger::put(Queue& queue, FlowRecord record, std::vector<FlowRecord>& dropped) {
+void Ledger::put(Queue& queue, FlowRecord record, std::uint32_t now_ms,
+                 std::vector<FlowRecord>& dropped) {
   const FullRule rule = queue.spec().when_full;
   if (rule == FullRule::kDropNewest && queue.is_full()) {
     count_end(record.epoch, End::kEvicted);
     dropped.push_back(record);
     return;
   }
-  queue.append(record);
+  queue.append(record, now_ms);
   if (Epoch* const epoch = epoch_at(record.epoch)) ++epoch->live;
   const std::uint64_t bytes =
       record.content != nullptr && record.content->is_in_memory() ? record.size : 0;
@@ -204,8 +204,7 @@ void Ledger::note_saved_done(SavedPlace place) {
 }
 
 void Ledger::change_state(const std::string& processor, const std::string& name,
-                          std::optional<std::string> value, std::uint32_t number,
-                          bool is_mid_flow) {
+                          std::optional<std::string> value, EpochNumber number, bool is_mid_flow) {
   if (value) {
     state_[processor][name] = *value;
   } else {
@@ -227,7 +226,7 @@ void Ledger::change_state(const std::string& processor, const std::string& name,
   }
   // The state is now made of all that was committed so far: it is written with all of it, at once.
   if (!epochs_.empty()) {
-    const std::uint32_t newest = first_epoch_ + static_cast<std::uint32_t>(epochs_.size()) - 1;
+    const EpochNumber newest = first_epoch_ + epochs_.size() - 1;
     for (Epoch& epoch : epochs_) epoch.must_write = true;
     raise_to_ = std::max(raise_to_, newest);
     state_changes_.back().epoch = std::min(state_changes_.back().epoch, newest);
@@ -237,7 +236,7 @@ void Ledger::change_state(const std::string& processor, const std::string& name,
 
 // ---- waiting
 
-void Ledger::wait(const std::shared_ptr<SafeLine>& line, std::uint32_t number, bool needs_write,
+void Ledger::wait(const std::shared_ptr<SafeLine>& line, EpochNumber number, bool needs_write,
                   SafeLine::Then then) {
   if (Epoch* const epoch = epoch_at(number)) epoch->has_waiter = true;
   if (needs_write) is_cut_wanted_ = true;
@@ -365,7 +364,7 @@ void Ledger::clear_state(const std::string& processor) {
   std::vector<std::string> names;
   each_state(processor,
              [&names](std::string_view name, std::string_view) { names.emplace_back(name); });
-  const std::uint32_t epoch = birth_epoch();
+  const EpochNumber epoch = birth_epoch();
   for (const std::string& name : names) change_state(processor, name, std::nullopt, epoch, true);
   settle();
 }
@@ -420,6 +419,68 @@ Queue* Ledger::find(const std::string& id) {
   Lock lock(mutex_);
   const auto found = queues_.find(id);
   return found == queues_.end() ? nullptr : found->second.get();
+}
+
+// ---- expiry
+
+std::int64_t Ledger::follow_wall() {
+  Lock lock(mutex_);
+  // Both are read again: whoever was here first may have done it.
+  const std::int64_t wall = options_.clock->wall_ms();
+  const std::int64_t moved = wall - ms_of(options_.clock->since_boot()) - boot_base_ms_;
+  wall_base_ms_ = wall - ms_of(options_.clock->steady());
+  if (moved <= kClockStepMs && moved >= -kClockStepMs) return wall;  // the machine was suspended
+  boot_base_ms_ += moved;
+  wall_shift_ms_ += moved;
+  const std::int64_t until = wall - moved + kClockStepMs;
+  wall_steps_.push_back({next_batch_, moved, until});
+  for (const auto& [id, queue] : queues_) {
+    queue->held();
+    queue->shift_entries(moved, until);
+  }
+  log_warn("ledger", "the wall clock was set; entry times of what is queued follow it",
+           {{"by_ms", moved}});
+  return wall;
+}
+
+std::int64_t Ledger::expire(Queue& queue, std::vector<std::uint64_t>& expired) {
+  constexpr std::int64_t kLookAgainMs = 1000;  // at what is taken, or cannot be read now
+  const std::int64_t expire_ms = queue.expire_ms();
+  if (expire_ms == 0) return INT64_MAX;
+  const bool was_full = queue.is_full();
+  std::vector<FlowRecord> gone;
+  const std::int64_t start_ms = wall_ms() - expire_ms;  // what began before it has expired
+  while (true) {
+    Queue::Position first = 0;
+    Queue::Paged paged;
+    std::uint32_t count = 0;
+    Lock paging(paging_mutex_);
+    {
+      Lock lock(mutex_);
+      queue.held();
+      for (const Queue::Position position : queue.started_before(start_ms)) {
+        gone.push_back(take_out(queue, position));
+        count_end(gone.back().epoch, End::kExpired);
+        expired.push_back(gone.back().id);
+      }
+      const Queue::Paged* const next = queue.paged_before(start_ms, first);
+      if (next == nullptr) {
+        queue.recount_oldest(start_ms + kLookAgainMs);
+        settle();
+        break;
+      }
+      paged = *next;
+      count = batches_.at(paged.batch).count;
+      settle();
+    }
+    const Result<> read = page_in_batch(queue, first, paged, count);
+    if (read.ok() || read.code() == Code::kCorrupt) continue;
+    return start_ms + expire_ms + kLookAgainMs;
+  }
+  for (const FlowRecord& record : gone) release(record);
+  if (was_full && !queue.is_full() && queue.on_room) queue.on_room();
+  const std::int64_t oldest = queue.oldest_start_ms();
+  return oldest == INT64_MAX ? oldest : oldest + expire_ms + 1;
 }
 
 std::uint64_t Ledger::purge(Queue& queue) {

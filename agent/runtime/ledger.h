@@ -71,6 +71,7 @@ struct LedgerOptions {
   std::uint64_t memory_budget = 64 << 20;
   std::uint64_t disk_quota = 0;  // 0: 1 GiB, or 80 % of what is free, whichever is less
   std::string vfs = {};          // of SQLite; for tests
+  EpochNumber first_epoch = 1;   // for tests
   Disk* disk = nullptr;          // of the content; nullptr: the machine's
   // No threads of its own: somebody calls `drive_…`, and time is the clock's. For tests that own
   // the order of everything.
@@ -86,7 +87,7 @@ class SafeLine {
  private:
   friend class Ledger;
   struct Waiter {
-    std::uint32_t epoch;
+    EpochNumber epoch;
     std::uint64_t cut;  // 0: being finished is enough; else it needs a cut of at least this number
     Then then;
   };
@@ -119,6 +120,15 @@ class Ledger {
   SegmentStore& segments() { return *segments_; }
   // The ledger's own clock, in ms since it was opened; never 0.
   std::uint32_t now_ms() const;
+  // The wall clock's time. When it was set, by more than half a second, the entry times of all that
+  // is queued follow it first, so that ages stay what they are.
+  std::int64_t wall_ms() {
+    const std::int64_t wall = options_.clock->wall_ms();
+    const std::int64_t moved = wall - ms_of(options_.clock->steady()) - wall_base_ms_.load();
+    return moved > kClockStepMs || moved < -kClockStepMs ? follow_wall() : wall;
+  }
+  // By how much it was set in all since the ledger was opened.
+  std::int64_t wall_shift_ms() const { return wall_shift_ms_.load(std::memory_order_relaxed); }
   // `count` ids that nobody else gets, ever; the first of them.
   std::uint64_t take_ids(std::uint64_t count) {
     return next_id_.fetch_add(count, std::memory_order_relaxed);
@@ -143,22 +153,23 @@ class Ledger {
   bool needs_paging(Queue& queue);
 
   // ---- commits, under the mutex
-  std::uint32_t birth_epoch() REQUIRES(mutex_);
+  EpochNumber birth_epoch() REQUIRES(mutex_);
   // The session's own: what FlowFiles of epoch `low` .. `high` do together is cut together.
-  void tie(std::uint32_t low, std::uint32_t high) REQUIRES(mutex_);
-  void count_birth(std::uint32_t epoch, std::uint64_t count) REQUIRES(mutex_);
-  void count_end(std::uint32_t epoch, End end) REQUIRES(mutex_);
+  void tie(EpochNumber low, EpochNumber high) REQUIRES(mutex_);
+  void count_birth(EpochNumber epoch, std::uint64_t count) REQUIRES(mutex_);
+  void count_end(EpochNumber epoch, End end) REQUIRES(mutex_);
   // Takes over the record's references. A queue that is full and drops does so here: what is
   // dropped is added to `dropped`.
-  void put(Queue& queue, FlowRecord record, std::vector<FlowRecord>& dropped) REQUIRES(mutex_);
+  void put(Queue& queue, FlowRecord record, std::uint32_t now_ms, std::vector<FlowRecord>& dropped)
+      REQUIRES(mutex_);
   // Out of its queue; the references are the caller's.
   FlowRecord take_out(Queue& queue, Queue::Position position) REQUIRES(mutex_);
   // Changes of a processor's state. `is_mid_flow`: by a session with inputs, of the epochs up to
   // `epoch`.
   void change_state(const std::string& processor, const std::string& name,
-                    std::optional<std::string> value, std::uint32_t epoch, bool is_mid_flow)
+                    std::optional<std::string> value, EpochNumber epoch, bool is_mid_flow)
       REQUIRES(mutex_);
-  void wait(const std::shared_ptr<SafeLine>& line, std::uint32_t epoch, bool needs_write,
+  void wait(const std::shared_ptr<SafeLine>& line, EpochNumber epoch, bool needs_write,
             SafeLine::Then then) REQUIRES(mutex_);
   // At the end of each commit.
   void settle() REQUIRES(mutex_);
@@ -190,6 +201,10 @@ class Ledger {
   void drive_notify();
   Result<> drive_checkpoint(CheckpointMode mode);
 
+  // Ends what has stayed longer than its queue allows, and is not taken, wherever it lies.
+  // `expired` gets its ids. Returns when there may be more to end, by the wall clock; INT64_MAX:
+  // never.
+  std::int64_t expire(Queue& queue, std::vector<std::uint64_t>& expired);
   // Removes what is queued and not taken; returns how many.
   std::uint64_t purge(Queue& queue);
 
@@ -214,7 +229,7 @@ class Ledger {
   };
   struct Epoch {
     std::int64_t live = 0;
-    std::uint32_t tied_to = 0;  // a younger epoch that has to be finished, too; 0: none
+    EpochNumber tied_to = 0;  // a younger epoch that has to be finished, too; 0: none
     bool must_write = false;
     bool has_waiter = false;
     bool has_state = false;
@@ -225,7 +240,7 @@ class Ledger {
     std::string processor;
     std::string name;
     std::optional<std::string> value;
-    std::uint32_t epoch;
+    EpochNumber epoch;
   };
   // What is known of a row of `batch`.
   struct Batch {
@@ -259,9 +274,14 @@ class Ledger {
   void choose_quota();
   void start_threads();
 
+  static std::int64_t ms_of(SteadyTime when) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(when.time_since_epoch()).count();
+  }
+  std::int64_t follow_wall();
+
   // -- epochs
-  Epoch* epoch_at(std::uint32_t epoch) REQUIRES(mutex_);
-  bool is_finished(std::uint32_t epoch) REQUIRES(mutex_);
+  Epoch* epoch_at(EpochNumber epoch) REQUIRES(mutex_);
+  bool is_finished(EpochNumber epoch) REQUIRES(mutex_);
   bool is_safe(const SafeLine::Waiter& waiter) REQUIRES(mutex_);
   void forget_old_epochs() REQUIRES(mutex_);
   // When the next cut is due; SteadyTime::max() when nothing needs one.
@@ -271,7 +291,7 @@ class Ledger {
   void write_loop();
   void notify_loop();
   void checkpoint_loop();
-  std::uint32_t cut_epoch() REQUIRES(mutex_);
+  EpochNumber cut_epoch() REQUIRES(mutex_);
   std::unique_ptr<Write> cut(bool is_all) REQUIRES(mutex_);
   void evict_paged(Queue& queue, Queue::Position first, std::uint64_t row) REQUIRES(mutex_);
   void note_saved_done(SavedPlace place) REQUIRES(mutex_);
@@ -298,6 +318,9 @@ class Ledger {
   LedgerOptions options_;
   const SteadyTime opened_;
   SteadyTime clock_began_{};  // of options_.clock
+  static constexpr std::int64_t kClockStepMs = 500;
+  std::atomic<std::int64_t> wall_base_ms_{0};   // wall time less steady time
+  std::atomic<std::int64_t> wall_shift_ms_{0};  // by which it was set, in all
   std::string instance_id_;
   std::string repaired_;
   std::unique_ptr<SegmentStore> segments_;
@@ -335,12 +358,11 @@ class Ledger {
   std::uint64_t next_queue_key_ GUARDED_BY(mutex_) = 1;
 
   std::deque<Epoch> epochs_ GUARDED_BY(mutex_);
-  std::uint32_t first_epoch_ GUARDED_BY(mutex_) =
-      1;  // of epochs_; older ones are finished or saved
-  std::uint32_t cut_through_ GUARDED_BY(mutex_) = 0;    // taken by a cut
-  std::uint32_t saved_through_ GUARDED_BY(mutex_) = 0;  // written
-  std::uint32_t raise_to_ GUARDED_BY(mutex_) = 0;       // a cut takes at least up to here (ties)
-  std::uint64_t cuts_ GUARDED_BY(mutex_) = 0;           // begun
+  EpochNumber first_epoch_ GUARDED_BY(mutex_);      // of epochs_; older ones are finished or saved
+  EpochNumber cut_through_ GUARDED_BY(mutex_) = 0;  // taken by a cut
+  EpochNumber saved_through_ GUARDED_BY(mutex_) = 0;  // written
+  EpochNumber raise_to_ GUARDED_BY(mutex_) = 0;       // a cut takes at least up to here (ties)
+  std::uint64_t cuts_ GUARDED_BY(mutex_) = 0;         // begun
   std::uint64_t cuts_written_ GUARDED_BY(mutex_) = 0;
   bool is_cut_wanted_ GUARDED_BY(mutex_) = false;  // now, everything
   bool is_idle_ GUARDED_BY(mutex_) =
@@ -356,6 +378,13 @@ class Ledger {
   std::map<std::uint64_t, std::vector<std::uint32_t>> done_
       GUARDED_BY(mutex_);  // row -> indexes, not yet written
   std::vector<std::uint64_t> removable_ GUARDED_BY(mutex_);
+  std::int64_t boot_base_ms_ GUARDED_BY(mutex_) = 0;  // wall time less time since the boot
+  struct WallStep {
+    std::uint64_t row;  // this one and later ones were cut after it
+    std::int64_t by_ms;
+    std::int64_t until_ms;  // what came later was told by another clock
+  };
+  std::vector<WallStep> wall_steps_ GUARDED_BY(mutex_);
 
   std::map<std::string, std::map<std::string, std::string>> state_ GUARDED_BY(mutex_);
   std::deque<StateChange> state_changes_ GUARDED_BY(mutex_);

@@ -57,7 +57,13 @@ DatabaseOptions Ledger::database_options() const {
 Result<std::unique_ptr<Ledger>> Ledger::open(LedgerOptions options) {
   TRY(make_directory(options.directory));
   std::unique_ptr<Ledger> ledger(new Ledger(std::move(options)));
-  ledger->clock_began_ = ledger->options_.clock->steady();
+  Clock& clock = *ledger->options_.clock;
+  ledger->clock_began_ = clock.steady();
+  ledger->wall_base_ms_ = clock.wall_ms() - ms_of(clock.steady());
+  {
+    Lock lock(ledger->mutex_);
+    ledger->boot_base_ms_ = clock.wall_ms() - ms_of(clock.since_boot());
+  }
   Disk& disk = ledger->options_.disk == nullptr ? real_disk() : *ledger->options_.disk;
   TRY_ASSIGN(segments, SegmentStore::open(ledger->options_.directory + "/content", disk));
   ledger->segments_ = std::move(segments);
@@ -227,6 +233,7 @@ void Ledger::offer_batch(std::uint64_t row, const BatchHead& head) {
   paged.bytes =
       head.count == 0 ? 0 : head.bytes * batch.left / head.count;  // exact when it is read
   paged.last = head.positions.back().first + head.positions.back().count - 1;
+  paged.oldest_ms = head.oldest_ms;
   // Two batches may begin at positions that only later bodies fill: the first position is unique by
   // construction.
   queue->second->add_paged(head.positions.front().first, paged);
@@ -333,15 +340,19 @@ Result<> Ledger::page_in_batch(Queue& queue, Queue::Position first, Queue::Paged
       settle();
       return records.error();
     }
+    const std::uint32_t at_ms = now_ms();
     std::uint32_t index = 0;
     for (const PositionRange& range : head.positions) {
       for (std::uint64_t i = 0; i < range.count; ++i, ++index) {
         FlowRecord& record = (*records)[index];
-        record.queued_at_ms = now_ms();
+        for (const WallStep& step : wall_steps_) {
+          if (paged.batch < step.row && record.entry_ms <= step.until_ms)
+            record.entry_ms += step.by_ms;
+        }
         if (batch.done[index]) {
           gone.push_back(record);
         } else {
-          queue.restore(range.first + i, record, {paged.batch, index});
+          queue.restore(range.first + i, record, {paged.batch, index}, at_ms);
         }
       }
     }

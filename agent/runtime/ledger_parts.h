@@ -25,7 +25,7 @@ struct Ledger::Write {
   ~Write();
 
   std::uint64_t cut = 0;
-  std::uint32_t epoch = 0;
+  EpochNumber epoch = 0;
   std::vector<Row> rows;  // the last one carries the effects
   BatchEffects effects;
   std::vector<std::uint64_t> removed;

@@ -72,7 +72,7 @@ SteadyTime Ledger::next_cut_at() {
   SteadyTime at =
       lazy_since_ == SteadyTime::max() ? SteadyTime::max() : lazy_since_ + options_.lazy;
   for (std::size_t i = 0; i < epochs_.size(); ++i) {
-    const auto number = first_epoch_ + static_cast<std::uint32_t>(i);
+    const EpochNumber number = first_epoch_ + i;
     const Epoch& epoch = epochs_[i];
     if (number <= cut_through_) continue;
     const bool is_alive = epoch.live > 0 || epoch.must_write || !is_finished(number);
@@ -84,16 +84,13 @@ SteadyTime Ledger::next_cut_at() {
   return at;
 }
 
-std::uint32_t Ledger::cut_epoch() {
-  const std::uint32_t newest = epochs_.empty()
-                                   ? cut_through_
-                                   : first_epoch_ + static_cast<std::uint32_t>(epochs_.size()) - 1;
+EpochNumber Ledger::cut_epoch() {
+  const EpochNumber newest = epochs_.empty() ? cut_through_ : first_epoch_ + epochs_.size() - 1;
   if (is_cut_wanted_) return std::max(newest, cut_through_);
   const SteadyTime at = now();
-  std::uint32_t through = std::max(cut_through_, std::min(raise_to_, newest));
+  EpochNumber through = std::max(cut_through_, std::min(raise_to_, newest));
   for (std::size_t i = 0; i < epochs_.size(); ++i) {
-    if (epochs_[i].opened + options_.linger <= at)
-      through = std::max(through, first_epoch_ + static_cast<std::uint32_t>(i));
+    if (epochs_[i].opened + options_.linger <= at) through = std::max(through, first_epoch_ + i);
   }
   return through;
 }
@@ -119,6 +116,8 @@ void Ledger::cut_queue(Queue& queue, Write& write) {
     }
     add_to_ranges(row.head.positions, position);
     row.head.bytes += record.size;
+    const std::int64_t start_ms = record.entry_ms - record.lineage_lead_ms;
+    row.head.oldest_ms = row.records.empty() ? start_ms : std::min(row.head.oldest_ms, start_ms);
     row.records.push_back(record);
     return SavedPlace{row.id, static_cast<std::uint32_t>(row.records.size() - 1)};
   });
@@ -165,7 +164,7 @@ void Ledger::cut_effects(Write& write) {
   }
   Counters counters = totals_;
   for (std::size_t i = 0; i < epochs_.size(); ++i) {
-    if (first_epoch_ + static_cast<std::uint32_t>(i) <= write.epoch) continue;
+    if (first_epoch_ + i <= write.epoch) continue;
     counters.in -= epochs_[i].counters.in;
     for (std::size_t end = 0; end < kEnds; ++end)
       counters.ends[end] -= epochs_[i].counters.ends[end];
@@ -469,7 +468,7 @@ void Ledger::page_out() {
     for (const auto& [id, queue] : queues_) {
       if (held <= options_.memory_budget) break;
       std::map<std::uint64_t, std::vector<Queue::Position>> by_batch;
-      for (const auto& [position, place] : queue->pageable(kChunksKept))
+      for (const auto& [position, place] : queue->pageable(kChunksKept, now_ms()))
         by_batch[place.batch].push_back(position);
       for (auto batch = by_batch.rbegin();
            batch != by_batch.rend() && held > options_.memory_budget; ++batch) {
@@ -477,10 +476,12 @@ void Ledger::page_out() {
         // Only as a whole: what is in memory would otherwise come a second time.
         if (known == batches_.end() || known->second.left != batch->second.size()) continue;
         const std::uint64_t before = queue->memory_bytes();
-        Queue::Paged paged{batch->first, batch->second.size(), 0, batch->second.back()};
+        Queue::Paged paged{batch->first, batch->second.size(), 0, batch->second.back(), INT64_MAX};
         for (const Queue::Position position : batch->second) {
           gone.push_back(queue->page_out(position));
           paged.bytes += gone.back().size;
+          paged.oldest_ms =
+              std::min(paged.oldest_ms, gone.back().entry_ms - gone.back().lineage_lead_ms);
         }
         queue->add_paged(batch->second.front(), paged);
         held -= before - queue->memory_bytes();

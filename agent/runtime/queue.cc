@@ -10,6 +10,14 @@
 #include "agent/runtime/content.h"
 
 namespace runnel {
+namespace {
+
+constexpr std::uint32_t kLiveMs = 10'000;  // longer in the queue: backlog
+constexpr unsigned kLiveInRow = 7;         // then one of the backlog
+
+std::int64_t start_of(const FlowRecord& record) { return record.entry_ms - record.lineage_lead_ms; }
+
+}  // namespace
 
 Queue::Queue(Mutex& mutex, QueueSpec spec, std::uint64_t key)
     : mutex_(mutex),
@@ -33,14 +41,17 @@ void Queue::respecify(QueueSpec spec) {
   const bool is_reordered =
       spec.order != spec_.order || spec.order_attribute != spec_.order_attribute;
   spec_ = std::move(spec);
+  const bool is_expiring_anew = expire_ms_ == 0 && spec_.expire.count() != 0;
   expire_ms_ = spec_.expire.count();
   count_max_ = spec_.count_max;
   bytes_max_ = spec_.bytes_max;
+  if (is_expiring_anew) recount_oldest(INT64_MIN);
   if (!is_reordered) return;
   ordered_.clear();
   returned_.clear();
   take_ = chunks_.empty() ? tail_ : chunks_.begin()->first * kChunk;
-  if (spec_.order == QueueRule::kFirstIn) return;
+  live_take_ = live_from_ = paged_.empty() ? take_ : paged_.rbegin()->second.last + 1;
+  if (is_sequential()) return;
   each([this](Position position, const FlowRecord& record, bool is_taken_now) {
     if (!is_taken_now) enter_order(position, record);
     return true;
@@ -84,7 +95,7 @@ void Queue::publish() {
                          std::memory_order_relaxed);
 }
 
-Queue::Position Queue::append(const FlowRecord& record) {
+Queue::Position Queue::append(const FlowRecord& record, std::uint32_t now_ms) {
   const Position position = tail_++;
   if (tail_chunk_ == nullptr || slot(position) == 0) {
     Chunk* const full = std::exchange(tail_chunk_, &chunk_for(position));
@@ -93,6 +104,7 @@ Queue::Position Queue::append(const FlowRecord& record) {
   Chunk& chunk = *tail_chunk_;
   const std::size_t i = slot(position);
   chunk.at[i] = record;
+  chunk.queued_at_ms[i] = now_ms;
   put(chunk.present, i);
   ++chunk.count;
   ++chunk.unsaved;
@@ -100,25 +112,28 @@ Queue::Position Queue::append(const FlowRecord& record) {
   ++present_;
   queued_bytes_ += record.size;
   memory_bytes_ += weight(record);
+  note_start(record);
   ++traffic_.in_count;
   traffic_.in_bytes += record.size;
   if (record.penalty_until_ms != 0) {
     penalized_.emplace(record.penalty_until_ms, position);
   } else {
     ++untaken_;
-    if (spec_.order != QueueRule::kFirstIn) enter_order(position, record);
+    if (!is_sequential()) enter_order(position, record);
   }
   if (tap) tap(record);
   publish();
   return position;
 }
 
-void Queue::restore(Position position, const FlowRecord& record, SavedPlace place) {
+void Queue::restore(Position position, const FlowRecord& record, SavedPlace place,
+                    std::uint32_t now_ms) {
   Chunk& chunk = chunk_for(position);
   if (position / kChunk == tail_ / kChunk) tail_chunk_ = &chunk;
   const std::size_t i = slot(position);
   RUNNEL_ASSERT(!has(chunk.present, i));
   chunk.at[i] = record;
+  chunk.queued_at_ms[i] = now_ms;
   put(chunk.present, i);
   put(chunk.saved, i);
   if (!chunk.places) chunk.places = std::make_unique<std::array<SavedPlace, kChunk>>();
@@ -128,8 +143,9 @@ void Queue::restore(Position position, const FlowRecord& record, SavedPlace plac
   ++untaken_;
   queued_bytes_ += record.size;
   memory_bytes_ += weight(record);
+  note_start(record);
   if (position >= tail_) tail_ = position + 1;
-  if (spec_.order != QueueRule::kFirstIn) {
+  if (!is_sequential()) {
     enter_order(position, record);
   } else if (position < take_) {
     returned_.insert(position);
@@ -227,6 +243,76 @@ bool Queue::take_first_in(std::uint32_t now_ms, Taken& taken) {
   return false;
 }
 
+// The first that stands in `from` .. `to`, given back or at the cursor.
+bool Queue::take_between(Position from, Position to, Position& cursor, Taken& taken) {
+  const bool is_fresh = find_from(cursor, to);
+  for (auto at = returned_.lower_bound(from); at != returned_.end() && *at < to;) {
+    if (is_fresh && cursor < *at) break;
+    const Position position = *at;
+    at = returned_.erase(at);
+    if (!take_at(position, 0, taken)) continue;
+    --untaken_;
+    return true;
+  }
+  if (!is_fresh) return false;
+  --untaken_;
+  return take_at(cursor++, 0, taken);
+}
+
+bool Queue::find_from(Position& cursor, Position to) const {
+  to = std::min(to, tail_);
+  for (auto at = chunks_.lower_bound(cursor / kChunk); at != chunks_.end(); ++at) {
+    cursor = std::max(cursor, at->first * kChunk);
+    const Chunk& chunk = *at->second;
+    const Position end = std::min(to, (at->first + 1) * kChunk);
+    for (; cursor < end; ++cursor) {
+      const std::size_t i = slot(cursor);
+      if (has(chunk.present, i) && !has(chunk.taken, i) && chunk.at[i].penalty_until_ms == 0)
+        return returned_.count(cursor) == 0;
+    }
+    if (cursor >= to) break;
+  }
+  cursor = std::max(cursor, to);
+  return false;
+}
+
+// What has become too old for live is backlog from now on. Times in the queue rise with positions.
+void Queue::advance_live(std::uint32_t now_ms) {
+  auto at = chunks_.lower_bound(live_from_ / kChunk);
+  while (live_from_ < tail_) {
+    if (at == chunks_.end()) {
+      live_from_ = tail_;
+      break;
+    }
+    live_from_ = std::max(live_from_, at->first * kChunk);
+    const Position end = std::min(tail_, (at->first + 1) * kChunk);
+    for (; live_from_ < end; ++live_from_) {
+      const std::size_t i = slot(live_from_);
+      if (!has(at->second->present, i)) continue;
+      const std::uint32_t age = now_ms - at->second->queued_at_ms[i];
+      if (is_reached(at->second->queued_at_ms[i], now_ms) && age >= kLiveMs) continue;
+      live_take_ = std::max(live_take_, live_from_);
+      return;
+    }
+    ++at;
+  }
+  live_take_ = std::max(live_take_, live_from_);
+}
+
+bool Queue::take_live_first(std::uint32_t now_ms, Taken& taken) {
+  advance_live(now_ms);
+  const auto take_backlog = [&]() REQUIRES(mutex_) {
+    live_taken_ = 0;
+    return take_between(0, live_from_, take_, taken);
+  };
+  if (live_taken_ >= kLiveInRow && take_backlog()) return true;
+  if (take_between(live_from_, UINT64_MAX, live_take_, taken)) {
+    ++live_taken_;
+    return true;
+  }
+  return take_backlog();
+}
+
 bool Queue::take_ordered(std::uint32_t now_ms, Taken& taken) {
   while (!ordered_.empty()) {
     const Position position = ordered_.begin()->second;
@@ -243,9 +329,12 @@ std::size_t Queue::take(std::size_t count_max, std::uint32_t now_ms, std::vector
   std::size_t count = 0;
   Taken taken{};
   while (count < count_max) {
-    const bool is_taken_now = take_penalized(now_ms, taken) ||
-                              (spec_.order == QueueRule::kFirstIn ? take_first_in(now_ms, taken)
-                                                                  : take_ordered(now_ms, taken));
+    bool is_taken_now = take_penalized(now_ms, taken);
+    if (!is_taken_now) {
+      is_taken_now = spec_.order == QueueRule::kFirstIn     ? take_first_in(now_ms, taken)
+                     : spec_.order == QueueRule::kLiveFirst ? take_live_first(now_ms, taken)
+                                                            : take_ordered(now_ms, taken);
+    }
     if (!is_taken_now) break;
     into.push_back(taken);
     ++count;
@@ -260,12 +349,14 @@ void Queue::give_back(Position position, std::uint32_t penalty_until_ms) {
   const std::size_t i = slot(position);
   RUNNEL_ASSERT(has(chunk->taken, i));
   clear(chunk->taken, i);
+  pay_owed(position, chunk->at[i]);
+  note_start(chunk->at[i]);
   chunk->at[i].penalty_until_ms = penalty_until_ms;
   if (penalty_until_ms != 0) {
     penalized_.emplace(penalty_until_ms, position);
   } else {
     ++untaken_;
-    if (spec_.order == QueueRule::kFirstIn) {
+    if (is_sequential()) {
       returned_.insert(position);
     } else {
       enter_order(position, chunk->at[i]);
@@ -279,9 +370,18 @@ FlowRecord Queue::done(Position position, SavedPlace& place) {
   RUNNEL_ASSERT(chunk != nullptr);
   const std::size_t i = slot(position);
   RUNNEL_ASSERT(has(chunk->present, i));
+  pay_owed(position, chunk->at[i]);
   const FlowRecord record = chunk->at[i];
   if (!has(chunk->taken, i)) {  // removed while it waited
-    if (record.penalty_until_ms == 0) --untaken_;
+    if (record.penalty_until_ms == 0) {
+      --untaken_;
+      if (!returned_.empty()) returned_.erase(position);
+    } else {
+      const auto [from, to] = penalized_.equal_range(record.penalty_until_ms);
+      const auto found =
+          std::find_if(from, to, [position](const auto& one) { return one.second == position; });
+      if (found != to) penalized_.erase(found);
+    }
   }
   if (has(chunk->saved, i)) {
     place = (*chunk->places)[i];
@@ -364,7 +464,7 @@ bool Queue::newest_untaken(Position& position) {
   return false;
 }
 
-void Queue::save_each(std::uint32_t epoch,
+void Queue::save_each(EpochNumber epoch,
                       const std::function<SavedPlace(Position, const FlowRecord&)>& visit) {
   if (unsaved_ == 0) return;
   bool has_left_one = false;
@@ -393,11 +493,83 @@ void Queue::save_each(std::uint32_t epoch,
   if (!has_left_one) first_unsaved_ = tail_;
 }
 
+// ---- expiry
+
+void Queue::note_start(const FlowRecord& record) {
+  if (expire_ms() != 0 && start_of(record) < oldest_start_ms()) oldest_start_ms_ = start_of(record);
+}
+
+std::vector<Queue::Position> Queue::started_before(std::int64_t start_ms) const {
+  std::vector<Position> found;
+  each([&](Position position, const FlowRecord& record, bool is_taken_now) {
+    if (!is_taken_now && start_of(record) < start_ms) found.push_back(position);
+    return true;
+  });
+  return found;
+}
+
+const Queue::Paged* Queue::paged_before(std::int64_t start_ms, Position& first) const {
+  for (const auto& [position, paged] : paged_) {
+    if (paged.oldest_ms >= start_ms) continue;
+    first = position;
+    return &paged;
+  }
+  return nullptr;
+}
+
+void Queue::recount_oldest(std::int64_t taken_ms) {
+  std::int64_t oldest = INT64_MAX;
+  each([&](Position, const FlowRecord& record, bool is_taken_now) {
+    const std::int64_t start = start_of(record);
+    oldest = std::min(oldest, is_taken_now ? std::max(start, taken_ms) : start);
+    return true;
+  });
+  for (const auto& [first, paged] : paged_) oldest = std::min(oldest, paged.oldest_ms);
+  oldest_start_ms_ = oldest;
+}
+
+void Queue::pay_owed(Position position, FlowRecord& record) {
+  if (owed_ms_.empty()) return;
+  const auto found = owed_ms_.find(position);
+  if (found == owed_ms_.end()) return;
+  record.entry_ms += found->second;
+  owed_ms_.erase(found);
+}
+
+void Queue::shift_entries(std::int64_t by_ms, std::int64_t until_ms) {
+  ordered_.clear();
+  for (auto& [number, chunk] : chunks_) {
+    for (std::size_t i = 0; i < kChunk; ++i) {
+      if (!has(chunk->present, i)) continue;
+      const Position position = number * kChunk + i;
+      const bool follows = chunk->at[i].entry_ms <= until_ms;
+      if (has(chunk->taken, i)) {
+        if (follows) owed_ms_[position] += by_ms;
+        continue;
+      }
+      if (follows) chunk->at[i].entry_ms += by_ms;
+      if (!is_sequential() && chunk->at[i].penalty_until_ms == 0)
+        enter_order(position, chunk->at[i]);
+    }
+  }
+  for (auto& [first, paged] : paged_) {
+    if (paged.oldest_ms != INT64_MIN && paged.oldest_ms <= until_ms) paged.oldest_ms += by_ms;
+  }
+  if (expire_ms() != 0) recount_oldest(INT64_MIN);
+}
+
+std::uint32_t Queue::queued_at_ms(Position position) const {
+  const Chunk* const chunk = chunk_at(position);
+  return chunk != nullptr && has(chunk->present, slot(position))
+             ? chunk->queued_at_ms[slot(position)]
+             : 0;
+}
+
 std::uint32_t Queue::oldest_queued_at_ms() const {
   std::uint32_t oldest = 0;
   for (const auto& [number, chunk] : chunks_) {
     for (std::size_t i = 0; i < kChunk; ++i) {
-      if (has(chunk->present, i)) return chunk->at[i].queued_at_ms;
+      if (has(chunk->present, i)) return chunk->queued_at_ms[i];
     }
   }
   return oldest;
@@ -407,7 +579,10 @@ void Queue::add_paged(Position first, Paged paged) {
   paged_count_ += paged.count;
   paged_bytes_ += paged.bytes;
   tail_ = std::max(tail_, paged.last + 1);
+  live_from_ = std::max(live_from_, paged.last + 1);
+  live_take_ = std::max(live_take_, live_from_);
   paged_.emplace(first, paged);
+  if (expire_ms() != 0 && paged.oldest_ms < oldest_start_ms()) oldest_start_ms_ = paged.oldest_ms;
   publish();
 }
 
@@ -416,16 +591,20 @@ const Queue::Paged* Queue::next_paged(Position& first) const {
   first = paged_.begin()->first;
   const Paged& paged = paged_.begin()->second;
   // By any other rule than first-in, what comes first can only be known when all is in memory.
-  if (spec_.order != QueueRule::kFirstIn || untaken_ == 0) return &paged;
+  if (!is_sequential() || untaken_ == 0) return &paged;
+  // What lies on disk is backlog; live-first, so is what stands before it in memory.
   Position next = returned_.empty() ? UINT64_MAX : *returned_.begin();
-  for (auto at = chunks_.lower_bound(take_ / kChunk); at != chunks_.end() && next == UINT64_MAX;
-       ++at) {
+  bool is_found = false;
+  for (auto at = chunks_.lower_bound(take_ / kChunk); at != chunks_.end() && !is_found; ++at) {
+    const Chunk& chunk = *at->second;
     for (std::size_t i = at->first == take_ / kChunk ? slot(take_) : 0; i < kChunk; ++i) {
-      if (has(at->second->present, i) && !has(at->second->taken, i)) {
-        next = at->first * kChunk + i;
-        break;
-      }
+      if (!has(chunk.present, i) || has(chunk.taken, i) || chunk.at[i].penalty_until_ms != 0)
+        continue;
+      next = std::min(next, at->first * kChunk + i);
+      is_found = true;
+      break;
     }
+    if (at->first * kChunk >= std::min(first, next)) break;  // behind what counts here
   }
   return first < next ? &paged : nullptr;
 }
@@ -467,14 +646,25 @@ FlowRecord Queue::page_out(Position position) {
   return record;
 }
 
-std::vector<std::pair<Queue::Position, SavedPlace>> Queue::pageable(std::size_t chunks_kept) const {
+std::vector<std::pair<Queue::Position, SavedPlace>> Queue::pageable(std::size_t chunks_kept,
+                                                                    std::uint32_t now_ms) {
+  if (!is_sequential()) return {};
+  if (spec_.order == QueueRule::kFirstIn) return pageable_from(take_, UINT64_MAX, chunks_kept);
+  advance_live(now_ms);
+  auto found = pageable_from(take_, live_from_, chunks_kept);
+  // So much comes in 10 s that it does not fit: what is paged out is backlog from then on.
+  if (found.empty()) found = pageable_from(live_take_, UINT64_MAX, chunks_kept);
+  return found;
+}
+
+std::vector<std::pair<Queue::Position, SavedPlace>> Queue::pageable_from(
+    Position from, Position to, std::size_t chunks_kept) const {
   std::vector<std::pair<Position, SavedPlace>> found;
-  if (spec_.order != QueueRule::kFirstIn) return found;
-  auto at = chunks_.lower_bound(take_ / kChunk);
+  auto at = chunks_.lower_bound(from / kChunk);
   for (std::size_t i = 0; i < chunks_kept && at != chunks_.end(); ++i) ++at;
-  for (; at != chunks_.end(); ++at) {
+  for (; at != chunks_.end() && at->first * kChunk < to; ++at) {
     const Chunk& chunk = *at->second;
-    for (std::size_t i = 0; i < kChunk; ++i) {
+    for (std::size_t i = 0; i < kChunk && at->first * kChunk + i < to; ++i) {
       if (has(chunk.present, i) && has(chunk.saved, i) && !has(chunk.taken, i) &&
           chunk.at[i].penalty_until_ms == 0) {
         found.emplace_back(at->first * kChunk + i, (*chunk.places)[i]);

@@ -25,6 +25,11 @@
 
 namespace runnel {
 
+// By `kLiveFirst`, *live* is what has stood in the queue for less than 10 s and has never left
+// memory; all else is *backlog*: what is older, what lies or lay on disk only, what an earlier life
+// of the agent has left. Live goes first, oldest first; the backlog drains in the gaps, oldest
+// first, and of 8 FlowFiles that are taken at least one is of the backlog, as long as there is any.
+// What was given back keeps its place in its part.
 enum class QueueRule { kFirstIn, kNewestFirst, kOldestFirst, kAttribute, kLiveFirst };
 enum class FullRule { kBlock, kDropOldest, kDropNewest };
 
@@ -81,6 +86,9 @@ class Queue {
   std::uint64_t ready() const { return ready_.load(std::memory_order_relaxed); }
   // After so many ms of its lineage a FlowFile expires; 0: never.
   std::int64_t expire_ms() const { return expire_ms_.load(std::memory_order_relaxed); }
+  // No lineage of what waits here began earlier, by the wall clock; INT64_MAX: nothing waits, or
+  // nothing expires. INT64_MIN: not known.
+  std::int64_t oldest_start_ms() const { return oldest_start_ms_.load(std::memory_order_relaxed); }
   // When the first penalty is over, by the ledger's clock in ms; 0: nobody is penalized.
   std::uint32_t penalty_ends_ms() const { return penalty_ends_ms_.load(std::memory_order_relaxed); }
 
@@ -96,10 +104,11 @@ class Queue {
   void respecify(QueueSpec spec) REQUIRES(mutex_);
 
   // Takes over the record's references.
-  Position append(const FlowRecord& record) REQUIRES(mutex_);
+  Position append(const FlowRecord& record, std::uint32_t now_ms) REQUIRES(mutex_);
   // A FlowFile that is in the database already, paged in. Positions may come in any order, but are
   // new.
-  void restore(Position position, const FlowRecord& record, SavedPlace place) REQUIRES(mutex_);
+  void restore(Position position, const FlowRecord& record, SavedPlace place, std::uint32_t now_ms)
+      REQUIRES(mutex_);
 
   struct Taken {
     Position position;
@@ -132,7 +141,7 @@ class Queue {
   // ---- for the ledger's writer
   // Visits the unsaved records with an epoch up to `epoch`, in order of position; each visited is
   // marked as saved at the place that is returned.
-  void save_each(std::uint32_t epoch,
+  void save_each(EpochNumber epoch,
                  const std::function<SavedPlace(Position, const FlowRecord&)>& visit)
       REQUIRES(mutex_);
   std::uint64_t unsaved() const REQUIRES(mutex_) { return unsaved_; }
@@ -140,6 +149,8 @@ class Queue {
   void begin_at(Position tail) REQUIRES(mutex_);
 
   std::uint64_t memory_bytes() const REQUIRES(mutex_) { return memory_bytes_; }
+  // When it came here, or was paged in again, by the ledger's clock; 0: it is not in memory.
+  std::uint32_t queued_at_ms(Position position) const REQUIRES(mutex_);
   std::uint32_t oldest_queued_at_ms() const REQUIRES(mutex_);
 
   // ---- paging: what lies in the database only
@@ -149,6 +160,7 @@ class Queue {
     std::uint64_t count = 0;
     std::uint64_t bytes = 0;
     Position last = 0;
+    std::int64_t oldest_ms = INT64_MIN;  // no lineage began earlier; INT64_MIN: not known
   };
   void add_paged(Position first, Paged paged) REQUIRES(mutex_);
   // The first batch that must be paged in before `take` may go on; nullptr: none.
@@ -160,10 +172,28 @@ class Queue {
   // Takes one saved, untaken record out of memory (its count stays, by `add_paged`). Its references
   // go to the caller.
   FlowRecord page_out(Position position) REQUIRES(mutex_);
-  // The newest chunk's saved, untaken records: what can be paged out with the least harm. Empty:
-  // nothing.
-  std::vector<std::pair<Position, SavedPlace>> pageable(std::size_t chunks_kept) const
-      REQUIRES(mutex_);
+  // The saved, untaken records that can be paged out with the least harm: all but the first chunks
+  // that will be taken; live-first, those of the backlog, if there are any. Empty: nothing.
+  std::vector<std::pair<Position, SavedPlace>> pageable(std::size_t chunks_kept,
+                                                        std::uint32_t now_ms) REQUIRES(mutex_);
+
+  // ---- expiry
+  // The untaken ones in memory whose lineage began before `start_ms`.
+  std::vector<Position> started_before(std::int64_t start_ms) const REQUIRES(mutex_);
+  // The first batch on disk only that may hold such a one; nullptr: none.
+  const Paged* paged_before(std::int64_t start_ms, Position& first) const REQUIRES(mutex_);
+  // Finds out anew when the oldest lineage began. Taken ones count as begun at `taken_ms` or later.
+  void recount_oldest(std::int64_t taken_ms) REQUIRES(mutex_);
+  // The wall clock was set: what is in memory gets the times that the new one would have given.
+  // Taken records are read without the mutex: they follow when they are given back or done.
+  // What came later than `until_ms` was not told by the clock that was set: a machine without a
+  // clock of its own boots in the past, and finds FlowFiles of an earlier life.
+  void shift_entries(std::int64_t by_ms, std::int64_t until_ms) REQUIRES(mutex_);
+  // By how much the entry time of a taken one will follow.
+  std::int64_t owed_ms(Position position) const REQUIRES(mutex_) {
+    const auto found = owed_ms_.find(position);
+    return found == owed_ms_.end() ? 0 : found->second;
+  }
 
   struct Traffic {
     std::uint64_t in_count = 0;
@@ -181,7 +211,8 @@ class Queue {
   using Bits = std::array<std::uint64_t, kChunk / 64>;
   struct Chunk {
     std::array<FlowRecord, kChunk> at;
-    Bits present{};  // queued
+    std::array<std::uint32_t, kChunk> queued_at_ms;  // by the ledger's clock
+    Bits present{};                                  // queued
     Bits taken{};
     Bits saved{};
     std::unique_ptr<std::array<SavedPlace, kChunk>> places;  // of the saved ones
@@ -197,8 +228,19 @@ class Queue {
   void forget_chunk(std::uint64_t number) REQUIRES(mutex_);
   Chunk* chunk_at(Position position) const REQUIRES(mutex_);
   void publish() REQUIRES(mutex_);
+  void pay_owed(Position position, FlowRecord& record) REQUIRES(mutex_);
+  void note_start(const FlowRecord& record) REQUIRES(mutex_);
   void recount_memory() REQUIRES(mutex_);
   bool take_first_in(std::uint32_t now_ms, Taken& taken) REQUIRES(mutex_);
+  std::vector<std::pair<Position, SavedPlace>> pageable_from(Position from, Position to,
+                                                             std::size_t chunks_kept) const
+      REQUIRES(mutex_);
+  bool take_live_first(std::uint32_t now_ms, Taken& taken) REQUIRES(mutex_);
+  void advance_live(std::uint32_t now_ms) REQUIRES(mutex_);
+  // The first of `from` .. `to` that can be taken: given back, or at the cursor or behind it.
+  bool take_between(Position from, Position to, Position& cursor, Taken& taken) REQUIRES(mutex_);
+  // Moves the cursor to the next that can be taken before `to`; false: there is none.
+  bool find_from(Position& cursor, Position to) const REQUIRES(mutex_);
   bool take_ordered(std::uint32_t now_ms, Taken& taken) REQUIRES(mutex_);
   bool take_penalized(std::uint32_t now_ms, Taken& taken) REQUIRES(mutex_);
   bool take_at(Position position, std::uint32_t now_ms, Taken& taken) REQUIRES(mutex_);
@@ -207,6 +249,10 @@ class Queue {
       REQUIRES(mutex_);
   void mark_taken(Position position) REQUIRES(mutex_);
   static std::uint64_t weight(const FlowRecord& record);
+  // By position, without an order of its own.
+  bool is_sequential() const REQUIRES(mutex_) {
+    return spec_.order == QueueRule::kFirstIn || spec_.order == QueueRule::kLiveFirst;
+  }
 
   Mutex& mutex_;
   const std::uint64_t key_;
@@ -219,6 +265,9 @@ class Queue {
   Position tail_ GUARDED_BY(mutex_) = 0;             // the next one to be given
   Position take_ GUARDED_BY(mutex_) =
       0;  // first-in: everything before was taken once, or is in `returned_`
+  Position live_from_ GUARDED_BY(mutex_) = 0;      // live-first: what stands before it is backlog
+  Position live_take_ GUARDED_BY(mutex_) = 0;      // as `take_`, of the live ones
+  unsigned live_taken_ GUARDED_BY(mutex_) = 0;     // in a row, while there is a backlog
   Position first_unsaved_ GUARDED_BY(mutex_) = 0;  // nothing before it is unsaved
   std::uint64_t unsaved_ GUARDED_BY(mutex_) = 0;
   std::uint64_t untaken_ GUARDED_BY(mutex_) = 0;  // present, in memory, neither taken nor penalized
@@ -234,6 +283,7 @@ class Queue {
   std::map<Position, Paged> paged_ GUARDED_BY(mutex_);
   std::uint64_t paged_count_ GUARDED_BY(mutex_) = 0;
   std::uint64_t paged_bytes_ GUARDED_BY(mutex_) = 0;
+  std::unordered_map<Position, std::int64_t> owed_ms_ GUARDED_BY(mutex_);
   Traffic traffic_ GUARDED_BY(mutex_);
 
   std::atomic<std::uint64_t> count_{0};
@@ -241,6 +291,7 @@ class Queue {
   std::atomic<std::uint64_t> ready_{0};
   std::atomic<std::uint32_t> penalty_ends_ms_{0};
   std::atomic<std::int64_t> expire_ms_;
+  std::atomic<std::int64_t> oldest_start_ms_{INT64_MAX};
   std::atomic<std::uint64_t> count_max_;
   std::atomic<std::uint64_t> bytes_max_;
 };

@@ -19,7 +19,7 @@ void release(const FlowRecord& record) {
   if (record.content != nullptr) record.content->release();
 }
 
-QueuedFlowFile shown(const FlowRecord& record, Ledger& ledger) {
+QueuedFlowFile shown(const FlowRecord& record, std::uint32_t queued_at_ms, Ledger& ledger) {
   QueuedFlowFile out;
   out.id = record.id;
   out.uuid = flowfile_uuid(ledger.instance_id(), record.id);
@@ -27,10 +27,11 @@ QueuedFlowFile shown(const FlowRecord& record, Ledger& ledger) {
   out.entry_ms = record.entry_ms;
   out.lineage_start_ms = record.entry_ms - record.lineage_lead_ms;
   const std::uint32_t now_ms = ledger.now_ms();
-  if (record.queued_at_ms != 0) {
-    out.queued_ms = ledger.clock().wall_ms() - (now_ms - std::min(now_ms, record.queued_at_ms));
+  if (queued_at_ms != 0) {
+    const bool is_past = is_reached(queued_at_ms, now_ms);
+    out.queued_ms = ledger.clock().wall_ms() - (is_past ? now_ms - queued_at_ms : 0);
   }
-  out.is_penalized = record.penalty_until_ms > now_ms;
+  out.is_penalized = record.penalty_until_ms != 0 && !is_reached(record.penalty_until_ms, now_ms);
   out.attributes.emplace_back("uuid", out.uuid);
   if (record.attributes != nullptr) {
     record.attributes->each([&out](std::string_view name, std::string_view value) {
@@ -41,9 +42,10 @@ QueuedFlowFile shown(const FlowRecord& record, Ledger& ledger) {
   return out;
 }
 
-Result<PeekedFlowFile> peeked(const FlowRecord& record, Ledger& ledger, std::size_t content_max) {
+Result<PeekedFlowFile> peeked(const FlowRecord& record, std::uint32_t queued_at_ms, Ledger& ledger,
+                              std::size_t content_max) {
   PeekedFlowFile out;
-  out.flowfile = shown(record, ledger);
+  out.flowfile = shown(record, queued_at_ms, ledger);
   out.is_cut = record.size > content_max;
   out.content.resize(std::min<std::uint64_t>(record.size, content_max));
   if (out.content.empty()) return out;
@@ -57,7 +59,8 @@ Result<PeekedFlowFile> peeked(const FlowRecord& record, Ledger& ledger, std::siz
   return out;
 }
 
-QueueEnds::QueueEnds(Ledger& ledger, Queue& queue) : ledger_(ledger), queue_(queue) {}
+QueueEnds::QueueEnds(Ledger& ledger, Queue& queue, ExpiryTimer& expiry)
+    : ledger_(ledger), queue_(queue), expiry_(expiry) {}
 
 QueueEnds::~QueueEnds() {
   for (const FlowRecord& record : tapped_) release(record);
@@ -77,6 +80,7 @@ void QueueEnds::connect(std::shared_ptr<Node> producer, std::shared_ptr<Node> co
 
 void QueueEnds::on_ready() {
   if (is_tapped_.load(std::memory_order_relaxed)) show_tapped();
+  expiry_.entered(queue_);
   std::shared_ptr<Node> consumer;
   {
     Lock lock(mutex_);
@@ -133,7 +137,8 @@ void QueueEnds::show_tapped() {
     }
     for (const FlowRecord& record : entered) {
       for (Tapping& one : taps_) {
-        const Result<PeekedFlowFile> seen = peeked(record, ledger_, one.content_max);
+        const Result<PeekedFlowFile> seen =
+            peeked(record, ledger_.now_ms(), ledger_, one.content_max);
         if (seen.ok()) one.tap(*seen);
         --one.left;
       }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "agent/base/mutex.h"
+#include "agent/runtime/expiry.h"
 #include "agent/runtime/ledger.h"
 #include "agent/runtime/node.h"
 #include "agent/runtime/queue.h"
@@ -22,14 +23,15 @@ namespace runnel {
 void retain(const FlowRecord& record);
 void release(const FlowRecord& record);
 
-// What is shown of a queued FlowFile.
-QueuedFlowFile shown(const FlowRecord& record, Ledger& ledger);
+// What is shown of a FlowFile that came into its queue then, by the ledger's clock; 0: unknown.
+QueuedFlowFile shown(const FlowRecord& record, std::uint32_t queued_at_ms, Ledger& ledger);
 // The first `content_max` bytes of its content; the record's references must hold.
-Result<PeekedFlowFile> peeked(const FlowRecord& record, Ledger& ledger, std::size_t content_max);
+Result<PeekedFlowFile> peeked(const FlowRecord& record, std::uint32_t queued_at_ms, Ledger& ledger,
+                              std::size_t content_max);
 
 class QueueEnds {
  public:
-  QueueEnds(Ledger& ledger, Queue& queue);
+  QueueEnds(Ledger& ledger, Queue& queue, ExpiryTimer& expiry);
   ~QueueEnds();
   QueueEnds(const QueueEnds&) = delete;
   QueueEnds& operator=(const QueueEnds&) = delete;
@@ -60,6 +62,7 @@ class QueueEnds {
 
   Ledger& ledger_;
   Queue& queue_;
+  ExpiryTimer& expiry_;
   Mutex mutex_;
   std::shared_ptr<Node> producer_ GUARDED_BY(mutex_);
   std::shared_ptr<Node> consumer_ GUARDED_BY(mutex_);

@@ -166,16 +166,16 @@ bool SessionCore::retried(Work& work) {
 void SessionCore::commit_locked(std::vector<FlowRecord>& gone, std::vector<Queue*>& readied,
                                 std::vector<Queue*>& roomy) {
   // The epochs that each call combines belong together.
-  std::uint32_t birth = 0;
+  EpochNumber birth = 0;
   const auto birth_epoch = [&]() REQUIRES(ledger_.mutex()) {
     if (birth == 0) birth = ledger_.birth_epoch();
     return birth;
   };
-  std::uint32_t newest = 0;
+  EpochNumber newest = 0;
   bool has_inputs = false;
   for (std::size_t i = 0; i < works_.size();) {
-    std::uint32_t low = UINT32_MAX;
-    std::uint32_t high = 0;
+    EpochNumber low = UINT64_MAX;
+    EpochNumber high = 0;
     const std::uint32_t call = works_[i].call;
     for (; i < works_.size() && works_[i].call == call; ++i) {
       Work& work = works_[i];
@@ -189,6 +189,7 @@ void SessionCore::commit_locked(std::vector<FlowRecord>& gone, std::vector<Queue
     if (low < high) ledger_.tie(low, high);
   }
   const std::uint32_t now_ms = ledger_.now_ms();
+  follow_wall();
   std::uint64_t in_count = 0, in_bytes = 0, out_count = 0, out_bytes = 0, made_count = 0,
                 dropped_count = 0;
   for (Work& work : works_) {
@@ -200,6 +201,7 @@ void SessionCore::commit_locked(std::vector<FlowRecord>& gone, std::vector<Queue
       }
       const bool was_full = work.from->is_full();
       const FlowRecord old = ledger_.take_out(*work.from, work.position);
+      work.entry_ms = old.entry_ms;  // it may have followed the wall clock
       ++in_count;
       in_bytes += old.size;
       if (was_full && !work.from->is_full()) roomy.push_back(work.from);
@@ -216,7 +218,6 @@ void SessionCore::commit_locked(std::vector<FlowRecord>& gone, std::vector<Queue
       work.owns_attributes = work.owns_content = false;
     }
     FlowRecord record = work;
-    record.queued_at_ms = now_ms;
     record.penalty_until_ms =
         work.is_penalized ? now_ms + static_cast<std::uint32_t>(wiring_.penalty.count()) : 0;
     const Outlet* const outlet = work.fate == Fate::kTransfer ? &wiring_.outlets[work.to] : nullptr;
@@ -232,11 +233,11 @@ void SessionCore::commit_locked(std::vector<FlowRecord>& gone, std::vector<Queue
     Queue& to = *outlet->queues[work.way];
     ++out_count;
     out_bytes += record.size;
-    ledger_.put(to, record, gone);
+    ledger_.put(to, record, now_ms, gone);
     if (readied.empty() || readied.back() != &to) readied.push_back(&to);
   }
   for (StateEdit& edit : edits_) {
-    const std::uint32_t epoch = has_inputs ? newest : birth_epoch();
+    const EpochNumber epoch = has_inputs ? newest : birth_epoch();
     ledger_.change_state(wiring_.processor_id, edit.name, std::move(edit.value), epoch, has_inputs);
   }
   // A change of state alone is safe when it is written: nobody's acknowledgement stands for it.
@@ -344,7 +345,7 @@ void HandOver::transfer(std::uint64_t at, Relationship to,
       size = record.size;
       for (const auto& [name, value] : set)
         record.attributes = Attributes::with(record.attributes, name, value);
-      record.queued_at_ms = ledger_.now_ms();
+      const std::uint32_t now_ms = ledger_.now_ms();
       record.penalty_until_ms = 0;
       if (into == nullptr) {
         ledger_.count_end(record.epoch, slot.sent_to ? End::kOut : End::kTerminated);
@@ -356,9 +357,9 @@ void HandOver::transfer(std::uint64_t at, Relationship to,
           if (copy.attributes != nullptr) copy.attributes->retain();
           if (copy.content != nullptr) copy.content->retain();
           ledger_.count_birth(copy.epoch, 1);
-          ledger_.put(*outlet.queues[way], copy, gone);
+          ledger_.put(*outlet.queues[way], copy, now_ms, gone);
         }
-        ledger_.put(*into, record, gone);
+        ledger_.put(*into, record, now_ms, gone);
       }
     }
     ledger_.settle();

@@ -72,7 +72,10 @@ SessionCore::SessionCore(Ledger& ledger, const Wiring& wiring, HandOver& hand_ov
 SessionCore::~SessionCore() { rollback(); }
 
 void SessionCore::begin_call() {
-  if (call_ == 0) wall_ms_ = ledger_.clock().wall_ms();
+  if (call_ == 0) {
+    wall_ms_ = ledger_.wall_ms();
+    wall_shift_ms_ = ledger_.wall_shift_ms();
+  }
   ++call_;
   call_begin_ = works_.size();
   has_progress_ = false;
@@ -96,6 +99,15 @@ SessionCore::Work& SessionCore::add_work() {
   return work;
 }
 
+// The wall clock was set since this session began: its times follow, as those in the queues do.
+void SessionCore::follow_wall() {
+  const std::int64_t moved = ledger_.wall_shift_ms() - wall_shift_ms_;
+  if (moved == 0) return;
+  for (Work& work : works_) work.entry_ms += moved;
+  wall_ms_ += moved;
+  wall_shift_ms_ += moved;
+}
+
 bool SessionCore::refill() {
   taken_.clear();
   next_taken_ = 0;
@@ -111,6 +123,8 @@ bool SessionCore::refill() {
     }
     {
       Lock lock(ledger_.mutex());
+      queue.held();
+      follow_wall();
       queue.take(kTake, ledger_.now_ms(), taken_);
     }
     if (taken_.empty()) continue;
@@ -383,7 +397,10 @@ FlowFile SessionCore::take_back(Handed handed) {
   Work& work = add_work();
   {
     Lock lock(ledger_.mutex());
+    slot.queue->held();
+    follow_wall();
     static_cast<FlowRecord&>(work) = *slot.queue->find(slot.position);
+    work.entry_ms += slot.queue->owed_ms(slot.position);
   }
   work.from = slot.queue;
   work.position = slot.position;

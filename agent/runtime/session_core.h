@@ -224,6 +224,7 @@ class SessionCore final : public Session {
   Work& add_work();
   FlowFile made(const Work* parent);
   bool refill();
+  void follow_wall() REQUIRES(ledger_.mutex());
   void release(Work& work);
   void undo_from(std::size_t works_kept, bool is_penalized);
   void set_content(Work& work, Content* content);
@@ -252,7 +253,8 @@ class SessionCore final : public Session {
   bool wants_yield_ = false;
   std::uint64_t ids_ = 0;  // taken, not used
   std::uint64_t ids_end_ = 0;
-  std::int64_t wall_ms_ = 0;  // of this session
+  std::int64_t wall_ms_ = 0;        // of this session
+  std::int64_t wall_shift_ms_ = 0;  // then
   std::uint64_t read_bytes_ = 0;
   std::uint64_t written_bytes_ = 0;
   mutable std::deque<std::string> texts_;  // that views of this session point into

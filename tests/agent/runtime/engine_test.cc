@@ -549,5 +549,136 @@ TEST_CASE("a second engine on the same state directory is refused") {
   CHECK(second.code() == Code::kUnavailable);
 }
 
+// ---- expiry without a taker
+
+FlowBuilder expiring_flow() {
+  FlowBuilder flow;
+  flow.processor("source", "TestSource").processor("sink", "TestSink", [](ProcessorNode& node) {
+    node.is_stopped = true;
+  });
+  flow.connect("source", "sink", [](Connection& connection) {
+    connection.expire = 10s;
+    connection.back_pressure.count = 20;
+  });
+  return flow;
+}
+
+TEST_CASE("what nobody takes expires by time, makes room, and then nothing runs any more") {
+  clear_roles();
+  DrivenEngine engine;
+  role("source").to_make = 25;
+  REQUIRE(engine->start(expiring_flow().build()).ok());
+  engine.run();
+  const std::string name = "source -> sink";
+  const std::uint64_t queued = engine.connection(name).count;
+  CHECK(queued >= 20);
+  CHECK(engine.connection(name).is_full);
+  engine.advance(9s);
+  CHECK(engine.connection(name).count == queued);
+  engine.advance(1500ms);
+  // They are gone, and the source, which had waited for room, has made the others.
+  CHECK(engine->status().loss.expired == queued);
+  CHECK(engine.connection(name).count == 25 - queued);
+  CHECK_FALSE(engine.connection(name).is_full);
+  engine.advance(11s);
+  CHECK(engine.connection(name).count == 0);
+  CHECK(engine->status().loss.expired == 25);
+  engine.check_balanced();
+  role("source").to_make = 0;
+  engine.advance(1h);
+  CHECK(engine->scheduler().next_timer() == SteadyTime::max());
+  ProvenanceQuery query;
+  query.kind = ProvenanceKind::kExpire;
+  const auto events = engine->provenance(query);
+  REQUIRE(events.ok());
+  CHECK(events->size() >= 1);
+}
+
+TEST_CASE("what lies on disk only after a restart expires, too, without a taker") {
+  clear_roles();
+  DrivenEngine engine;
+  role("source").to_make = 15;
+  REQUIRE(engine->start(expiring_flow().build()).ok());
+  engine.run();
+  CHECK(engine->stop(1s).ok());
+  engine.reopen();
+  REQUIRE(engine->start(expiring_flow().build()).ok());
+  engine.run();
+  CHECK(engine.connection("source -> sink").count == 15);
+  engine.advance(9s);
+  CHECK(engine.connection("source -> sink").count == 15);
+  engine.advance(1500ms);
+  CHECK(engine.connection("source -> sink").count == 0);
+  CHECK(engine->status().loss.expired == 15);
+  engine.check_balanced();
+}
+
+TEST_CASE("a wall clock that is set makes nothing expire early, nor stay for ever") {
+  for (const auto step :
+       {std::chrono::milliseconds(24h * 365 * 50), -std::chrono::milliseconds(24h)}) {
+    for (const bool is_restarted : {false, true}) {
+      CAPTURE(step.count());
+      CAPTURE(is_restarted);
+      clear_roles();
+      DrivenEngine engine;
+      role("source").to_make = 5;
+      REQUIRE(engine->start(expiring_flow().build()).ok());
+      engine.run();
+      if (is_restarted) {
+        CHECK(engine->stop(1s).ok());
+        engine.reopen();
+        REQUIRE(engine->start(expiring_flow().build()).ok());
+        engine.run();
+      }
+      engine.advance(4s);
+      engine.clock.jump_wall(step);
+      // Somebody works after it, and the timer comes.
+      role("source").to_make = 3;
+      role("source").wake();
+      engine.run();
+      engine.advance(5s);
+      CHECK(engine->status().loss.expired == 0);
+      CHECK(engine.connection("source -> sink").count == 8);
+      engine.advance(2s);
+      CHECK(engine->status().loss.expired == 5);
+      engine.advance(5s);
+      CHECK(engine->status().loss.expired == 8);
+      engine.check_balanced();
+      // Who looks sees times by the new clock.
+      role("source").to_make = 1;
+      role("source").wake();
+      engine.run();
+      const auto listed = engine->list_queue("source -> sink", 10);
+      REQUIRE(listed.ok());
+      REQUIRE(listed->size() == 1);
+      CHECK(listed->front().entry_ms == engine.clock.wall_ms());
+    }
+  }
+}
+
+TEST_CASE("a machine that boots in 1976 keeps what it has, until it knows the time") {
+  clear_roles();
+  DrivenEngine engine;
+  role("source").to_make = 5;
+  REQUIRE(engine->start(expiring_flow().build()).ok());
+  engine.run();
+  CHECK(engine->stop(1s).ok());
+  engine.engine.reset();
+  constexpr std::chrono::milliseconds kBehind = 24h * 365 * 50;
+  engine.clock.jump_wall(-kBehind);
+  engine.open();
+  role("source").to_make = 2;
+  REQUIRE(engine->start(expiring_flow().build()).ok());
+  engine.run();
+  CHECK(engine.connection("source -> sink").count == 7);
+  engine.advance(8s);
+  engine.clock.jump_wall(kBehind);
+  engine.advance(1s);
+  CHECK(engine.connection("source -> sink").count == 7);
+  engine.advance(1500ms);
+  CHECK(engine->status().loss.expired == 7);
+  engine.check_balanced();
+}
+
 }  // namespace
 }  // namespace runnel

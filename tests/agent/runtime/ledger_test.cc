@@ -38,6 +38,7 @@ class Rig {
     options.disk = &disk;
     options.memory_budget = memory_budget;
     options.is_driven = true;
+    options.first_epoch = first_epoch;
     auto opened = Ledger::open(std::move(options));
     REQUIRE(opened.ok());
     ledger = std::move(*opened);
@@ -89,6 +90,7 @@ class Rig {
     return all;
   }
 
+  EpochNumber first_epoch = 1;
   ForgetfulDisk disk;
   ManualClock clock;
   std::unique_ptr<Ledger> ledger;
@@ -120,6 +122,48 @@ TEST_CASE("above the memory budget what lies behind leaves memory, and comes bac
   }
   CHECK(rig.ledger->loss().is_balanced());
   CHECK(rig.ledger->loss().out == 20'000);
+}
+
+TEST_CASE(
+    "live-first: what comes after a restart overtakes what lies on disk, which follows in order") {
+  Rig rig(5);
+  QueueSpec spec;
+  spec.count_max = 0;
+  spec.order = QueueRule::kLiveFirst;
+  rig.open(spec, 256 << 10);
+  for (int i = 0; i < 10'000; i += 500) {
+    rig.give(i, i + 500);
+    rig.clock.advance(1s);
+    REQUIRE(rig.ledger->flush(1s).ok());
+  }
+  CHECK(rig.ledger->status().memory_bytes < (1 << 20));
+  rig.close();
+  rig.disk.restart();
+  rig.open(spec, 256 << 10);
+  rig.give(10'000, 10'040);
+  std::vector<int> backlog;
+  std::vector<int> live;
+  const auto take = [&](std::size_t count) {
+    const std::vector<int> some = rig.take(count);
+    for (const int one : some) (one < 10'000 ? backlog : live).push_back(one);
+    return some.size();
+  };
+  take(40);
+  CHECK(live.size() == 35);
+  for (int next = 10'040; next < 12'000; next += 20) {
+    rig.give(next, next + 20);
+    take(100);
+    rig.clock.advance(100ms);
+    REQUIRE(rig.ledger->flush(1s).ok());
+    CHECK(rig.ledger->status().memory_bytes < (1 << 20));
+  }
+  while (take(1000) > 0) {
+  }
+  CHECK(backlog.size() == 10'000);
+  CHECK(live.size() == 2000);
+  CHECK(std::is_sorted(backlog.begin(), backlog.end()));
+  CHECK(std::is_sorted(live.begin(), live.end()));
+  CHECK(rig.ledger->loss().is_balanced());
 }
 
 TEST_CASE("drop-oldest drops the oldest, also when they lie on disk only") {
@@ -192,6 +236,38 @@ TEST_CASE("while writes fail nothing is acknowledged, and nothing is lost when t
     CHECK(rig.take(100).size() == (has_failed ? 60 : 50));
     CHECK(rig.ledger->loss().is_balanced());
   }
+}
+
+TEST_CASE("epochs go on beyond 32 bits: nothing counts as written that is not") {
+  Rig rig(4);
+  rig.first_epoch = (EpochNumber{1} << 32) - 20;
+  rig.open({});
+  REQUIRE(rig.ledger->flush(1s).ok());
+  int given = 0;
+  int safe = 0;
+  for (int slice = 0; slice < 60; ++slice) {
+    rig.clock.advance(2ms);
+    rig.give(given, given + 3, [&safe] { safe += 3; });
+    given += 3;
+    // Every other slice is delivered before it is written, the rest is written when its time comes.
+    if (slice % 2 == 0) rig.take(1);
+    rig.ledger->drive_cut(false);
+    if (slice % 3 == 0) REQUIRE(rig.ledger->drive_write().ok());
+    rig.ledger->drive_notify();
+    // What is told to be safe is on disk or delivered, and nothing else is.
+    const std::uint64_t unsafe = rig.ledger->status().unsafe_count;
+    REQUIRE(unsafe <= static_cast<std::uint64_t>(given - safe));
+  }
+  CHECK(safe > 100);
+  REQUIRE(rig.ledger->flush(1s).ok());
+  rig.ledger->drive_notify();
+  CHECK(safe == given);
+  rig.disk.cut();
+  rig.close();
+  rig.disk.restart();
+  rig.open({});
+  CHECK(rig.take(1000).size() == static_cast<std::size_t>(given - 30));
+  CHECK(rig.ledger->loss().is_balanced());
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ QueueSpec spec_of(QueueRule order) {
   return spec;
 }
 
-FlowRecord record_of(std::uint64_t id, std::uint32_t epoch = 1) {
+FlowRecord record_of(std::uint64_t id, EpochNumber epoch = 1) {
   FlowRecord record;
   record.id = id;
   record.entry_ms = static_cast<std::int64_t>(1000 + id);
@@ -35,7 +35,7 @@ NO_THREAD_SAFETY_ANALYSIS {
   Mutex mutex;
   Lock lock(mutex);
   Queue queue(mutex, spec_of(QueueRule::kFirstIn), 1);
-  for (std::uint64_t id = 1; id <= 1000; ++id) queue.append(record_of(id));
+  for (std::uint64_t id = 1; id <= 1000; ++id) queue.append(record_of(id), 1);
   std::vector<Queue::Taken> taken;
   CHECK(queue.take(600, 1, taken) == 600);
   CHECK(queue.count() == 1000);
@@ -59,16 +59,16 @@ NO_THREAD_SAFETY_ANALYSIS {
     std::map<Queue::Position, std::uint64_t> waiting;  // position -> id
     std::map<Queue::Position, std::uint64_t> held;
     std::multimap<std::uint32_t, Queue::Position> penalized;
-    std::map<Queue::Position, std::uint32_t> unsaved;  // -> epoch
+    std::map<Queue::Position, EpochNumber> unsaved;  // -> epoch
     std::uint64_t next_id = 1;
     std::uint32_t now = 1;
-    std::uint32_t epoch = 1;
+    EpochNumber epoch = 1;
     for (int step = 0; step < 2000; ++step) {
       switch (random() % 6) {
         case 0: {
           for (std::size_t i = random() % 40; i > 0; --i) {
-            const std::uint32_t born = epoch - static_cast<std::uint32_t>(random() % 2);
-            const Queue::Position position = queue.append(record_of(next_id, born));
+            const EpochNumber born = epoch - random() % 2;
+            const Queue::Position position = queue.append(record_of(next_id, born), 1);
             waiting[position] = next_id++;
             unsaved[position] = born;
           }
@@ -122,7 +122,7 @@ NO_THREAD_SAFETY_ANALYSIS {
         }
         case 4: {
           if (random() % 4 != 0) break;
-          const std::uint32_t through = epoch - static_cast<std::uint32_t>(random() % 2);
+          const EpochNumber through = epoch - random() % 2;
           std::set<Queue::Position> saved;
           queue.save_each(through, [&](Queue::Position position, const FlowRecord& record) {
             REQUIRE(record.epoch <= through);
@@ -147,13 +147,120 @@ NO_THREAD_SAFETY_ANALYSIS {
   }
 }
 
+std::vector<std::uint64_t> taken_ids(Queue& queue, std::size_t count,
+                                     std::uint32_t now_ms) NO_THREAD_SAFETY_ANALYSIS {
+  std::vector<Queue::Taken> taken;
+  queue.take(count, now_ms, taken);
+  std::vector<std::uint64_t> ids;
+  for (const Queue::Taken& one : taken) ids.push_back(one.record->id);
+  return ids;
+}
+
+TEST_CASE("live-first: what came lately overtakes what waits, which gets one of eight and the gaps")
+NO_THREAD_SAFETY_ANALYSIS {
+  using Ids = std::vector<std::uint64_t>;
+  Mutex mutex;
+  Lock lock(mutex);
+  Queue queue(mutex, spec_of(QueueRule::kLiveFirst), 1);
+  for (std::uint64_t id = 1; id <= 600; ++id) queue.append(record_of(id), 1);
+  for (std::uint64_t id = 601; id <= 620; ++id) queue.append(record_of(id), 15'000);
+  CHECK(taken_ids(queue, 12, 20'000) ==
+        Ids{601, 602, 603, 604, 605, 606, 607, 1, 608, 609, 610, 611});
+  CHECK(taken_ids(queue, 14, 20'000) ==
+        Ids{612, 613, 614, 2, 615, 616, 617, 618, 619, 620, 3, 4, 5, 6});
+  queue.append(record_of(621), 20'001);
+  CHECK(taken_ids(queue, 3, 20'002) == Ids{621, 7, 8});
+  // What was live and has waited too long is backlog, behind the older one.
+  queue.append(record_of(622), 20'003);
+  CHECK(taken_ids(queue, 2, 30'003) == Ids{9, 10});
+  CHECK(queue.ready() == 600 - 10 + 1);
+}
+
+TEST_CASE("a live-first queue does what a plain list would do, whatever is done to it")
+NO_THREAD_SAFETY_ANALYSIS {
+  for (unsigned seed = 0; seed < 12; ++seed) {
+    std::mt19937 random(seed);
+    Mutex mutex;
+    Lock lock(mutex);
+    Queue queue(mutex, spec_of(QueueRule::kLiveFirst), 1);
+    struct Waiting {
+      std::uint64_t id;
+      std::uint32_t at_ms;
+      bool is_backlog;
+    };
+    std::map<Queue::Position, Waiting> waiting;
+    std::map<Queue::Position, Waiting> held;
+    std::uint64_t next_id = 1;
+    std::uint32_t now = 1;
+    unsigned in_row = 0;
+    std::uint64_t from_backlog = 0;
+    for (int step = 0; step < 3000; ++step) {
+      switch (random() % 5) {
+        case 0:
+          for (std::size_t i = random() % 60; i > 0; --i) {
+            const Queue::Position position = queue.append(record_of(next_id), now);
+            waiting[position] = {next_id++, now, false};
+          }
+          break;
+        case 1: {
+          for (auto& [position, one] : waiting) {
+            if (now - one.at_ms >= 10'000) one.is_backlog = true;
+          }
+          std::vector<Queue::Taken> taken;
+          const std::size_t wanted_count = random() % 50;
+          queue.take(wanted_count, now, taken);
+          for (const Queue::Taken& one : taken) {
+            const auto is_of = [&waiting](bool is_backlog) {
+              return std::find_if(waiting.begin(), waiting.end(), [is_backlog](const auto& other) {
+                return other.second.is_backlog == is_backlog;
+              });
+            };
+            auto live = is_of(false);
+            auto backlog = is_of(true);
+            const bool is_turn = backlog != waiting.end() && (in_row >= 7 || live == waiting.end());
+            const auto wanted = is_turn ? backlog : live;
+            REQUIRE(wanted != waiting.end());
+            REQUIRE(wanted->second.id == one.record->id);
+            in_row = is_turn || (in_row >= 7 && backlog == waiting.end()) ? 0 : in_row;
+            in_row += is_turn ? 0 : 1;
+            from_backlog += is_turn;
+            held.insert(*wanted);
+            waiting.erase(wanted);
+          }
+          if (taken.size() < wanted_count) in_row = 0;
+          break;
+        }
+        case 2:
+          if (held.empty()) break;
+          queue.give_back(held.begin()->first, 0);
+          waiting.insert(*held.begin());
+          held.erase(held.begin());
+          break;
+        case 3:
+          for (std::size_t i = random() % 60; i > 0 && !held.empty(); --i) {
+            const auto one = std::next(held.begin(), static_cast<long>(random() % held.size()));
+            SavedPlace place;
+            REQUIRE(queue.done(one->first, place).id == one->second.id);
+            held.erase(one);
+          }
+          break;
+        default:
+          now += static_cast<std::uint32_t>(random() % 4000);
+          break;
+      }
+      REQUIRE(queue.ready() == waiting.size());
+    }
+    CHECK(from_backlog > 100);
+  }
+}
+
 TEST_CASE("orders: newest first, oldest first, by attribute as a number before text")
 NO_THREAD_SAFETY_ANALYSIS {
   const auto drained = [](QueueRule rule, const std::vector<FlowRecord>& records) {
     Mutex mutex;
     Lock lock(mutex);
     Queue queue(mutex, spec_of(rule), 1);
-    for (const FlowRecord& record : records) queue.append(record);
+    for (const FlowRecord& record : records) queue.append(record, 1);
     std::vector<Queue::Taken> taken;
     queue.take(100, 1, taken);
     std::vector<std::uint64_t> ids;
