@@ -290,6 +290,7 @@ Json class_json(const ClassState& state, const FleetSummary& summary) {
   return {{"name", state.name},
           {"created_ms", state.created_ms},
           {"flow_desired", desired_json(&state)},
+          {"run_wanted", json_of(state.run, false)},
           {"agents_total", counts.total},
           {"agents_by_connectivity", json_of(counts, "connectivity")},
           {"agents_by_sync", json_of(counts, "sync")},

@@ -93,6 +93,7 @@ Result<c2::HeartbeatResponse> Fleet::heartbeat(c2::Heartbeat heartbeat,
   expire(agent);
   aim(agent, wanted.get());
   settle(agent, wanted.get());
+  settle_run(agent, wanted.get());
   offer(agent, wanted.get(), response);
   note_sync(agent, wanted.get());
   trim(agent);

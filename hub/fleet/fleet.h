@@ -70,7 +70,8 @@ class Fleet {
   // it.
   Result<Operation> ask(const std::string& agent, const OperationWish& wish,
                         const std::string& author);
-  // Of each agent of the class that supports it; the others are left out.
+  // Of each agent of the class that supports it; the others are left out. Starting and stopping the
+  // flow is wanted of the class from then on, also of agents that come later.
   Result<std::vector<Operation>> ask_class(const std::string& agent_class,
                                            const OperationWish& wish, const std::string& author);
 
@@ -115,6 +116,7 @@ class Fleet {
                       bool is_same_process);
   void aim(Agent& agent, const ClassState* wanted);
   void settle(Agent& agent, const ClassState* wanted);
+  void settle_run(Agent& agent, const ClassState* wanted);
   void offer(Agent& agent, const ClassState* wanted, c2::HeartbeatResponse& response);
   bool may_send(const Agent& agent, const Operation& operation) const;
   c2::Operation update_operation(const Agent& agent, const Operation& operation,
@@ -128,6 +130,7 @@ class Fleet {
   std::int64_t wanted_interval(const Agent& agent) const;
   Result<Operation> make(const Agent& agent, const OperationWish& wish,
                          const std::string& author) const;
+  void queue_all(const std::vector<Operation>& operations);
   void say(const Agent& agent, std::string_view kind, std::string_view severity,
            std::string message, const FlowVersion* version = nullptr);
 

@@ -19,7 +19,8 @@ constexpr std::size_t kOfflineEventsMax = 100;  // of one sweep; the rest is cou
 
 // {"heartbeat": the last one without lists, "manifest_hash", "interval_ms", "target": [flow id,
 // deployed_ms],
-//  "acked", "failure": absent when it has not failed}
+//  "acked", "failure": absent when it has not failed,
+//  "run": [state, asked_ms, author]: absent when nothing was asked of this agent alone}
 std::string facts_of(const Agent& agent) {
   c2::Heartbeat small;
   small.device = agent.last.device;
@@ -41,6 +42,9 @@ std::string facts_of(const Agent& agent) {
              {"acked", agent.acked_flow_id},
              {"sync", static_cast<int>(agent.noted_sync)}};
   if (agent.is_failed) facts["failure"] = agent.failure;
+  if (agent.run.state != WantedRun::State::kUnset) {
+    facts["run"] = Json::array({name_of(agent.run.state), agent.run.asked_ms, agent.run.author});
+  }
   return facts.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -63,6 +67,12 @@ void read_facts(Agent& agent, std::string_view text) {
       (*target)[0].is_string() && (*target)[1].is_number_integer()) {
     agent.target_flow_id = (*target)[0].get<std::string>();
     agent.target_deployed_ms = (*target)[1].get<std::int64_t>();
+  }
+  const auto run = facts.find("run");
+  if (run != facts.end() && run->is_array() && run->size() == 3 && (*run)[0].is_string() &&
+      (*run)[1].is_number_integer() && (*run)[2].is_string()) {
+    agent.run = {run_state_of((*run)[0].get<std::string>()), (*run)[1].get<std::int64_t>(),
+                 (*run)[2].get<std::string>()};
   }
   agent.is_failed = facts.contains("failure");
   agent.failure = string("failure");
@@ -103,10 +113,25 @@ Result<> Fleet::load() {
     Lock lock(shard.mutex);
     const auto found = shard.agents.find(operation.agent);
     if (found == shard.agents.end()) continue;
+    Agent& agent = *found->second;
+    // That it took the place of an older one may not have come to disk.
+    for (Operation& older : agent.operations) {
+      if (older.is_open() && supersedes(operation, older)) {
+        end(agent, older, {OperationState::kSuperseded, "a newer operation took its place"});
+      }
+    }
     Lock operations(operations_mutex_);
     agent_of_operation_[operation.id] = operation.agent;
     if (operation.verb == "update") operation.flow_id = operation.target.value_or("");
-    found->second->operations.push_back(std::move(operation));
+    agent.operations.push_back(std::move(operation));
+  }
+  // Agents go to disk in batches, what operators ask for at once: it may be newer.
+  TRY_ASSIGN(orders, load_run_orders(parts_.store));
+  for (const Operation& order : orders) {
+    Shard& shard = shard_of(order.agent);
+    Lock lock(shard.mutex);
+    const auto found = shard.agents.find(order.agent);
+    if (found != shard.agents.end()) note_run_order(*found->second, order);
   }
   return Ok{};
 }
