@@ -158,7 +158,8 @@ void Fleet::take_bulletins(Agent& agent, std::vector<c2::ProcessorBulletin> bull
 
 std::int64_t Fleet::wanted_interval(const Agent& agent) const {
   const auto total = static_cast<std::int64_t>(agents_total_.load());
-  const std::int64_t idle = std::clamp(total * 1000 / kPerSecond, kIdleMs, kIdleMsMax);
+  const std::int64_t idle =
+      std::max(parts_.idle_ms, std::min(total * 1000 / kPerSecond, kIdleMsMax));
   const bool is_busy = parts_.clock.steady() < agent.watched_until ||
                        std::any_of(agent.operations.begin(), agent.operations.end(),
                                    [](const auto& each) { return each.is_open(); });

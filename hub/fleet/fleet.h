@@ -31,6 +31,7 @@ struct FleetParts {
   Manifests& manifests;
   Events& events;
   const Clock& clock;
+  std::int64_t idle_ms = 5'000;  // heartbeats of a small fleet while nothing is under way
 };
 
 // What an operator asks for.
@@ -51,7 +52,6 @@ class Fleet {
       4;  // in one answer to a Runnel agent; others get one
   static constexpr std::int64_t kBusyMs =
       1'000;  // heartbeats while something is under way or watched
-  static constexpr std::int64_t kIdleMs = 5'000;  // otherwise, in a small fleet
   static constexpr std::int64_t kIdleMsMax = 60'000;
   static constexpr std::int64_t kPerSecond =
       500;  // heartbeats of the whole fleet that are aimed at
