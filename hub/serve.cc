@@ -14,6 +14,7 @@
 
 #include "agent/base/bytes.h"
 #include "agent/base/log.h"
+#include "agent/base/mutex.h"
 #include "hub/auth/auth_routes.h"
 #include "hub/c2/c2_routes.h"
 #include "hub/commands.h"
@@ -178,33 +179,54 @@ void flush(Hub& hub) {
   note("metrics could not be written", hub.history->flush());
 }
 
+// Wakes the threads that sleep when the hub ends.
+class Stopping {
+ public:
+  void begin() EXCLUDES(mutex_) {
+    Lock lock(mutex_);
+    is_begun_ = true;
+    changed_.notify_all();
+  }
+  // Waits so long, or until it begins; whether it has begun.
+  bool within(std::chrono::milliseconds time) EXCLUDES(mutex_) {
+    const auto deadline = std::chrono::steady_clock::now() + time;
+    Lock lock(mutex_);
+    while (!is_begun_ && std::chrono::steady_clock::now() < deadline)
+      changed_.wait_until(mutex_, deadline);
+    return is_begun_;
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  bool is_begun_ GUARDED_BY(mutex_) = false;
+};
+
 // What comes with heartbeats goes to disk in batches.
-void run_flusher(Hub& hub, const std::atomic<bool>& is_stopping) {
+void run_flusher(Hub& hub, Stopping& stopping) {
   pthread_setname_np(pthread_self(), "flusher");
   SteadyTime accounts_flushed = system_clock().steady();
-  while (!is_stopping.load()) {
+  do {
     flush(hub);
     if (system_clock().steady() - accounts_flushed > kAccountsFlushedEvery) {
       accounts_flushed = system_clock().steady();
       note("sessions could not be written", hub.accounts->flush());
     }
-    std::this_thread::sleep_for(kFlushEvery);
-  }
+  } while (!stopping.within(kFlushEvery));
 }
 
 // Who has fallen silent; and, every ten seconds, the metrics.
-void run_clockwork(Hub& hub, const std::atomic<bool>& is_stopping) {
+void run_clockwork(Hub& hub, Stopping& stopping) {
   pthread_setname_np(pthread_self(), "clockwork");
   std::int64_t ticked = system_clock().wall_ms() / History::kStepMs;
-  while (!is_stopping.load()) {
+  do {
     hub.fleet->sweep();
     const std::int64_t now = system_clock().wall_ms() / History::kStepMs;
     if (now != ticked) {
       ticked = now;
       hub.ticker->tick(now * History::kStepMs);
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(kSweepEveryMs));
-  }
+  } while (!stopping.within(std::chrono::milliseconds(kSweepEveryMs)));
 }
 
 Result<> run(const Settings& settings) {
@@ -241,9 +263,9 @@ Result<> run(const Settings& settings) {
   TRY_ASSIGN(operators, listen(hub->operators, "operators", operators_at, kOperatorThreads,
                                certificate, security_headers()));
   TRY_ASSIGN(agents, listen(hub->agents, "agents", agents_at, kAgentThreads, certificate, {}));
-  std::atomic<bool> is_stopping{false};
-  std::thread flusher([&] { run_flusher(*hub, is_stopping); });
-  std::thread clockwork([&] { run_clockwork(*hub, is_stopping); });
+  Stopping stopping;
+  std::thread flusher([&] { run_flusher(*hub, stopping); });
+  std::thread clockwork([&] { run_clockwork(*hub, stopping); });
   say(*hub, "hub_started", "info", "",
       std::string("the hub has started, version ") + RUNNEL_VERSION);
   std::printf("listening operators %s\nlistening agents %s\n", operators->url().c_str(),
@@ -259,7 +281,7 @@ Result<> run(const Settings& settings) {
   std::thread closing([&] { operators.reset(); });
   agents.reset();
   closing.join();
-  is_stopping = true;
+  stopping.begin();
   flusher.join();
   clockwork.join();
   flush(*hub);

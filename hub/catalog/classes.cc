@@ -156,10 +156,15 @@ Result<> Classes::flush() {
     unsaved_.clear();
   }
   if (unsaved.empty()) return Ok{};
-  return store_.write([&](Database& database) -> Result<> {
+  const Result<> written = store_.write([&](Database& database) -> Result<> {
     for (const ClassPtr& state : unsaved) TRY(save(database, *state));
     return Ok{};
   });
+  if (!written.ok()) {
+    Lock lock(mutex_);
+    for (const ClassPtr& state : unsaved) unsaved_.push_back(state->name);
+  }
+  return written;
 }
 
 }  // namespace runnel::hub

@@ -101,6 +101,13 @@ class Fleet {
     mutable Mutex mutex;
     std::unordered_map<std::string, std::unique_ptr<Agent>> agents GUARDED_BY(mutex);
   };
+  struct AgentRecord {  // a row of the table agents
+    std::string id;
+    std::string agent_class;
+    std::int64_t registered_ms;
+    std::int64_t seen_ms;
+    std::string facts;
+  };
   struct Ending {
     OperationState state;
     std::string detail;
@@ -109,6 +116,7 @@ class Fleet {
   explicit Fleet(FleetParts parts) : parts_(parts), started_at_(parts.clock.steady()) {}
   Result<> load();
   Shard& shard_of(std::string_view id) const;
+  void write_again(const std::vector<AgentRecord>& rows, std::vector<Operation> operations);
 
   // All below: inside the agent's shard's lock.
   void take(Agent& agent, c2::Heartbeat&& heartbeat, const std::string& host_url);

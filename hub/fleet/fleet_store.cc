@@ -15,6 +15,7 @@ constexpr std::string_view kSelectAll =
     "SELECT id, class, registered_ms, seen_ms, facts FROM agents";
 constexpr std::string_view kSave = "INSERT OR REPLACE INTO agents VALUES (?, ?, ?, ?, ?)";
 constexpr std::int64_t kSeenSavedEveryMs = 5 * 60'000;
+constexpr std::size_t kUnsavedOperationsMax = 100'000;
 constexpr std::size_t kOfflineEventsMax = 100;  // of one sweep; the rest is counted in one more
 
 // {"heartbeat": the last one without lists, "manifest_hash", "interval_ms", "target": [flow id,
@@ -161,17 +162,10 @@ void Fleet::sweep() {
 }
 
 Result<> Fleet::flush() {
-  struct Row {
-    std::string id;
-    std::string agent_class;
-    std::int64_t registered_ms;
-    std::int64_t seen_ms;
-    std::string facts;
-  };
   const std::int64_t now = parts_.clock.wall_ms();
   const bool writes_seen = now - seen_saved_ms_ >= kSeenSavedEveryMs;
   if (writes_seen) seen_saved_ms_ = now;
-  std::vector<Row> rows;
+  std::vector<AgentRecord> rows;
   visit_all([&](Agent& agent) {
     if (!agent.is_dirty && !(writes_seen && agent.is_heard)) return;
     agent.is_dirty = false;
@@ -184,11 +178,11 @@ Result<> Fleet::flush() {
     operations.swap(unsaved_operations_);
   }
   if (rows.empty() && operations.empty()) return Ok{};
-  return parts_.store.write([&](Database& database) -> Result<> {
+  const Result<> written = parts_.store.write([&](Database& database) -> Result<> {
     TRY(save_operations(database, operations));
     if (writes_seen) TRY(forget_operations(database, now - kOperationsKeptMs));
     TRY_ASSIGN(save, database.prepare(kSave));
-    for (const Row& row : rows) {
+    for (const AgentRecord& row : rows) {
       TRY(save.bind_text(1, row.id)
               .bind_text(2, row.agent_class)
               .bind(3, row.registered_ms)
@@ -198,6 +192,23 @@ Result<> Fleet::flush() {
     }
     return Ok{};
   });
+  if (!written.ok()) write_again(rows, std::move(operations));
+  return written;
+}
+
+// After a write that failed (a full disk): with the next one.
+void Fleet::write_again(const std::vector<AgentRecord>& rows, std::vector<Operation> operations) {
+  for (const AgentRecord& row : rows) {
+    Shard& shard = shard_of(row.id);
+    Lock lock(shard.mutex);
+    const auto found = shard.agents.find(row.id);
+    if (found != shard.agents.end()) found->second->is_dirty = true;
+  }
+  Lock lock(operations_mutex_);
+  if (unsaved_operations_.size() + operations.size() > kUnsavedOperationsMax) return;
+  unsaved_operations_.insert(unsaved_operations_.begin(),
+                             std::make_move_iterator(operations.begin()),
+                             std::make_move_iterator(operations.end()));
 }
 
 }  // namespace runnel::hub

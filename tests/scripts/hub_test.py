@@ -123,7 +123,7 @@ class HubTest(unittest.TestCase):
         self.addCleanup(self.stand.__exit__, None, None, None)
 
     def start(self):
-        hub = self.stand.start_hub()
+        hub = self.stand.start_hub(None, "--heartbeat", "1 sec")
         if not hasattr(self, "token"):
             self.token = subprocess.run([self.stand.program("runnel-hub"), "token", "create", "test", "--data", self.stand.path("hub")],
                                         check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
