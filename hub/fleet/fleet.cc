@@ -99,7 +99,11 @@ Result<c2::HeartbeatResponse> Fleet::heartbeat(c2::Heartbeat heartbeat,
   trim(agent);
   if (agent.is_runnel()) {
     const std::int64_t interval = wanted_interval(agent);
-    if (std::abs(interval - agent.interval_ms) * 5 > interval) response.heartbeat_ms = interval;
+    if (std::abs(interval - agent.interval_ms) * 5 > interval) {
+      response.heartbeat_ms = interval;
+      // Who is told to come less often is not late by what it said before.
+      agent.interval_ms = std::max(agent.interval_ms, interval);
+    }
   }
   return response;
 }

@@ -92,7 +92,8 @@ void Fleet::end(Agent& agent, Operation& operation, Ending ending) {
   }
   if (operation.author != kHubAuthor || is_run_order(operation)) {
     say(agent, "operation_finished", operation.state == OperationState::kDone ? "info" : "warning",
-        operation.verb + " " + operation.operand + " on " + agent.id + ": " +
+        operation.verb + " " + operation.operand +
+            (operation.target_name ? " " + *operation.target_name : "") + " on " + agent.id + ": " +
             std::string(name_of(operation.state)) +
             (operation.detail ? ": " + *operation.detail : ""));
   }

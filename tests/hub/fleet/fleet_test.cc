@@ -361,6 +361,15 @@ TEST_CASE("who falls silent is late, then offline, then back; each is told once"
   CHECK(kinds == "agent_online agent_offline agent_registered ");
 }
 
+TEST_CASE("an agent that was told to come less often is not late by what it said before") {
+  Stage stage;
+  c2::Heartbeat busy = stage.heartbeat();
+  busy.runnel->interval_ms = 1'000;
+  stage.beat(busy);
+  stage.clock.advance(std::chrono::seconds(5));
+  CHECK(stage.judged().connectivity == Connectivity::kOnline);
+}
+
 TEST_CASE("a restarted hub knows its agents, and says that it has not heard them yet") {
   Stage stage;
   const VersionPtr version = stage.push();
