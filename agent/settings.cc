@@ -2,43 +2,21 @@
 
 #include "agent/settings.h"
 
-#include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
 #include <fstream>
-#include <sstream>
 
 #include "agent/base/bytes.h"
-#include "agent/flow/complaints.h"
-#include "agent/flow/yaml_fields.h"
 
 namespace runnel {
 namespace {
 
-constexpr std::size_t kComplaintsMax = 100;
-constexpr YamlLimits kLimits{.text_max = 1 << 20, .depth_max = 8, .nodes_max = 10'000};
 constexpr std::array<std::pair<std::string_view, LogLevel>, 4> kLogLevels{
     {{"debug", LogLevel::kDebug},
      {"info", LogLevel::kInfo},
      {"warn", LogLevel::kWarn},
      {"error", LogLevel::kError}}};
 
-// One row of the table; what it does not say is as here.
-struct Row {
-  std::string name;
-  std::string doc;
-  PropertyKind kind = PropertyKind::kText;
-  bool is_required = false;
-  bool is_sensitive = false;
-  std::optional<std::string> default_value = {};
-  std::optional<double> min = {};
-  std::optional<double> max = {};
-  std::vector<Choice> choices = {};
-  std::string example = {};
-};
-
-std::vector<Row> table() {
+std::vector<SettingRow> table() {
   return {
       {.name = "state",
        .doc =
@@ -108,31 +86,6 @@ std::vector<Row> table() {
   };
 }
 
-std::vector<PropertySpec> make_specs() {
-  std::vector<PropertySpec> specs;
-  std::vector<Row> rows = table();
-  for (Row& row : rows) {
-    PropertySpec& spec = specs.emplace_back();
-    spec.name = std::move(row.name);
-    spec.doc = std::move(row.doc);
-    spec.kind = row.kind;
-    spec.is_required = row.is_required;
-    spec.is_sensitive = row.is_sensitive;
-    spec.default_value = std::move(row.default_value);
-    spec.min = row.min;
-    spec.max = row.max;
-    spec.choices = std::move(row.choices);
-    spec.example = std::move(row.example);
-  }
-  return specs;
-}
-
-const PropertySpec* find_spec(std::string_view key) {
-  for (const PropertySpec& one : setting_specs())
-    if (one.name == key) return &one;
-  return nullptr;
-}
-
 Result<std::string> token_of(const PropertyValues& values) {
   const auto direct = values.find("hub_token");
   const auto file = values.find("hub_token_file");
@@ -147,79 +100,15 @@ Result<std::string> token_of(const PropertyValues& values) {
   return std::string(trimmed(token));
 }
 
-// Comments and blank lines alone: the page as it ships.
-bool says_nothing(std::string_view text) {
-  for (const std::string_view line : split(text, '\n')) {
-    const std::string_view words = trimmed(line);
-    if (!words.empty() && words.front() != '#') return false;
-  }
-  return true;
-}
-
-std::string folded(std::string_view text, std::string_view prefix) {
-  std::string out;
-  std::string line(prefix);
-  for (const std::string_view word : split(text, ' ')) {
-    if (line.size() + 1 + word.size() > 100 && line.size() > prefix.size()) {
-      out += line + "\n";
-      line = prefix;
-    }
-    line += ' ';
-    line += word;
-  }
-  return out + line + "\n";
-}
-
 }  // namespace
 
 std::span<const PropertySpec> setting_specs() {
-  static const std::vector<PropertySpec> specs = make_specs();
+  static const std::vector<PropertySpec> specs = setting_specs_of(table());
   return specs;
 }
 
-std::string flag_of(std::string_view key) {
-  std::string flag = "--" + std::string(key);
-  std::replace(flag.begin(), flag.end(), '_', '-');
-  return flag;
-}
-
 SettingsReading read_settings_file(const std::string& file) {
-  SettingsReading out;
-  Complaints complaints(file, kComplaintsMax);
-  std::ifstream in(file, std::ios::binary);
-  std::stringstream text;
-  text << in.rdbuf();
-  if (!in) {
-    complaints.add({}, std::string("cannot be read: ") + std::strerror(errno));
-    out.complaints = complaints.take();
-    return out;
-  }
-  const std::string bytes = text.str();
-  if (says_nothing(bytes)) return out;
-  const YamlDocument document(bytes, kLimits, complaints);
-  if (document.root() != nullptr && !document.root()->is(YamlNode::Kind::kNull)) {
-    Fields fields(*document.root(), "the agent's settings", complaints, "write `key: value` lines");
-    for (const PropertySpec& spec : setting_specs()) {
-      const YamlNode* node = fields.find(spec.name);
-      if (node == nullptr) continue;
-      const auto value = scalar_text(*node, "`" + spec.name + "`", complaints);
-      if (!value) continue;
-      if (const auto checked = check_value(spec, *value); !checked.ok())
-        complaints.add(node->at, "`" + spec.name + "`: " + checked.error().text());
-      out.values.values[spec.name] = *value;
-    }
-    if (const YamlNode* parameters = fields.find("parameters")) {
-      for (const YamlNode::Entry& one : parameters->entries) {
-        const auto value = scalar_text(*one.value, "`" + one.key + "`", complaints);
-        if (value) out.values.parameters[one.key] = *value;
-      }
-      if (!parameters->is(YamlNode::Kind::kMap))
-        complaints.add(parameters->at, "`parameters` is a map: name: value");
-    }
-    fields.refuse_others();
-  }
-  out.complaints = complaints.take();
-  return out;
+  return read_settings_file(file, setting_specs(), "the agent's settings", true);
 }
 
 Result<Settings> make_settings(const SettingValues& file, const SettingValues& command_line) {
@@ -228,17 +117,9 @@ Result<Settings> make_settings(const SettingValues& file, const SettingValues& c
   // A token on the command line goes before a file of the configuration, and the other way round.
   if (command_line.values.contains("hub_token")) values.erase("hub_token_file");
   if (command_line.values.contains("hub_token_file")) values.erase("hub_token");
-  std::string complaints;
-  for (const auto& [key, value] : values) {
-    const PropertySpec* spec = find_spec(key);
-    const Result<> checked =
-        spec == nullptr ? Result<>(invalid("is unknown")) : check_value(*spec, value);
-    if (!checked.ok()) complaints += flag_of(key) + ": " + checked.error().text() + "\n";
-  }
+  std::string complaints = complaints_of(values, setting_specs());
   const auto text = [&values](std::string_view key) {
-    const auto found = values.find(key);
-    if (found != values.end()) return found->second;
-    return find_spec(key)->default_value.value_or(std::string());
+    return value_of(values, setting_specs(), key);
   };
   auto token = token_of(values);
   if (!token.ok()) complaints += token.error().text() + "\n";
@@ -272,26 +153,14 @@ Result<Settings> make_settings(const SettingValues& file, const SettingValues& c
 }
 
 std::string settings_page() {
-  std::string out =
-      "# Generated from agent/settings.cc; edit that. Then run ./dev generate.\n"
-      "#\n"
-      "# Settings of `runnel-agent run --config agent.yaml`. Each key is also an option of the\n"
-      "# command line, which goes before this file: `hub_ca` is `--hub-ca`.\n";
-  for (const PropertySpec& spec : setting_specs()) {
-    out += "\n" + folded(spec.doc, "#");
-    if (!spec.choices.empty()) {
-      out += "# One of";
-      for (const Choice& one : spec.choices) out += " " + one.value;
-      out += ".\n";
-    }
-    if (spec.is_required) out += "# Required.\n";
-    out += spec.default_value ? "# " + spec.name + ": " + *spec.default_value + "\n"
-                              : "# " + spec.name + ": " + spec.example + "\n";
-  }
-  out +=
-      "\n# Values of the flow's parameters, before those that the flow itself gives.\n"
-      "# parameters:\n#   broker: tcp://127.0.0.1:1883\n";
-  return out;
+  return settings_page(setting_specs(),
+                       "# Generated from agent/settings.cc; edit that. Then run ./dev generate.\n"
+                       "#\n"
+                       "# Settings of `runnel-agent run --config agent.yaml`. Each key is also an "
+                       "option of the\n"
+                       "# command line, which goes before this file: `hub_ca` is `--hub-ca`.\n") +
+         "\n# Values of the flow's parameters, before those that the flow itself gives.\n"
+         "# parameters:\n#   broker: tcp://127.0.0.1:1883\n";
 }
 
 }  // namespace runnel

@@ -1,23 +1,18 @@
-// Settings: what `runnel-agent run` can be told, as data. One table gives the keys of agent.yaml,
-// the options of the command line (`hub_ca` is `--hub-ca`), their checks, and conf/agent.yaml.
+// Settings: what `runnel-agent run` can be told; the table (agent/flow/settings_file.h) gives the
+// keys of agent.yaml, the options of the command line, their checks, and conf/agent.yaml.
 
 #pragma once
 
 #include <chrono>
-#include <map>
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "agent/base/log.h"
 #include "agent/base/result.h"
-#include "agent/flow/model.h"
-#include "agent/spec/component.h"
+#include "agent/flow/settings_file.h"
 
 namespace runnel {
-
-using ParameterValues = std::map<std::string, std::string, std::less<>>;
 
 struct Settings {
   std::string state;
@@ -37,20 +32,7 @@ struct Settings {
 
 // In the order in which people read them.
 std::span<const PropertySpec> setting_specs();
-std::string flag_of(std::string_view key);  // "--hub-ca"
-
-// What a file or a command line says: keys with their values as written, and parameters of the
-// flow.
-struct SettingValues {
-  PropertyValues values;
-  ParameterValues parameters;
-};
-
-// agent.yaml: a map of keys, and `parameters`, a map of its own. Every complaint at once.
-struct SettingsReading {
-  SettingValues values;
-  std::vector<Complaint> complaints;
-};
+// agent.yaml. Every complaint at once.
 SettingsReading read_settings_file(const std::string& file);
 
 // Those of the command line go before those of the file. kInvalid: a line for each complaint.

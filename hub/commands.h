@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "hub/settings.h"
+
 namespace runnel::hub {
 
 inline constexpr int kExitFailed = 1;
@@ -20,13 +22,7 @@ struct InitOptions {
 };
 int init(const InitOptions& options);
 
-struct ServeOptions {
-  std::string data;
-  std::string operators = "127.0.0.1:8443";
-  std::string agents = "127.0.0.1:8444";
-  bool is_plain_http = false;
-};
-int serve(const ServeOptions& options);
+int serve(const Settings& settings);
 
 int token_create(const std::string& data, const std::string& name, const std::string& user);
 int token_agents(const std::string& data);
@@ -39,5 +35,7 @@ int user_list(const std::string& data, bool is_json);
 
 // The OpenAPI document; nothing has to run.
 int print_openapi();
+// Writes what is generated of the tree at `root`: the OpenAPI document and conf/hub.yaml.
+int generate(const std::string& root);
 
 }  // namespace runnel::hub

@@ -4,7 +4,42 @@
 
 #include "hub/commands.h"
 
+namespace runnel::hub {
+namespace {
+
+void add_setting(CLI::App& command, const PropertySpec& spec, PropertyValues& into) {
+  std::string doc = spec.doc;
+  if (spec.default_value) doc += " Default: " + *spec.default_value + ".";
+  if (spec.kind == PropertyKind::kBoolean) {
+    command.add_flag_callback(
+        flag_of(spec.name), [&into, &spec] { into[spec.name] = "true"; }, doc);
+    return;
+  }
+  auto* option = command.add_option_function<std::string>(
+      flag_of(spec.name), [&into, &spec](const std::string& value) { into[spec.name] = value; },
+      doc);
+  if (spec.name == "data") option->envname("RUNNEL_HUB_DATA");
+}
+
+int serve_command_line(const std::string& config, const PropertyValues& command_line) {
+  SettingsReading file;
+  if (!config.empty())
+    file = read_settings_file(config, setting_specs(), "the hub's settings", false);
+  if (has_error(file.complaints)) {
+    std::fprintf(stderr, "%s\n", text_of(file.complaints).c_str());
+    return kExitConfiguration;
+  }
+  const auto settings = make_settings(file.values.values, command_line);
+  if (settings.ok()) return serve(*settings);
+  std::fprintf(stderr, "%s\n", settings.error().text().c_str());
+  return config.empty() ? kExitUsage : kExitConfiguration;
+}
+
+}  // namespace
+}  // namespace runnel::hub
+
 int main(int argc, char** argv) {
+  using namespace runnel;
   using namespace runnel::hub;
   CLI::App app(
       "The Runnel hub: keeps the catalog of flows, brings them to agents, shows what those are "
@@ -28,17 +63,12 @@ int main(int argc, char** argv) {
   init_command->add_option("--host", init_options.hosts,
                            "A further name or IPv4 address by which the hub is reached");
 
-  ServeOptions serve_options;
+  PropertyValues serve_options;
+  std::string config;
   CLI::App* serve_command = app.add_subcommand("serve", "Runs the hub until SIGTERM");
-  data_of(serve_command, serve_options.data);
-  serve_command
-      ->add_option("--operators", serve_options.operators,
-                   "ADDRESS:PORT of pages and REST; port 0: any")
-      ->capture_default_str();
-  serve_command->add_option("--agents", serve_options.agents, "ADDRESS:PORT of C2; port 0: any")
-      ->capture_default_str();
-  serve_command->add_flag("--plain-http", serve_options.is_plain_http,
-                          "No TLS, and agents need no token; on loopback only");
+  serve_command->add_option("--config", config,
+                            "File of settings (conf/hub.yaml); options go before it");
+  for (const PropertySpec& spec : setting_specs()) add_setting(*serve_command, spec, serve_options);
 
   std::string data;
   std::string name;
@@ -82,13 +112,18 @@ int main(int argc, char** argv) {
   CLI::App* openapi_command =
       app.add_subcommand("openapi", "Prints the OpenAPI document of the REST API");
 
+  std::string root;
+  CLI::App* generate_command =
+      app.add_subcommand("generate", "Writes the generated files of a source tree");
+  generate_command->group("")->add_option("root", root, "The tree")->required();
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kExitUsage;
   }
   if (*init_command) return init(init_options);
-  if (*serve_command) return serve(serve_options);
+  if (*serve_command) return serve_command_line(config, serve_options);
   if (*token_create_command) return token_create(data, name, user);
   if (*token_agents_command) return token_agents(data);
   if (*user_add_command) return user_add(data, name, role, password_file);
@@ -96,5 +131,6 @@ int main(int argc, char** argv) {
   if (*user_remove_command) return user_remove(data, name);
   if (*user_list_command) return user_list(data, is_json);
   if (*openapi_command) return print_openapi();
+  if (*generate_command) return generate(root);
   return kExitUsage;
 }

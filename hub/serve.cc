@@ -8,10 +8,13 @@
 #include <atomic>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <thread>
+#include <tuple>
 
 #include "agent/base/bytes.h"
 #include "agent/base/log.h"
+#include "agent/base/mutex.h"
 #include "hub/auth/auth_routes.h"
 #include "hub/c2/c2_routes.h"
 #include "hub/commands.h"
@@ -74,7 +77,8 @@ struct Hub {
   Router agents;
 };
 
-Result<std::unique_ptr<Hub>> open_hub(const std::string& data) {
+Result<std::unique_ptr<Hub>> open_hub(const std::string& data,
+                                      std::chrono::milliseconds heartbeat) {
   const Clock& clock = system_clock();
   auto hub = std::make_unique<Hub>();
   TRY_ASSIGN(store, Store::open(data));
@@ -90,7 +94,7 @@ Result<std::unique_ptr<Hub>> open_hub(const std::string& data) {
   TRY_ASSIGN(history, History::open(*hub->store, clock));
   hub->history = std::move(history);
   TRY_ASSIGN(fleet, Fleet::open({*hub->store, *hub->catalog, *hub->classes, *hub->manifests,
-                                 *hub->events, clock}));
+                                 *hub->events, clock, heartbeat.count()}));
   hub->fleet = std::move(fleet);
   hub->accounts = std::make_unique<Accounts>(*hub->store, clock);
   hub->summaries = std::make_unique<Summaries>(*hub->fleet, *hub->classes, *hub->catalog, clock);
@@ -175,40 +179,61 @@ void flush(Hub& hub) {
   note("metrics could not be written", hub.history->flush());
 }
 
+// Wakes the threads that sleep when the hub ends.
+class Stopping {
+ public:
+  void begin() EXCLUDES(mutex_) {
+    Lock lock(mutex_);
+    is_begun_ = true;
+    changed_.notify_all();
+  }
+  // Waits so long, or until it begins; whether it has begun.
+  bool within(std::chrono::milliseconds time) EXCLUDES(mutex_) {
+    const auto deadline = std::chrono::steady_clock::now() + time;
+    Lock lock(mutex_);
+    while (!is_begun_ && std::chrono::steady_clock::now() < deadline)
+      changed_.wait_until(mutex_, deadline);
+    return is_begun_;
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  bool is_begun_ GUARDED_BY(mutex_) = false;
+};
+
 // What comes with heartbeats goes to disk in batches.
-void run_flusher(Hub& hub, const std::atomic<bool>& is_stopping) {
+void run_flusher(Hub& hub, Stopping& stopping) {
   pthread_setname_np(pthread_self(), "flusher");
   SteadyTime accounts_flushed = system_clock().steady();
-  while (!is_stopping.load()) {
+  do {
     flush(hub);
     if (system_clock().steady() - accounts_flushed > kAccountsFlushedEvery) {
       accounts_flushed = system_clock().steady();
       note("sessions could not be written", hub.accounts->flush());
     }
-    std::this_thread::sleep_for(kFlushEvery);
-  }
+  } while (!stopping.within(kFlushEvery));
 }
 
 // Who has fallen silent; and, every ten seconds, the metrics.
-void run_clockwork(Hub& hub, const std::atomic<bool>& is_stopping) {
+void run_clockwork(Hub& hub, Stopping& stopping) {
   pthread_setname_np(pthread_self(), "clockwork");
   std::int64_t ticked = system_clock().wall_ms() / History::kStepMs;
-  while (!is_stopping.load()) {
+  do {
     hub.fleet->sweep();
     const std::int64_t now = system_clock().wall_ms() / History::kStepMs;
     if (now != ticked) {
       ticked = now;
       hub.ticker->tick(now * History::kStepMs);
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(kSweepEveryMs));
-  }
+  } while (!stopping.within(std::chrono::milliseconds(kSweepEveryMs)));
 }
 
-Result<> run(const ServeOptions& options) {
-  const DataFolder folder{options.data};
-  TRY_ASSIGN(operators_at, read_address(options.operators));
-  TRY_ASSIGN(agents_at, read_address(options.agents));
-  if (options.is_plain_http && !(operators_at.is_loopback && agents_at.is_loopback)) {
+Result<> run(const Settings& settings) {
+  const DataFolder folder{settings.data};
+  TRY_ASSIGN(operators_at, read_address(settings.operators));
+  TRY_ASSIGN(agents_at, read_address(settings.agents));
+  if (settings.is_plain_http && !(operators_at.is_loopback && agents_at.is_loopback)) {
     return invalid(
         "--plain-http is for loopback only: passwords and data would cross the network readably");
   }
@@ -218,9 +243,9 @@ Result<> run(const ServeOptions& options) {
   }
   TRY(lock_for_good(folder));
   TRY_ASSIGN(token, read_secret(folder.agents_token()));
-  const bool is_tls = !options.is_plain_http;
+  const bool is_tls = !settings.is_plain_http;
   const std::string certificate = is_tls ? folder.server() : "";
-  TRY_ASSIGN(hub, open_hub(folder.path));
+  TRY_ASSIGN(hub, open_hub(folder.path, settings.heartbeat));
   add_operator_routes(*hub, is_tls);
   hub->c2 =
       std::make_unique<C2Parts>(C2Parts{*hub->fleet, *hub->catalog, *hub->classes, *hub->ticker});
@@ -238,9 +263,9 @@ Result<> run(const ServeOptions& options) {
   TRY_ASSIGN(operators, listen(hub->operators, "operators", operators_at, kOperatorThreads,
                                certificate, security_headers()));
   TRY_ASSIGN(agents, listen(hub->agents, "agents", agents_at, kAgentThreads, certificate, {}));
-  std::atomic<bool> is_stopping{false};
-  std::thread flusher([&] { run_flusher(*hub, is_stopping); });
-  std::thread clockwork([&] { run_clockwork(*hub, is_stopping); });
+  Stopping stopping;
+  std::thread flusher([&] { run_flusher(*hub, stopping); });
+  std::thread clockwork([&] { run_clockwork(*hub, stopping); });
   say(*hub, "hub_started", "info", "",
       std::string("the hub has started, version ") + RUNNEL_VERSION);
   std::printf("listening operators %s\nlistening agents %s\n", operators->url().c_str(),
@@ -252,9 +277,11 @@ Result<> run(const ServeOptions& options) {
   sigwait(&signals, &taken);
   sd_notify(0, "STOPPING=1");
   say(*hub, "hub_stopped", "info", "", "the hub was stopped");
-  operators.reset();
+  // Both at once: each waits for what it is answering.
+  std::thread closing([&] { operators.reset(); });
   agents.reset();
-  is_stopping = true;
+  closing.join();
+  stopping.begin();
   flusher.join();
   clockwork.join();
   flush(*hub);
@@ -265,25 +292,56 @@ Result<> run(const ServeOptions& options) {
 
 }  // namespace
 
-int serve(const ServeOptions& options) {
-  const Result<> done = run(options);
+int serve(const Settings& settings) {
+  set_log_level(settings.log_level);
+  set_log_json(settings.log_json);
+  const Result<> done = run(settings);
   if (done.ok()) return 0;
   std::fprintf(stderr, "runnel-hub: %s\n", done.error().text().c_str());
   return done.code() == Code::kInvalid ? kExitConfiguration : kExitFailed;
 }
 
-int print_openapi() {
-  // The table alone; nothing of it is called.
+namespace {
+
+// From the route table alone; nothing of it is called.
+Result<std::string> openapi_text() {
   const std::string folder =
       std::filesystem::temp_directory_path() / ("runnel-openapi-" + std::to_string(getpid()));
   std::filesystem::create_directories(folder);
-  auto hub = open_hub(folder);
-  if (hub.ok()) {
-    add_operator_routes(**hub, true);
-    std::fputs((*hub)->openapi.c_str(), stdout);
-  }
+  auto hub = open_hub(folder, std::chrono::seconds(5));
+  if (hub.ok()) add_operator_routes(**hub, true);
   std::filesystem::remove_all(folder);
-  return hub.ok() ? 0 : kExitFailed;
+  if (!hub.ok()) return hub.error();
+  return (*hub)->openapi;
+}
+
+int failed(const Error& error) {
+  std::fprintf(stderr, "runnel-hub: %s\n", error.text().c_str());
+  return kExitFailed;
+}
+
+}  // namespace
+
+int print_openapi() {
+  const auto text = openapi_text();
+  if (!text.ok()) return failed(text.error());
+  std::fputs(text->c_str(), stdout);
+  return 0;
+}
+
+int generate(const std::string& root) {
+  const auto openapi = openapi_text();
+  if (!openapi.ok()) return failed(openapi.error());
+  for (const auto& [folder, name, text] : {std::tuple("hub/http", "openapi.json", *openapi),
+                                           std::tuple("conf", "hub.yaml", settings_page())}) {
+    const std::filesystem::path at = std::filesystem::path(root) / folder;
+    std::error_code error;
+    std::filesystem::create_directories(at, error);
+    std::ofstream out(at / name, std::ios::binary | std::ios::trunc);
+    if (!(out << text).flush())
+      return failed(unavailable("`" + (at / name).string() + "` cannot be written"));
+  }
+  return 0;
 }
 
 }  // namespace runnel::hub

@@ -97,6 +97,9 @@ Result<> Database::migrate(std::span<const Migration> migrations) {
   for (const Migration& migration : migrations) {
     if (migration.number <= version) continue;
     TRY_ASSIGN(transaction, Transaction::begin(*this));
+    // Another process may have been quicker.
+    TRY_ASSIGN(now, schema_version());
+    if (now >= migration.number) continue;
     TRY(execute(migration.sql).within("migration " + std::string(migration.name)));
     TRY(execute("PRAGMA user_version=" + std::to_string(migration.number)));
     TRY(transaction.commit());

@@ -32,6 +32,7 @@ Result<> end_sessions(Database& database, const std::string& user) {
 Result<> Accounts::add_user(const std::string& name, const std::string& role,
                             std::string_view password) {
   if (!is_good_name(name)) return invalid("a user's name is 1 to 64 of A-Z a-z 0-9 . _ -");
+  if (name == "hub") return invalid("`hub` is the name of what the hub does by itself");
   if (!is_role(role))
     return invalid("`" + role + "` is no role; one of administrator, operator, viewer");
   TRY_ASSIGN(hash, password_hash(password));
@@ -280,16 +281,21 @@ Result<std::vector<Token>> Accounts::tokens(const Identity& who) {
   return tokens;
 }
 
-Result<> Accounts::remove_token(const Identity& who, const std::string& id) {
-  return store_.write([&](Database& database) -> Result<> {
-    TRY_ASSIGN(remove, database.prepare("DELETE FROM tokens WHERE id = ?1 AND (?2 OR user = ?3)"));
-    TRY(remove.bind_text(1, id)
-            .bind(2, std::int64_t{who.role == "administrator"})
-            .bind_text(3, who.user)
-            .run());
-    if (database.changes() == 0) return not_found("there is no such token");
-    return Ok{};
+Result<std::string> Accounts::remove_token(const Identity& who, const std::string& id) {
+  std::string name;
+  const Result<> removed = store_.write([&](Database& database) -> Result<> {
+    TRY_ASSIGN(remove, database.prepare("DELETE FROM tokens WHERE id = ?1 AND (?2 OR user = ?3) "
+                                        "RETURNING name"));
+    remove.bind_text(1, id)
+        .bind(2, std::int64_t{who.role == "administrator"})
+        .bind_text(3, who.user);
+    TRY_ASSIGN(is_there, remove.step());
+    if (!is_there) return not_found("there is no such token");
+    name = remove.text(0);
+    return remove.run();
   });
+  if (!removed.ok()) return removed.error();
+  return name;
 }
 
 Result<> Accounts::flush() {

@@ -77,7 +77,8 @@ class Accounts {
                                     std::optional<std::int64_t> expires_ms);
   // An administrator sees and removes everybody's, others their own.
   Result<std::vector<Token>> tokens(const Identity& who);
-  Result<> remove_token(const Identity& who, const std::string& id);
+  // Returns its name.
+  Result<std::string> remove_token(const Identity& who, const std::string& id);
 
   // When sessions and tokens were last used; what has expired is removed. For the flusher.
   Result<> flush();

@@ -120,7 +120,7 @@ struct AuthHandlers {
   Response remove_token(const Request& request) const {
     const auto removed = accounts.remove_token(request.identity, request.params[0]);
     if (!removed.ok()) return problem(removed.error());
-    listener("token_removed", "info", request.identity.user, "a token was removed");
+    listener("token_removed", "info", request.identity.user, "token " + *removed + " removed");
     return empty_response();
   }
 };

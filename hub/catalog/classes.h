@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -15,6 +16,16 @@
 
 namespace runnel::hub {
 
+// Whether a flow is to run, as operators asked for it last; of a class, or of one agent.
+struct WantedRun {
+  enum class State { kUnset, kRunning, kStopped };  // kUnset: nobody asked
+  State state = State::kUnset;
+  std::int64_t asked_ms = 0;
+  std::string author = {};
+};
+std::string_view name_of(WantedRun::State state);  // "unset", "running", "stopped"
+WantedRun::State run_state_of(std::string_view name);
+
 // The desired state of a class. Immutable: a deployment makes a new one.
 struct ClassState {
   std::string name;
@@ -22,8 +33,7 @@ struct ClassState {
   VersionPtr desired;  // nullptr: nothing is deployed
   std::string author;
   std::int64_t deployed_ms = 0;
-  enum class Run { kUnset, kRunning, kStopped };
-  Run run = Run::kUnset;  // what was last asked of the whole class; kUnset: nothing was
+  WantedRun run;
 };
 using ClassPtr = std::shared_ptr<const ClassState>;
 
@@ -42,12 +52,14 @@ class Classes {
   // Durable when it returns.
   Result<ClassPtr> deploy(const std::string& name, const VersionPtr& version,
                           const std::string& author);
-  Result<> run(const std::string& name, ClassState::Run run);
+  // `also` is written in the same transaction.
+  Result<> run(const std::string& name, const WantedRun& run,
+               const std::function<Result<>(Database&)>& also);
   Result<> flush();
 
  private:
   Classes(Store& store, const Clock& clock) : store_(store), clock_(clock) {}
-  Result<> save(const ClassState& state, bool is_deployment);
+  static Result<> save(Database& database, const ClassState& state);
 
   Store& store_;
   const Clock& clock_;

@@ -95,7 +95,7 @@ Result<> Manifests::flush() {
     unsaved.swap(unsaved_);
   }
   if (unsaved.empty()) return Ok{};
-  return store_.write([&](Database& database) -> Result<> {
+  const Result<> written = store_.write([&](Database& database) -> Result<> {
     TRY_ASSIGN(insert, database.prepare(kInsert));
     for (const Unsaved& each : unsaved) {
       TRY(insert.bind_text(1, each.hash)
@@ -106,6 +106,11 @@ Result<> Manifests::flush() {
     }
     return Ok{};
   });
+  if (!written.ok()) {
+    Lock lock(mutex_);
+    unsaved_.insert(unsaved_.begin(), unsaved.begin(), unsaved.end());
+  }
+  return written;
 }
 
 }  // namespace runnel::hub

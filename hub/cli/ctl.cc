@@ -125,6 +125,20 @@ int ctl_agents(const Ctl& ctl, const std::vector<std::string>& filters) {
   return 0;
 }
 
+namespace {
+
+// "running", "stopped (stopped by ann, with its class)".
+std::string run_text(const Json& agent) {
+  std::string text = text_at(agent, "flow_run_state");
+  const auto run = agent.find("run_wanted");
+  if (run == agent.end() || !run->is_object()) return text;
+  const bool is_stopped = text_at(*run, "state") == "stopped";
+  text += std::string(is_stopped ? " (stopped by " : " (started by ") + text_at(*run, "author");
+  return text + (run->value("is_of_agent", false) ? ")" : ", with its class)");
+}
+
+}  // namespace
+
 int ctl_agent(const Ctl& ctl, const std::string& id) {
   const auto agent = ctl.client.get("agents/" + segment(id));
   if (!agent.ok()) return failed(agent.error());
@@ -143,7 +157,8 @@ int ctl_agent(const Ctl& ctl, const std::string& id) {
                   {"sync", with_reason("sync", "sync_reason")},
                   {"health", with_reason("health", "health_reason")},
                   {"flow", ref_at(json, "flow_reported") +
-                               " (wanted: " + ref_at(json, "flow_desired") + ")"}})
+                               " (wanted: " + ref_at(json, "flow_desired") + ")"},
+                  {"run state", run_text(json)}})
           .c_str(),
       stdout);
   if (!json["processors"].empty()) {
@@ -200,7 +215,12 @@ int ctl_run(const Ctl& ctl, const RunOptions& options) {
   const auto answer = ctl.client.ask("POST", path, &body);
   if (!answer.ok()) return failed(answer.error());
   if (ctl.is_json) return print_json(*answer);
-  std::printf("asked %s agents\n", number_at(*answer, "created_count").c_str());
+  const std::string count = number_at(*answer, "created_count");
+  std::printf("asked %s agent%s\n", count.c_str(), count == "1" ? "" : "s");
+  if (!options.agent_class.empty() && options.processor.empty()) {
+    std::printf("agents that come to class %s later are %s, too\n", options.agent_class.c_str(),
+                options.verb == "stop" ? "stopped" : "started");
+  }
   return 0;
 }
 

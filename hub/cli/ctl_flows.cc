@@ -35,6 +35,12 @@ std::string sync_text(const Json& deployment) {
   return text;
 }
 
+// ", stopped by ann": whoever stopped it, as long as it is to stand still.
+std::string run_text(const Json& run) {
+  if (!run.is_object() || text_at(run, "state") != "stopped") return {};
+  return ", stopped by " + text_at(run, "author");
+}
+
 // Until every agent runs it (0), or one failed (1), or the time is up (1).
 int wait_for(const Ctl& ctl, const DeployOptions& options) {
   const bool is_terminal = isatty(STDERR_FILENO) == 1;
@@ -190,9 +196,9 @@ int ctl_status(const Ctl& ctl, const std::string& name) {
   if (ctl.is_json) return print_json(*status);
   if ((*status)["items"].empty()) std::printf("%s is not deployed\n", name.c_str());
   for (const Json& each : (*status)["items"]) {
-    std::printf("class %s: version %lld: %s\n", text_at(each, "class").c_str(),
+    std::printf("class %s: version %lld: %s%s\n", text_at(each, "class").c_str(),
                 static_cast<long long>(each.value("version", std::int64_t{0})),
-                sync_text(each).c_str());
+                sync_text(each).c_str(), run_text(each["run_wanted"]).c_str());
     for (const Json& failure : each["failures"]) {
       std::printf("  %s failed: %s\n", number_at(failure, "agents").c_str(),
                   text_at(failure, "reason").c_str());

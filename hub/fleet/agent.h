@@ -69,6 +69,12 @@ struct Agent {
   std::int64_t retry_at_ms = 0;  // of a failure that may pass; 0: not
   int failures_in_a_row = 0;
 
+  // Whether its flow is to run, as asked of this agent alone; and the hub's own tries to have it
+  // so.
+  WantedRun run;
+  int run_tries = 0;
+  SteadyTime run_again_at{};
+
   std::vector<Operation> operations;  // oldest first: the open ones and the last that ended
   Connectivity announced = Connectivity::kNeverSeen;  // by an event
   bool is_dirty = false;                              // a flush has to write it
@@ -99,6 +105,11 @@ struct FlowRef {
   std::string name;
   std::optional<std::int64_t> version;
 };
+
+// The newer of what was asked of the agent and of its class, which may be nullptr.
+const WantedRun& wanted_run(const Agent& agent, const ClassState* wanted);
+// An operator's start or stop of its flow: what is wanted of the agent from now on.
+void note_run_order(Agent& agent, const Operation& operation);
 
 Connectivity connectivity_of(const Agent& agent, SteadyTime now);
 // The three axes. `wanted` may be nullptr.

@@ -189,6 +189,14 @@ Json json_of(const std::optional<FlowRef>& flow) {
   return {{"name", flow->name}, {"version", or_null(flow->version)}};
 }
 
+Json json_of(const WantedRun& run, bool is_of_agent) {
+  if (run.state == WantedRun::State::kUnset) return nullptr;
+  return {{"state", name_of(run.state)},
+          {"author", run.author},
+          {"asked_ms", run.asked_ms},
+          {"is_of_agent", is_of_agent}};
+}
+
 Json desired_json(const ClassState* wanted) {
   if (wanted == nullptr || wanted->desired == nullptr) return nullptr;
   return {{"name", wanted->desired->flow}, {"version", wanted->desired->version}};
@@ -240,6 +248,8 @@ Json agent_detail(const AgentView& view, const Flow* flow, std::int64_t now_ms) 
   json["manifest_hash"] = text_or_null(agent.manifest_hash);
   json["heartbeat_interval_ms"] = agent.interval_ms == 0 ? Json(nullptr) : Json(agent.interval_ms);
   json["flow_run_state"] = run_state_of("", agent.last.flow.run_status);
+  const WantedRun& run = wanted_run(agent, view.wanted);
+  json["run_wanted"] = json_of(run, &run == &agent.run);
   json["flow_sha256"] = runnel ? text_or_null(runnel->flow_sha256) : Json(nullptr);
   json["flow_started_ms"] =
       runnel && runnel->flow_started_ms > 0 ? Json(runnel->flow_started_ms) : Json(nullptr);

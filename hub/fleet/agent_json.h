@@ -23,6 +23,8 @@ Json json_of(const Operation& operation);
 Json json_of(const Counts& counts, const char* axis);  // "connectivity", "sync", "health"
 Json json_of(const std::optional<FlowRef>& flow);
 Json desired_json(const ClassState* wanted);
+// null: nobody asked whether it is to run.
+Json json_of(const WantedRun& run, bool is_of_agent);
 std::string agent_name(const Agent& agent);
 
 Json or_null(const std::optional<std::int64_t>& value);

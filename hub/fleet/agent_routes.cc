@@ -216,6 +216,9 @@ OperationWish wish_of(const Request& request) {
 
 Response accepted(RestParts& parts, const std::vector<Operation>& made, const Request& request,
                   const OperationWish& wish, const std::string& whom, bool is_class) {
+  // By name, when it was asked for by id.
+  const std::string target =
+      made.empty() ? wish.target : made.front().target_name.value_or(wish.target);
   Json operations = Json::array();
   for (const Operation& each : made) {
     if (operations.size() < 100) operations.push_back(json_of(each));
@@ -226,8 +229,7 @@ Response accepted(RestParts& parts, const std::vector<Operation>& made, const Re
   event.actor = request.identity.user;
   (is_class ? event.agent_class : event.agent) = whom;
   event.message = request.identity.user + " asked for " + wish.verb + " " + wish.operand +
-                  (wish.target.empty() ? "" : " " + wish.target) + " on " +
-                  (is_class ? "class " : "") + whom;
+                  (target.empty() ? "" : " " + target) + " on " + (is_class ? "class " : "") + whom;
   parts.events.add(std::move(event));
   return json_response({{"created_count", made.size()}, {"operations", std::move(operations)}},
                        202);
@@ -290,6 +292,7 @@ Json class_json(const ClassState& state, const FleetSummary& summary) {
   return {{"name", state.name},
           {"created_ms", state.created_ms},
           {"flow_desired", desired_json(&state)},
+          {"run_wanted", json_of(state.run, false)},
           {"agents_total", counts.total},
           {"agents_by_connectivity", json_of(counts, "connectivity")},
           {"agents_by_sync", json_of(counts, "sync")},

@@ -93,12 +93,17 @@ Result<c2::HeartbeatResponse> Fleet::heartbeat(c2::Heartbeat heartbeat,
   expire(agent);
   aim(agent, wanted.get());
   settle(agent, wanted.get());
+  settle_run(agent, wanted.get());
   offer(agent, wanted.get(), response);
   note_sync(agent, wanted.get());
   trim(agent);
   if (agent.is_runnel()) {
     const std::int64_t interval = wanted_interval(agent);
-    if (std::abs(interval - agent.interval_ms) * 5 > interval) response.heartbeat_ms = interval;
+    if (std::abs(interval - agent.interval_ms) * 5 > interval) {
+      response.heartbeat_ms = interval;
+      // Who is told to come less often is not late by what it said before.
+      agent.interval_ms = std::max(agent.interval_ms, interval);
+    }
   }
   return response;
 }
@@ -157,7 +162,8 @@ void Fleet::take_bulletins(Agent& agent, std::vector<c2::ProcessorBulletin> bull
 
 std::int64_t Fleet::wanted_interval(const Agent& agent) const {
   const auto total = static_cast<std::int64_t>(agents_total_.load());
-  const std::int64_t idle = std::clamp(total * 1000 / kPerSecond, kIdleMs, kIdleMsMax);
+  const std::int64_t idle =
+      std::max(parts_.idle_ms, std::min(total * 1000 / kPerSecond, kIdleMsMax));
   const bool is_busy = parts_.clock.steady() < agent.watched_until ||
                        std::any_of(agent.operations.begin(), agent.operations.end(),
                                    [](const auto& each) { return each.is_open(); });

@@ -31,6 +31,7 @@ struct FleetParts {
   Manifests& manifests;
   Events& events;
   const Clock& clock;
+  std::int64_t idle_ms = 5'000;  // heartbeats of a small fleet while nothing is under way
 };
 
 // What an operator asks for.
@@ -51,7 +52,6 @@ class Fleet {
       4;  // in one answer to a Runnel agent; others get one
   static constexpr std::int64_t kBusyMs =
       1'000;  // heartbeats while something is under way or watched
-  static constexpr std::int64_t kIdleMs = 5'000;  // otherwise, in a small fleet
   static constexpr std::int64_t kIdleMsMax = 60'000;
   static constexpr std::int64_t kPerSecond =
       500;  // heartbeats of the whole fleet that are aimed at
@@ -70,7 +70,8 @@ class Fleet {
   // it.
   Result<Operation> ask(const std::string& agent, const OperationWish& wish,
                         const std::string& author);
-  // Of each agent of the class that supports it; the others are left out.
+  // Of each agent of the class that supports it; the others are left out. Starting and stopping the
+  // flow is wanted of the class from then on, also of agents that come later.
   Result<std::vector<Operation>> ask_class(const std::string& agent_class,
                                            const OperationWish& wish, const std::string& author);
 
@@ -100,6 +101,13 @@ class Fleet {
     mutable Mutex mutex;
     std::unordered_map<std::string, std::unique_ptr<Agent>> agents GUARDED_BY(mutex);
   };
+  struct AgentRecord {  // a row of the table agents
+    std::string id;
+    std::string agent_class;
+    std::int64_t registered_ms;
+    std::int64_t seen_ms;
+    std::string facts;
+  };
   struct Ending {
     OperationState state;
     std::string detail;
@@ -108,6 +116,7 @@ class Fleet {
   explicit Fleet(FleetParts parts) : parts_(parts), started_at_(parts.clock.steady()) {}
   Result<> load();
   Shard& shard_of(std::string_view id) const;
+  void write_again(const std::vector<AgentRecord>& rows, std::vector<Operation> operations);
 
   // All below: inside the agent's shard's lock.
   void take(Agent& agent, c2::Heartbeat&& heartbeat, const std::string& host_url);
@@ -115,6 +124,7 @@ class Fleet {
                       bool is_same_process);
   void aim(Agent& agent, const ClassState* wanted);
   void settle(Agent& agent, const ClassState* wanted);
+  void settle_run(Agent& agent, const ClassState* wanted);
   void offer(Agent& agent, const ClassState* wanted, c2::HeartbeatResponse& response);
   bool may_send(const Agent& agent, const Operation& operation) const;
   c2::Operation update_operation(const Agent& agent, const Operation& operation,
@@ -128,6 +138,7 @@ class Fleet {
   std::int64_t wanted_interval(const Agent& agent) const;
   Result<Operation> make(const Agent& agent, const OperationWish& wish,
                          const std::string& author) const;
+  void queue_all(const std::vector<Operation>& operations);
   void say(const Agent& agent, std::string_view kind, std::string_view severity,
            std::string message, const FlowVersion* version = nullptr);
 

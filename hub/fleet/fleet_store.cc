@@ -15,11 +15,13 @@ constexpr std::string_view kSelectAll =
     "SELECT id, class, registered_ms, seen_ms, facts FROM agents";
 constexpr std::string_view kSave = "INSERT OR REPLACE INTO agents VALUES (?, ?, ?, ?, ?)";
 constexpr std::int64_t kSeenSavedEveryMs = 5 * 60'000;
+constexpr std::size_t kUnsavedOperationsMax = 100'000;
 constexpr std::size_t kOfflineEventsMax = 100;  // of one sweep; the rest is counted in one more
 
 // {"heartbeat": the last one without lists, "manifest_hash", "interval_ms", "target": [flow id,
 // deployed_ms],
-//  "acked", "failure": absent when it has not failed}
+//  "acked", "failure": absent when it has not failed,
+//  "run": [state, asked_ms, author]: absent when nothing was asked of this agent alone}
 std::string facts_of(const Agent& agent) {
   c2::Heartbeat small;
   small.device = agent.last.device;
@@ -41,6 +43,9 @@ std::string facts_of(const Agent& agent) {
              {"acked", agent.acked_flow_id},
              {"sync", static_cast<int>(agent.noted_sync)}};
   if (agent.is_failed) facts["failure"] = agent.failure;
+  if (agent.run.state != WantedRun::State::kUnset) {
+    facts["run"] = Json::array({name_of(agent.run.state), agent.run.asked_ms, agent.run.author});
+  }
   return facts.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -63,6 +68,12 @@ void read_facts(Agent& agent, std::string_view text) {
       (*target)[0].is_string() && (*target)[1].is_number_integer()) {
     agent.target_flow_id = (*target)[0].get<std::string>();
     agent.target_deployed_ms = (*target)[1].get<std::int64_t>();
+  }
+  const auto run = facts.find("run");
+  if (run != facts.end() && run->is_array() && run->size() == 3 && (*run)[0].is_string() &&
+      (*run)[1].is_number_integer() && (*run)[2].is_string()) {
+    agent.run = {run_state_of((*run)[0].get<std::string>()), (*run)[1].get<std::int64_t>(),
+                 (*run)[2].get<std::string>()};
   }
   agent.is_failed = facts.contains("failure");
   agent.failure = string("failure");
@@ -103,10 +114,25 @@ Result<> Fleet::load() {
     Lock lock(shard.mutex);
     const auto found = shard.agents.find(operation.agent);
     if (found == shard.agents.end()) continue;
+    Agent& agent = *found->second;
+    // That it took the place of an older one may not have come to disk.
+    for (Operation& older : agent.operations) {
+      if (older.is_open() && supersedes(operation, older)) {
+        end(agent, older, {OperationState::kSuperseded, "a newer operation took its place"});
+      }
+    }
     Lock operations(operations_mutex_);
     agent_of_operation_[operation.id] = operation.agent;
     if (operation.verb == "update") operation.flow_id = operation.target.value_or("");
-    found->second->operations.push_back(std::move(operation));
+    agent.operations.push_back(std::move(operation));
+  }
+  // Agents go to disk in batches, what operators ask for at once: it may be newer.
+  TRY_ASSIGN(orders, load_run_orders(parts_.store));
+  for (const Operation& order : orders) {
+    Shard& shard = shard_of(order.agent);
+    Lock lock(shard.mutex);
+    const auto found = shard.agents.find(order.agent);
+    if (found != shard.agents.end()) note_run_order(*found->second, order);
   }
   return Ok{};
 }
@@ -136,17 +162,10 @@ void Fleet::sweep() {
 }
 
 Result<> Fleet::flush() {
-  struct Row {
-    std::string id;
-    std::string agent_class;
-    std::int64_t registered_ms;
-    std::int64_t seen_ms;
-    std::string facts;
-  };
   const std::int64_t now = parts_.clock.wall_ms();
   const bool writes_seen = now - seen_saved_ms_ >= kSeenSavedEveryMs;
   if (writes_seen) seen_saved_ms_ = now;
-  std::vector<Row> rows;
+  std::vector<AgentRecord> rows;
   visit_all([&](Agent& agent) {
     if (!agent.is_dirty && !(writes_seen && agent.is_heard)) return;
     agent.is_dirty = false;
@@ -159,11 +178,11 @@ Result<> Fleet::flush() {
     operations.swap(unsaved_operations_);
   }
   if (rows.empty() && operations.empty()) return Ok{};
-  return parts_.store.write([&](Database& database) -> Result<> {
+  const Result<> written = parts_.store.write([&](Database& database) -> Result<> {
     TRY(save_operations(database, operations));
     if (writes_seen) TRY(forget_operations(database, now - kOperationsKeptMs));
     TRY_ASSIGN(save, database.prepare(kSave));
-    for (const Row& row : rows) {
+    for (const AgentRecord& row : rows) {
       TRY(save.bind_text(1, row.id)
               .bind_text(2, row.agent_class)
               .bind(3, row.registered_ms)
@@ -173,6 +192,23 @@ Result<> Fleet::flush() {
     }
     return Ok{};
   });
+  if (!written.ok()) write_again(rows, std::move(operations));
+  return written;
+}
+
+// After a write that failed (a full disk): with the next one.
+void Fleet::write_again(const std::vector<AgentRecord>& rows, std::vector<Operation> operations) {
+  for (const AgentRecord& row : rows) {
+    Shard& shard = shard_of(row.id);
+    Lock lock(shard.mutex);
+    const auto found = shard.agents.find(row.id);
+    if (found != shard.agents.end()) found->second->is_dirty = true;
+  }
+  Lock lock(operations_mutex_);
+  if (unsaved_operations_.size() + operations.size() > kUnsavedOperationsMax) return;
+  unsaved_operations_.insert(unsaved_operations_.begin(),
+                             std::make_move_iterator(operations.begin()),
+                             std::make_move_iterator(operations.end()));
 }
 
 }  // namespace runnel::hub

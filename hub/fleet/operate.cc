@@ -84,19 +84,34 @@ Result<Operation> Fleet::make(const Agent& agent, const OperationWish& wish,
   return operation;
 }
 
+void Fleet::queue_all(const std::vector<Operation>& operations) {
+  for (const Operation& operation : operations) {
+    Shard& shard = shard_of(operation.agent);
+    Lock lock(shard.mutex);
+    const auto found = shard.agents.find(operation.agent);
+    if (found == shard.agents.end()) continue;
+    note_run_order(*found->second, operation);
+    queue(*found->second, operation);
+  }
+  ++generation_;
+}
+
 Result<Operation> Fleet::ask(const std::string& id, const OperationWish& wish,
                              const std::string& author) {
   if (!is_known_pair(wish))
     return invalid("`" + wish.verb + " " + wish.operand + "` is no operation");
   Result<Operation> made = not_found("there is no agent `" + id + "`");
-  look_at(id, [&](const Agent& agent) { made = make(agent, wish, author); });
+  look_at(id, [&](const Agent& agent) {
+    made = make(agent, wish, author);
+    if (!made.ok() || !is_run_order(*made)) return;
+    // It holds before whatever was asked earlier, also when the clock has been set back since.
+    const ClassPtr of_class = parts_.classes.find(agent.agent_class);
+    const std::int64_t before = wanted_run(agent, of_class.get()).asked_ms;
+    made->created_ms = std::max(made->created_ms, before + 1);
+  });
   if (!made.ok()) return made;
   TRY(parts_.store.write([&](Database& database) { return save_operations(database, {*made}); }));
-  Shard& shard = shard_of(id);
-  Lock lock(shard.mutex);
-  const auto found = shard.agents.find(id);
-  if (found != shard.agents.end()) queue(*found->second, *made);
-  ++generation_;
+  queue_all({*made});
   return made;
 }
 
@@ -105,32 +120,33 @@ Result<std::vector<Operation>> Fleet::ask_class(const std::string& agent_class,
                                                 const std::string& author) {
   if (!is_known_pair(wish))
     return invalid("`" + wish.verb + " " + wish.operand + "` is no operation");
-  if (parts_.classes.find(agent_class) == nullptr)
-    return not_found("there is no class `" + agent_class + "`");
+  const ClassPtr of_class = parts_.classes.find(agent_class);
+  if (of_class == nullptr) return not_found("there is no class `" + agent_class + "`");
   std::vector<Operation> made;
   std::optional<Error> refused;
+  std::int64_t asked_ms = std::max(parts_.clock.wall_ms(), of_class->run.asked_ms + 1);
   look_at_all([&](const Agent& agent) {
     if (agent.agent_class != agent_class) return;
+    asked_ms = std::max(asked_ms, agent.run.asked_ms + 1);
     auto one = make(agent, wish, author);
     if (one.ok()) {
+      one->of_class = agent_class;
       made.push_back(std::move(one).value());
     } else if (!refused) {
       refused = one.error();
     }
   });
   if (made.empty() && refused) return *refused;
-  TRY(parts_.store.write([&](Database& database) { return save_operations(database, made); }));
+  const auto save = [&](Database& database) { return save_operations(database, made); };
   if (wish.operand == "flow") {
-    TRY(parts_.classes.run(
-        agent_class, wish.verb == "stop" ? ClassState::Run::kStopped : ClassState::Run::kRunning));
+    for (Operation& each : made) each.created_ms = asked_ms;
+    const auto state =
+        wish.verb == "stop" ? WantedRun::State::kStopped : WantedRun::State::kRunning;
+    TRY(parts_.classes.run(agent_class, {state, asked_ms, author}, save));
+  } else {
+    TRY(parts_.store.write(save));
   }
-  for (const Operation& operation : made) {
-    Shard& shard = shard_of(operation.agent);
-    Lock lock(shard.mutex);
-    const auto found = shard.agents.find(operation.agent);
-    if (found != shard.agents.end()) queue(*found->second, operation);
-  }
-  ++generation_;
+  queue_all(made);
   return made;
 }
 

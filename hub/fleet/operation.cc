@@ -6,11 +6,11 @@ namespace runnel::hub {
 namespace {
 
 constexpr std::string_view kSave =
-    "INSERT OR REPLACE INTO operations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    "INSERT OR REPLACE INTO operations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 constexpr std::string_view kColumns =
     "SELECT id, agent, operation, operand, target, target_name, state, detail, author, created_ms, "
     "delivered_ms, "
-    "finished_ms, expires_ms FROM operations ";
+    "finished_ms, expires_ms, class FROM operations ";
 
 Operation operation_of(const Statement& row) {
   Operation operation;
@@ -27,6 +27,7 @@ Operation operation_of(const Statement& row) {
   operation.delivered_ms = optional_integer(row, 10);
   operation.finished_ms = optional_integer(row, 11);
   operation.expires_ms = row.integer(12);
+  operation.of_class = optional_text(row, 13);
   return operation;
 }
 
@@ -104,7 +105,8 @@ Result<> save_operations(Database& database, const std::vector<Operation>& opera
     save.bind_text(9, each.author).bind(10, each.created_ms);
     bind_optional(save, 11, each.delivered_ms);
     bind_optional(save, 12, each.finished_ms);
-    TRY(save.bind(13, each.expires_ms).run());
+    save.bind(13, each.expires_ms);
+    TRY(bind_optional(save, 14, each.of_class).run());
   }
   return Ok{};
 }
@@ -136,6 +138,21 @@ Result<std::vector<Operation>> load_open_operations(Store& store) {
     TRY_ASSIGN(select,
                database.prepare(std::string(kColumns) +
                                 "WHERE state IN ('queued', 'delivered') ORDER BY created_ms"));
+    TRY_ASSIGN(all, all_of(select));
+    operations = std::move(all);
+    return Ok{};
+  }));
+  return operations;
+}
+
+Result<std::vector<Operation>> load_run_orders(Store& store) {
+  std::vector<Operation> operations;
+  TRY(store.read([&](Database& database) -> Result<> {
+    TRY_ASSIGN(select,
+               database.prepare(std::string(kColumns) +
+                                "WHERE operand = 'flow' AND operation IN ('start', 'stop') AND "
+                                "class IS NULL AND author <> ? ORDER BY created_ms"));
+    select.bind_text(1, kHubAuthor);
     TRY_ASSIGN(all, all_of(select));
     operations = std::move(all);
     return Ok{};

@@ -34,6 +34,7 @@ struct Operation {
   std::optional<std::int64_t> delivered_ms = {};
   std::optional<std::int64_t> finished_ms = {};
   std::int64_t expires_ms = 0;
+  std::optional<std::string> of_class = {};  // asked of all agents of this class
 
   // In memory only.
   SteadyTime sent_at{};  // last
@@ -44,6 +45,12 @@ struct Operation {
     return state == OperationState::kQueued || state == OperationState::kDelivered;
   }
 };
+
+// The author of what no operator asked for; no user may have this name.
+inline constexpr std::string_view kHubAuthor = "hub";
+
+// Starts or stops a flow as a whole.
+bool is_run_order(const Operation& operation);
 
 std::string_view name_of(OperationState state);
 std::optional<OperationState> operation_state_of(std::string_view name);
@@ -61,6 +68,8 @@ Result<std::vector<Operation>> load_operations(Store& store, const std::string& 
                                                std::int64_t* total);
 // All that are open, oldest first.
 Result<std::vector<Operation>> load_open_operations(Store& store);
+// Every start and stop of a flow that an operator has asked of one agent, oldest first.
+Result<std::vector<Operation>> load_run_orders(Store& store);
 Result<> forget_operations(Database& database, std::int64_t created_before_ms);
 
 }  // namespace runnel::hub

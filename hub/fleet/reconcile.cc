@@ -12,7 +12,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::string_view kHub = "hub";  // the author of what no operator asked for
 constexpr std::int64_t kRetryFirstMs = 30'000;
 constexpr std::int64_t kRetryMaxMs = 3'600'000;
 // A deployment does not expire; the contract wants a time.
@@ -91,9 +90,10 @@ void Fleet::end(Agent& agent, Operation& operation, Ending ending) {
     agent_of_operation_.erase(operation.id);
     unsaved_operations_.push_back(operation);
   }
-  if (operation.author != kHub) {
+  if (operation.author != kHubAuthor || is_run_order(operation)) {
     say(agent, "operation_finished", operation.state == OperationState::kDone ? "info" : "warning",
-        operation.verb + " " + operation.operand + " on " + agent.id + ": " +
+        operation.verb + " " + operation.operand +
+            (operation.target_name ? " " + *operation.target_name : "") + " on " + agent.id + ": " +
             std::string(name_of(operation.state)) +
             (operation.detail ? ": " + *operation.detail : ""));
   }
@@ -126,7 +126,7 @@ void Fleet::settle(Agent& agent, const ClassState* wanted) {
                   .agent = agent.id,
                   .verb = "describe",
                   .operand = "manifest",
-                  .author = std::string(kHub),
+                  .author = std::string(kHubAuthor),
                   .created_ms = now,
                   .expires_ms = now + kOperationMs});
   }

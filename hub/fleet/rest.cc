@@ -80,6 +80,7 @@ Json deployment_json(const ClassState& state, const FleetSummary& summary, std::
           {"version", state.desired->version},
           {"author", state.author},
           {"deployed_ms", state.deployed_ms},
+          {"run_wanted", json_of(state.run, false)},
           {"agents_total", counts.counts.total},
           {"agents_by_sync", json_of(counts.counts, "sync")},
           {"failures", std::move(failures)}};

@@ -27,6 +27,8 @@ constexpr Schema kSchemas[] = {
     {"HealthCounts",
      "ok: integer, degraded: integer, back_pressure: integer, stopped: integer, unknown: integer"},
     {"FlowRef", "name: string, version: integer?"},
+    {"RunWanted",
+     "state: running|stopped, author: string, asked_ms: integer, is_of_agent: boolean"},
     {"AgentRow",
      "id: string, name: string, class: string, hostname: string?, connectivity: Connectivity, "
      "connectivity_reason: string?, sync: Sync, sync_reason: string?, health: Health, "
@@ -42,7 +44,8 @@ constexpr Schema kSchemas[] = {
     {"AgentDetail",
      "AgentRow + as_of_ms: integer, device: DeviceInfo, manifest_hash: string?, "
      "heartbeat_interval_ms: integer?, "
-     "flow_run_state: running|stopped|starting|stopping|unknown, flow_sha256: string?, "
+     "flow_run_state: running|stopped|starting|stopping|unknown, run_wanted: RunWanted?, "
+     "flow_sha256: string?, "
      "flow_started_ms: integer?, "
      "graph: FlowGraph?, processors: ProcessorStatus[], queues: QueueStatus[], ledger: "
      "LossLedger?, "
@@ -87,7 +90,8 @@ constexpr Schema kSchemas[] = {
      "as_of_ms: integer, from_ms: integer, to_ms: integer, step_ms: integer, times_ms: integer[], "
      "series: map<number?[]>"},
     {"AgentClass",
-     "name: string, created_ms: integer, flow_desired: FlowRef?, agents_total: integer, "
+     "name: string, created_ms: integer, flow_desired: FlowRef?, run_wanted: RunWanted?, "
+     "agents_total: integer, "
      "agents_by_connectivity: ConnectivityCounts, agents_by_sync: SyncCounts, agents_by_health: "
      "HealthCounts"},
     {"FlowGraph", "nodes: GraphNode[], edges: GraphEdge[]"},
@@ -133,7 +137,7 @@ constexpr Schema kSchemas[] = {
     {"Failure", "reason: string, agents: integer, agents_sample: string[]"},
     {"Deployment",
      "as_of_ms: integer, class: string, flow: string, version: integer, author: string, "
-     "deployed_ms: integer, "
+     "deployed_ms: integer, run_wanted: RunWanted?, "
      "agents_total: integer, agents_by_sync: SyncCounts, failures: Failure[]"},
     {"FleetEvent",
      "id: integer, time_ms: integer, kind: string, severity: Severity, actor: string?, agent: "

@@ -2,12 +2,17 @@
 
 #include "hub/http/server.h"
 
+#include <arpa/inet.h>
 #include <civetweb.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "agent/base/bytes.h"
 #include "agent/base/log.h"
@@ -18,6 +23,9 @@ extern "C" int runnel_tls_is_ours(void);
 namespace runnel::hub {
 namespace {
 
+// Of a body that is too large so much is read on, so that its sender reads the refusal, and sees no
+// reset.
+constexpr std::size_t kDiscardMax = 4 * 1024 * 1024;
 constexpr std::size_t kCompressFrom = 1400;  // bytes: what does not fit into one packet
 
 // civetweb's libraries are loaded once for the process; they are never unloaded.
@@ -31,12 +39,23 @@ std::string_view reason_of(mg_connection* connection, int status) {
   return text == nullptr ? "Unknown" : text;
 }
 
+Response too_large(mg_connection* connection, std::size_t bytes_max) {
+  std::array<char, 32 * 1024> chunk;
+  std::size_t discarded = 0;
+  while (discarded < kDiscardMax) {
+    const int got = mg_read(connection, chunk.data(), chunk.size());
+    if (got <= 0) break;
+    discarded += static_cast<std::size_t>(got);
+  }
+  return problem(413, "invalid",
+                 "the body may have at most " + std::to_string(bytes_max) + " bytes");
+}
+
 // The body as it came over the wire; a Response when it cannot be had.
 std::optional<Response> read_body(mg_connection* connection, const mg_request_info& info,
                                   std::size_t bytes_max, std::string& into) {
   if (info.content_length > static_cast<long long>(bytes_max)) {
-    return problem(413, "invalid",
-                   "the body may have at most " + std::to_string(bytes_max) + " bytes");
+    return too_large(connection, bytes_max);
   }
   std::array<char, 32 * 1024> chunk;
   while (true) {
@@ -44,8 +63,7 @@ std::optional<Response> read_body(mg_connection* connection, const mg_request_in
     if (got < 0) return problem(400, "invalid", "the body did not arrive whole");
     if (got == 0) break;
     if (into.size() + static_cast<std::size_t>(got) > bytes_max) {
-      return problem(413, "invalid",
-                     "the body may have at most " + std::to_string(bytes_max) + " bytes");
+      return too_large(connection, bytes_max);
     }
     into.append(chunk.data(), static_cast<std::size_t>(got));
   }
@@ -246,7 +264,27 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(HttpServerOptions options)
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(state)));
 }
 
-HttpServer::~HttpServer() { mg_stop(state_->context); }
+// mg_stop waits for the accepting thread, which sleeps up to two seconds: connections wake it.
+HttpServer::~HttpServer() {
+  std::atomic<bool> is_stopped{false};
+  std::thread stopping([&] {
+    mg_stop(state_->context);
+    is_stopped = true;
+  });
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(state_->port);
+  inet_pton(AF_INET, state_->options.address.c_str(), &address.sin_addr);
+  while (!is_stopped.load()) {
+    const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    sockaddr generic{};
+    std::memcpy(&generic, &address, sizeof generic);
+    static_cast<void>(::connect(socket, &generic, sizeof generic));
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    ::close(socket);
+  }
+  stopping.join();
+}
 
 std::uint16_t HttpServer::port() const { return state_->port; }
 

@@ -123,7 +123,7 @@ class HubTest(unittest.TestCase):
         self.addCleanup(self.stand.__exit__, None, None, None)
 
     def start(self):
-        hub = self.stand.start_hub()
+        hub = self.stand.start_hub(None, "--heartbeat", "1 sec")
         if not hasattr(self, "token"):
             self.token = subprocess.run([self.stand.program("runnel-hub"), "token", "create", "test", "--data", self.stand.path("hub")],
                                         check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
@@ -395,6 +395,28 @@ class RealAgents(HubTest):
         self.operator.ask("POST", "agents/truck-1/operations", {"operation": "stop", "operand": "processor", "target": "make"}, 202)
         wait_until("it stands still", lambda: [each["run_state"] for each in self.operator.get("agents/truck-1")["processors"]
                                                if each["name"] == "make"] == ["stopped"])
+
+    def test_a_stopped_class_stops_agents_that_join_or_start_anew(self):
+        self.start()
+        agent = self.stand.start_agent("truck-1")
+        wait_until("it registers", lambda: self.operator.get("agents?connectivity=online")["total"] == 1)
+        self.push(FLOW % "one")
+        self.deploy(1)
+        wait_until("it runs", lambda: self.run_state("truck-1") == "running" and self.synced("truck-1"), seconds=60)
+        self.operator.ask("POST", "classes/trucks/operations", {"operation": "stop", "operand": "flow"}, 202)
+        wait_until("it stands still", lambda: self.run_state("truck-1") == "stopped")
+        agent.kill()
+        self.stand.start_agent("truck-1")
+        self.stand.start_agent("truck-2")
+        for name in ("truck-1", "truck-2"):
+            wait_until(f"{name} runs the flow and stands still", lambda: self.synced(name) and self.run_state(name) == "stopped", seconds=60)
+        self.assertEqual(self.operator.get("classes/trucks")["run_wanted"]["author"], "admin")
+        self.operator.ask("POST", "classes/trucks/operations", {"operation": "start", "operand": "flow"}, 202)
+        wait_until("both run", lambda: [self.run_state(name) for name in ("truck-1", "truck-2")] == ["running", "running"])
+
+    def run_state(self, name):
+        answer = self.operator.ask("GET", f"agents/{name}")
+        return answer.json["flow_run_state"] if answer.status == 200 else None
 
     def test_a_flow_that_does_not_start_is_shown_as_failed_with_its_reason(self):
         self.start()

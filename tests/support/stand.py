@@ -180,25 +180,26 @@ class Stand:
 
     # ---- Runnel
 
-    def start_hub(self):
+    def start_hub(self, secret=None, *options):
         data = self.path("hub")
         password = self.path("password")
         if not os.path.exists(data):
             with open(password, "w") as out:
-                out.write("demo-" + os.urandom(6).hex() + "\n")
+                out.write((secret or "demo-" + os.urandom(6).hex()) + "\n")
             subprocess.run([self.program("runnel-hub"), "init", "--data", data, "--password-file", password], check=True,
                            stdout=subprocess.DEVNULL)
         operators = getattr(self, "operators_port", 0)
         agents = getattr(self, "agents_port", 0)
         hub = Program(self, "hub", [self.program("runnel-hub"), "serve", "--data", data, "--operators", f"127.0.0.1:{operators}",
-                                    "--agents", f"127.0.0.1:{agents}"])
+                                    "--agents", f"127.0.0.1:{agents}", *options])
         hub.operators = hub.line("listening operators ").split()[2]
         hub.agents = hub.line("listening agents ").split()[2]
         # The same ports after a restart: agents know no others.
         self.operators_port = hub.operators.rsplit(":", 1)[1]
         self.agents_port = hub.agents.rsplit(":", 1)[1]
         hub.ca = os.path.join(data, "ca.pem")
-        hub.password = open(password).read().strip()
+        with open(password, encoding="utf-8") as secrets:
+            hub.password = secrets.read().strip()
         hub.token = subprocess.run([self.program("runnel-hub"), "token", "agents", "--data", data], check=True, text=True,
                                    stdout=subprocess.PIPE).stdout.strip()
         self.hub = hub

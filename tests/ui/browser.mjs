@@ -75,16 +75,16 @@ export async function openLoggedIn(hub, path, options) {
   return opened;
 }
 
-/** No serious or critical finding of axe, in the theme that is on. */
-export async function assertAccessible(page, what) {
+/** No serious or critical finding of axe, in the theme that is on; of all its rules, or of those named. */
+export async function assertAccessible(page, what, rules) {
   // The hub's policy forbids foreign scripts in the page: axe goes in by the debugger, which no policy binds.
   await page.evaluate(axe_source);
-  const found = await page.evaluate(async () => {
-    const { violations } = await window.axe.run(document, { resultTypes: ["violations"] });
+  const found = await page.evaluate(async (only) => {
+    const { violations } = await window.axe.run(document, { resultTypes: ["violations"], ...(only && { runOnly: { type: "rule", values: only } }) });
     return violations
       .filter((violation) => violation.impact === "serious" || violation.impact === "critical")
       .map((violation) => `${violation.id}: ${violation.help}: ${violation.nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(" | ")}`);
-  });
+  }, rules);
   assert.deepEqual(found, [], `axe on ${what}`);
 }
 

@@ -321,6 +321,7 @@ function agentDetail(fleet, agent) {
     manifest_hash: "9c1f0d2e77aa4b0b5512",
     heartbeat_interval_ms: 5000,
     flow_run_state: agent.run,
+    run_wanted: null,
     flow_sha256: version?.sha256 ?? null,
     flow_started_ms: now - 4_000_000,
     graph,
@@ -390,7 +391,7 @@ function overview(fleet, begun) {
 function classOf(fleet, name, created_ms) {
   const rows = fleet.agents.filter((agent) => agent.class === name).map(agentRow);
   const deployed = fleet.deployments.find((each) => each.class === name);
-  return { name, created_ms, flow_desired: deployed ? { name: deployed.flow, version: deployed.version } : null, agents_total: rows.length, ...axes(rows) };
+  return { name, created_ms, flow_desired: deployed ? { name: deployed.flow, version: deployed.version } : null, run_wanted: null, agents_total: rows.length, ...axes(rows) };
 }
 
 function metrics(of, query, agents) {
@@ -475,7 +476,7 @@ function deploymentNow(fleet, deployment) {
   const failed = rows.filter((row) => row.sync === "failed");
   const reasons = new Map();
   for (const row of failed) reasons.set(row.sync_reason, [...(reasons.get(row.sync_reason) ?? []), row.id]);
-  return { as_of_ms: Date.now(), ...deployment, agents_total: rows.length, agents_by_sync: axes(rows).agents_by_sync, failures: [...reasons].map(([reason, ids]) => ({ reason, agents: ids.length, agents_sample: ids.slice(0, 10) })) };
+  return { as_of_ms: Date.now(), ...deployment, run_wanted: null, agents_total: rows.length, agents_by_sync: axes(rows).agents_by_sync, failures: [...reasons].map(([reason, ids]) => ({ reason, agents: ids.length, agents_sample: ids.slice(0, 10) })) };
 }
 
 function flowRow(fleet, flow) {

@@ -226,6 +226,125 @@ TEST_CASE("foreign agents get one operation an answer, and none that they cannot
   CHECK(stage.judged().sync_reason.find("minifi-java") != std::string::npos);
 }
 
+c2::Heartbeat running(c2::Heartbeat heartbeat, const std::string& boot = "boot") {
+  heartbeat.runnel->boot = boot;
+  heartbeat.runnel->flow_name = "demo";
+  heartbeat.flow.run_status = c2::RunStatus::kRunning;
+  return heartbeat;
+}
+
+c2::Heartbeat standing(c2::Heartbeat heartbeat) {
+  heartbeat = running(std::move(heartbeat));
+  heartbeat.flow.run_status = c2::RunStatus::kStopped;
+  return heartbeat;
+}
+
+TEST_CASE(
+    "a class that was stopped stops agents that join it later, also after a restart of the hub") {
+  Stage stage;
+  const VersionPtr version = stage.push();
+  stage.deploy(version);
+  const auto asked = stage.fleet->ask_class("trucks", {"stop", "flow", ""}, "ann");
+  REQUIRE(asked.ok());
+  CHECK(asked->empty());
+  stage.restart();
+  // The flow comes first: it may begin running, whatever ran before it.
+  const auto first = stage.beat(stage.heartbeat());
+  REQUIRE(first.size() == 1);
+  CHECK(first[0].verb == c2::Verb::kUpdate);
+  const auto second = stage.beat(running(stage.heartbeat(version->id)));
+  REQUIRE(second.size() == 1);
+  CHECK(second[0].verb == c2::Verb::kStop);
+  CHECK(second[0].operand == "flow");
+  stage.acknowledge(second[0].identifier, c2::AckState::kFullyApplied);
+  CHECK(stage.beat(standing(stage.heartbeat(version->id))).empty());
+}
+
+TEST_CASE("an agent that starts anew in a stopped class is stopped anew") {
+  Stage stage;
+  stage.beat(running(stage.heartbeat()));
+  REQUIRE(stage.fleet->ask_class("trucks", {"stop", "flow", ""}, "ann").ok());
+  const auto sent = stage.beat(running(stage.heartbeat()));
+  REQUIRE(sent.size() == 1);
+  stage.acknowledge(sent[0].identifier, c2::AckState::kFullyApplied);
+  stage.beat(standing(stage.heartbeat()));
+  stage.clock.advance(std::chrono::hours(30));
+  const auto again = stage.beat(running(stage.heartbeat(), "another boot"));
+  REQUIRE(again.size() == 1);
+  CHECK(again[0].verb == c2::Verb::kStop);
+  std::string detail;
+  stage.fleet->look_at(
+      "truck-1", [&](const Agent& agent) { detail = agent.operations.back().detail.value_or(""); });
+  CHECK(detail == "class trucks is to be stopped, as ann asked");
+}
+
+TEST_CASE(
+    "an agent that was offline while its class was stopped and started again is left running") {
+  Stage stage;
+  stage.beat(running(stage.heartbeat()));
+  REQUIRE(stage.fleet->ask_class("trucks", {"stop", "flow", ""}, "ann").ok());
+  stage.clock.advance(std::chrono::hours(2));
+  REQUIRE(stage.fleet->ask_class("trucks", {"start", "flow", ""}, "ann").ok());
+  stage.clock.advance(std::chrono::hours(2));
+  CHECK(stage.beat(running(stage.heartbeat())).empty());
+}
+
+TEST_CASE("what one agent is asked for holds before its class, until the class is asked again") {
+  Stage stage;
+  stage.beat(standing(stage.heartbeat()));
+  REQUIRE(stage.manifests->flush());
+  REQUIRE(stage.fleet->flush());
+  REQUIRE(stage.fleet->ask_class("trucks", {"stop", "flow", ""}, "ann").ok());
+  stage.beat(standing(stage.heartbeat()));
+  REQUIRE(stage.fleet->ask("truck-1", {"start", "flow", ""}, "bob").ok());
+  // Killed before agents went to disk.
+  stage.restart();
+  const auto started = stage.beat(standing(stage.heartbeat()));
+  REQUIRE(started.size() == 1);
+  CHECK(started[0].verb == c2::Verb::kStart);
+  stage.acknowledge(started[0].identifier, c2::AckState::kFullyApplied);
+  CHECK(stage.beat(running(stage.heartbeat())).empty());
+  REQUIRE(stage.fleet->flush());
+  stage.restart();
+  CHECK(stage.beat(running(stage.heartbeat())).empty());
+  // Also when the hub's clock was set back meanwhile.
+  stage.clock.jump_wall(-std::chrono::hours(1));
+  REQUIRE(stage.fleet->ask_class("trucks", {"stop", "flow", ""}, "ann").ok());
+  const auto stopped = stage.beat(running(stage.heartbeat()));
+  REQUIRE(stopped.size() == 1);
+  CHECK(stopped[0].verb == c2::Verb::kStop);
+}
+
+TEST_CASE("an agent that refuses to stop is asked again later and later") {
+  Stage stage;
+  stage.beat(running(stage.heartbeat()));
+  REQUIRE(stage.fleet->ask_class("trucks", {"stop", "flow", ""}, "ann").ok());
+  int asked = 0;
+  for (int second = 0; second < 600; ++second) {
+    for (const c2::Operation& each : stage.beat(running(stage.heartbeat()))) {
+      ++asked;
+      stage.acknowledge(each.identifier, c2::AckState::kNotApplied, "busy");
+    }
+    stage.clock.advance(std::chrono::seconds(1));
+  }
+  CHECK(asked >= 5);
+  CHECK(asked <= 8);
+}
+
+TEST_CASE("an agent without a flow, or that does not say whether it runs, is not told to start") {
+  Stage stage;
+  stage.beat(stage.heartbeat());
+  REQUIRE(stage.fleet->ask_class("trucks", {"start", "flow", ""}, "ann").ok());
+  stage.acknowledge(stage.beat(stage.heartbeat())[0].identifier, c2::AckState::kNotApplied,
+                    "no flow to start");
+  stage.clock.advance(std::chrono::hours(1));
+  c2::Heartbeat empty = stage.heartbeat();
+  empty.flow.run_status = c2::RunStatus::kStopped;
+  CHECK(stage.beat(empty).empty());
+  c2::Heartbeat silent = stage.heartbeat("some flow");
+  CHECK(stage.beat(silent).empty());
+}
+
 TEST_CASE("who falls silent is late, then offline, then back; each is told once") {
   Stage stage;
   stage.beat(stage.heartbeat());
@@ -240,6 +359,15 @@ TEST_CASE("who falls silent is late, then offline, then back; each is told once"
   std::string kinds;
   for (const FleetEvent& event : events) kinds += event.kind + " ";
   CHECK(kinds == "agent_online agent_offline agent_registered ");
+}
+
+TEST_CASE("an agent that was told to come less often is not late by what it said before") {
+  Stage stage;
+  c2::Heartbeat busy = stage.heartbeat();
+  busy.runnel->interval_ms = 1'000;
+  stage.beat(busy);
+  stage.clock.advance(std::chrono::seconds(5));
+  CHECK(stage.judged().connectivity == Connectivity::kOnline);
 }
 
 TEST_CASE("a restarted hub knows its agents, and says that it has not heard them yet") {

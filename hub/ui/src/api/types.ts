@@ -40,7 +40,7 @@
 //
 //   GET    classes                                                 → 200 List<AgentClass>, by name (not paged: limit is ignored)
 //   GET    classes/{name}                                          → 200 AgentClass · 404
-//   POST   classes/{name}/operations      NewOperation             → 202 AcceptedOperations: one operation for each agent of the class · 404 · 422
+//   POST   classes/{name}/operations      NewOperation             → 202 AcceptedOperations: one operation for each agent of the class; start and stop of the flow hold for agents that come later, too · 404 · 422
 //
 //   GET    flows                                                   → 200 List<FlowRow>, by name (not paged)
 //   POST   flows                          NewVersion               → 201 PushedVersion · 200 PushedVersion with is_new=false when the text is that of
@@ -131,6 +131,14 @@ export interface FlowRef {
   version: number | null;
 }
 
+/** Whether flows are to run, as somebody asked last; is_of_agent: asked of this agent alone, which holds until the whole class is asked. */
+export interface RunWanted {
+  state: "running" | "stopped";
+  author: string;
+  asked_ms: number;
+  is_of_agent: boolean;
+}
+
 export type AgentSort =
   | "id" | "class" | "connectivity" | "sync" | "health" | "flow" | "last_seen_ms" | "registered_ms"
   | "in_records_per_s" | "out_records_per_s" | "in_bytes_per_s" | "out_bytes_per_s"
@@ -173,6 +181,8 @@ export interface AgentDetail extends AgentRow {
   manifest_hash: string | null;
   heartbeat_interval_ms: number | null;
   flow_run_state: "running" | "stopped" | "starting" | "stopping" | "unknown";
+  /** null: nobody has asked. */
+  run_wanted: RunWanted | null;
   flow_sha256: string | null;
   flow_started_ms: number | null;
   /** Graph of the reported flow; from the catalog, else null (then the page lists processors and queues). */
@@ -319,6 +329,7 @@ export interface AgentClass {
   name: string;
   created_ms: number;
   flow_desired: FlowRef | null;
+  run_wanted: RunWanted | null;
   agents_total: number;
   agents_by_connectivity: Counts<Connectivity>;
   agents_by_sync: Counts<Sync>;
@@ -467,6 +478,7 @@ export interface Deployment {
   version: number;
   author: string;
   deployed_ms: number;
+  run_wanted: RunWanted | null;
   agents_total: number;
   agents_by_sync: Counts<Sync>;
   /** Failed agents grouped by reason, most first, at most 20. */

@@ -157,6 +157,11 @@ function Head({ agent }: { agent: AgentDetail }) {
             ))}
           </Notice>
         )}
+        {agent.run_wanted?.state === "stopped" && (
+          <Notice tone="info">
+            The flow is to stand still: {agent.run_wanted.author} stopped {agent.run_wanted.is_of_agent ? "this agent" : <>class {agent.class}</>} <Ago ms={agent.run_wanted.asked_ms} />.
+          </Notice>
+        )}
         <div className="figures">
           <Figure label="Records in" value={rate(agent.in_records_per_s)} note={byteRate(agent.in_bytes_per_s)} />
           <Figure label="Records out" value={rate(agent.out_records_per_s)} note={byteRate(agent.out_bytes_per_s)} />

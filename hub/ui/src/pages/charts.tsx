@@ -68,7 +68,13 @@ export function Charts({ of, range, onRange, system }: { of: MetricsOf; range: s
         <div className="charts">
           {shown.map((plan) => (
             <Panel key={plan.title} title={plan.title}>
-              <Suspense fallback={<div className="chart" />}>
+              <Suspense
+                fallback={
+                  <div className="chart">
+                    <Loading what="the chart" />
+                  </div>
+                }
+              >
                 <Chart label={`${plan.title}, last ${known}`} metrics={metrics.data} series={plan.series} format={plan.format} />
               </Suspense>
             </Panel>

@@ -55,6 +55,14 @@ export function ClassStatus({ deployment, latest }: { deployment: Deployment; la
           to={(key) => address("/agents", { class: class_name, sync: key })}
           always={["in_sync", "pending", "applying", "failed"]}
         />
+        {deployment.run_wanted?.state === "stopped" && (
+          <Notice tone="warn">
+            <p>
+              The flow of this class is to stand still: {deployment.run_wanted.author} stopped it <Ago ms={deployment.run_wanted.asked_ms} />. Agents that come later are stopped, too, until
+              somebody starts it.
+            </p>
+          </Notice>
+        )}
         {deployment.failures.map((failure) => (
           <Notice key={failure.reason} tone="bad">
             <p>

@@ -28,7 +28,7 @@ export const eventColumns: Column<FleetEvent>[] = [
     value: (event) => event.severity,
     cell: (event) => <Badge said={status.said(status.severity, event.severity)} quiet={event.severity === "info"} />,
   },
-  { id: "kind", header: "What", width: 140, fixed: true, value: (event) => event.kind, cell: (event) => status.eventKinds[event.kind] ?? event.kind },
+  { id: "kind", header: "What", width: 160, fixed: true, value: (event) => event.kind, cell: (event) => status.eventKinds[event.kind] ?? event.kind },
   {
     id: "agent",
     header: "Agent",
@@ -37,7 +37,7 @@ export const eventColumns: Column<FleetEvent>[] = [
     value: (event) => event.agent,
     cell: (event) => (event.agent ? <Link href={agentPath(event.agent)}>{event.agent}</Link> : null),
   },
-  { id: "class", header: "Class", width: 96, fixed: true, value: (event) => event.class, cell: (event) => event.class },
+  { id: "class", header: "Class", width: 86, fixed: true, value: (event) => event.class, cell: (event) => event.class },
   {
     id: "flow",
     header: "Flow",
@@ -53,7 +53,7 @@ export const eventColumns: Column<FleetEvent>[] = [
       ) : null,
   },
   { id: "actor", header: "By", width: 90, fixed: true, value: (event) => event.actor, cell: (event) => event.actor ?? <span className="muted">–</span> },
-  { id: "message", header: "Message", width: 460, fixed: true, value: (event) => event.message, cell: (event) => <span title={event.message}>{event.message}</span> },
+  { id: "message", header: "Message", width: 320, fixed: true, value: (event) => event.message, cell: (event) => <span title={event.message}>{event.message}</span> },
 ];
 
 export function EventsPage() {

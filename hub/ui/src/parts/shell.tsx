@@ -103,7 +103,7 @@ export function AwayBanner() {
         The hub does not answer. What is shown is from before; this page goes on by itself when the hub is back.
       </span>
       <span className="away-age" aria-hidden="true">
-        {duration(Date.now() - away_since_ms)}
+        for {duration(Math.floor((Date.now() - away_since_ms) / 1000) * 1000)}
       </span>
     </div>
   );
