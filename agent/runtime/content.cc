@@ -361,4 +361,25 @@ Result<Content*> ContentBuilder::finish() {
   return whole;
 }
 
+SegmentDraft::~SegmentDraft() {
+  if (content_ != nullptr) content_->release();
+}
+
+Result<> SegmentDraft::write(std::string_view bytes) {
+  RUNNEL_ASSERT(!is_finished_);
+  TRY(builder_.write(bytes));
+  size_ += bytes.size();
+  return {};
+}
+
+Result<Content*> SegmentDraft::content() {
+  if (!is_finished_) {
+    TRY_ASSIGN(finished, builder_.finish());
+    content_ = finished;
+    is_finished_ = true;
+  }
+  if (content_ != nullptr) content_->retain();
+  return content_;
+}
+
 }  // namespace runnel

@@ -172,4 +172,22 @@ class ContentBuilder {
   std::vector<Run> runs_;
 };
 
+// Content that grows outside of sessions.
+class SegmentDraft final : public ContentDraft {
+ public:
+  explicit SegmentDraft(SegmentStore& segments) : builder_(segments) {}
+  ~SegmentDraft() override;
+
+  Result<> write(std::string_view bytes) override;
+  std::uint64_t size() const override { return size_; }
+  // One reference more, or nullptr when nothing was written. From now on it is what it is.
+  Result<Content*> content();
+
+ private:
+  ContentBuilder builder_;
+  std::uint64_t size_ = 0;
+  bool is_finished_ = false;
+  Content* content_ = nullptr;
+};
+
 }  // namespace runnel

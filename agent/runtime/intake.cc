@@ -2,7 +2,10 @@
 
 #include "agent/runtime/intake.h"
 
+#include <algorithm>
 #include <utility>
+
+#include "agent/runtime/content.h"
 
 namespace runnel {
 
@@ -25,6 +28,9 @@ ArrivalIntake::~ArrivalIntake() {
 
 std::size_t ArrivalIntake::bytes_of(const Arrival& arrival) {
   std::size_t bytes = arrival.content.size() + arrival.uri.size();
+  if (arrival.draft) {
+    bytes += std::min<std::size_t>(arrival.draft->size(), kSmallContentMax);
+  }
   for (const auto& [name, value] : arrival.attributes) bytes += name.size() + value.size();
   return bytes;
 }
@@ -60,8 +66,9 @@ FlowFile ArrivalIntake::next(Session& session) {
   const Arrival& arrival = given_.back().arrival;
   FlowFile flowfile = session.create();
   for (const auto& [name, value] : arrival.attributes) flowfile.set(name, value);
-  if (!arrival.content.empty()) {
-    const Result<> written = session.write(flowfile, arrival.content);
+  if (arrival.draft || !arrival.content.empty()) {
+    const Result<> written = arrival.draft ? session.write(flowfile, *arrival.draft)
+                                           : session.write(flowfile, arrival.content);
     if (!written.ok()) {
       // No room on the disk: it stays here, and its sender waits.
       session.drop(flowfile);

@@ -135,6 +135,7 @@ class NodeTask final : public Task, public Context {
   bool is_blocked() const override { return node_.is_blocked(); }
   void bulletin(BulletinLevel level, std::string_view text) override { node_.post(level, text); }
   std::unique_ptr<Intake> open_intake(IntakeOptions options) override;
+  std::unique_ptr<ContentDraft> open_draft() override;
   void urge() override { node_.host_.ledger.urge(); }
   DurableMap& durable() override;
   Clock& clock() override { return node_.host_.ledger.clock(); }

@@ -4,6 +4,7 @@
 #include <exception>
 
 #include "agent/base/ids.h"
+#include "agent/runtime/content.h"
 #include "agent/runtime/node.h"
 
 namespace runnel {
@@ -367,6 +368,10 @@ std::unique_ptr<Intake> NodeTask::open_intake(IntakeOptions options) {
       [this](ArrivalIntake* gone) { std::erase(intakes_, gone); });
   intakes_.push_back(intake.get());
   return intake;
+}
+
+std::unique_ptr<ContentDraft> NodeTask::open_draft() {
+  return std::make_unique<SegmentDraft>(node_.host_.ledger.segments());
 }
 
 DurableMap& NodeTask::durable() {

@@ -333,6 +333,13 @@ Result<> SessionCore::write(FlowFile to, std::string_view bytes) {
   return {};
 }
 
+Result<> SessionCore::write(FlowFile to, ContentDraft& draft) {
+  TRY_ASSIGN(drafted, static_cast<SegmentDraft&>(draft).content());
+  written_bytes_ += draft.size();
+  set_content(work_of(to), drafted);
+  return {};
+}
+
 Result<std::unique_ptr<ContentWriter>> SessionCore::writer(FlowFile to) {
   return std::unique_ptr<ContentWriter>(std::make_unique<Writer>(*this, work_of(to)));
 }

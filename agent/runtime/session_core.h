@@ -110,6 +110,7 @@ class SessionCore final : public Session {
   Result<std::string_view> content(FlowFile of, std::size_t at_most) override;
   Result<std::unique_ptr<ContentReader>> reader(FlowFile of) override;
   Result<> write(FlowFile to, std::string_view bytes) override;
+  Result<> write(FlowFile to, ContentDraft& draft) override;
   Result<std::unique_ptr<ContentWriter>> writer(FlowFile to) override;
   void transfer(FlowFile what, Relationship to) override;
   void drop(FlowFile what) override;

@@ -23,6 +23,7 @@ enum class BulletinLevel { kDebug, kInfo, kWarning, kError };
 // One thing that arrived from outside, on its way to become a FlowFile.
 struct Arrival {
   std::string content;
+  std::shared_ptr<ContentDraft> draft = nullptr;  // in place of `content`, when it may be large
   std::vector<std::pair<std::string, std::string>> attributes;
   std::string uri;  // where it came from, for provenance
 };
@@ -100,6 +101,8 @@ class Context {
   virtual void bulletin(BulletinLevel level, std::string_view text) = 0;
 
   virtual std::unique_ptr<Intake> open_intake(IntakeOptions options) = 0;
+  // Content to be written before there is a session. Any thread.
+  virtual std::unique_ptr<ContentDraft> open_draft() = 0;
   // The peer will send nothing more before it gets acknowledgements: do not wait for the linger
   // time, write now. Any thread, cheap.
   virtual void urge() = 0;

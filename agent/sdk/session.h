@@ -34,7 +34,8 @@ struct Relationship {
   explicit operator bool() const { return index != 0xFFFF; }
 };
 
-// Reads content from front to back, whatever its size.
+// Reads content from front to back, whatever its size. It may outlive its session, with a FlowFile
+// that is handed over, and may then be used by another thread.
 class ContentReader {
  public:
   virtual ~ContentReader() = default;
@@ -52,6 +53,17 @@ class ContentWriter {
   // After this the FlowFile has the new content. A writer destroyed unfinished leaves the old
   // content.
   virtual Result<> finish() = 0;
+};
+
+// Content that grows before any session knows of it: a body that a client library's thread receives
+// bit by bit (Context::open_draft). Large content goes to disk as it comes, so that a draft holds
+// at most 256 KiB in memory. One thread at a time. Destroyed unused, it is forgotten.
+class ContentDraft {
+ public:
+  virtual ~ContentDraft() = default;
+  // Not after Session::write. kFull when the disk has no room.
+  virtual Result<> write(std::string_view bytes) = 0;
+  virtual std::uint64_t size() const = 0;
 };
 
 // A FlowFile that outlives its trigger: handed to a client library, or kept in a bin. It counts as
@@ -158,6 +170,9 @@ class Session {
   // Replaces the content.
   virtual Result<> write(FlowFile to, std::string_view bytes) = 0;
   virtual Result<std::unique_ptr<ContentWriter>> writer(FlowFile to) = 0;
+  // Replaces the content by what was drafted. The draft ends, but can be written to other
+  // FlowFiles, or again after a rollback; no bytes are copied.
+  virtual Result<> write(FlowFile to, ContentDraft& draft) = 0;
 
   // ---- sending on
   virtual void transfer(FlowFile what, Relationship to) = 0;

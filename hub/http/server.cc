@@ -15,10 +15,9 @@
 #include <thread>
 
 #include "agent/base/bytes.h"
+#include "agent/base/civetweb_tls.h"
 #include "agent/base/log.h"
 #include "hub/http/gzip.h"
-
-extern "C" int runnel_tls_is_ours(void);
 
 namespace runnel::hub {
 namespace {
@@ -28,10 +27,12 @@ namespace {
 constexpr std::size_t kDiscardMax = 4 * 1024 * 1024;
 constexpr std::size_t kCompressFrom = 1400;  // bytes: what does not fit into one packet
 
-// civetweb's libraries are loaded once for the process; they are never unloaded.
-unsigned features_of_library() {
-  static const unsigned features = runnel_tls_is_ours() != 0 ? mg_init_library(MG_FEATURES_TLS) : 0;
-  return features;
+Result<> ready_library(bool is_tls) {
+  if (is_tls) TRY(load_tls_for_civetweb());
+  const unsigned wanted = is_tls ? MG_FEATURES_TLS : MG_FEATURES_DEFAULT;
+  if (mg_init_library(wanted) != wanted)
+    return invalid("TLS does not work: civetweb did not find OpenSSL");
+  return {};
 }
 
 std::string_view reason_of(mg_connection* connection, int status) {
@@ -200,12 +201,7 @@ HttpServer::HttpServer(std::unique_ptr<State> state) : state_(std::move(state)) 
 
 Result<std::unique_ptr<HttpServer>> HttpServer::start(HttpServerOptions options) {
   const bool is_tls = !options.certificate.empty();
-  const unsigned features = features_of_library();
-  if (is_tls && (features & MG_FEATURES_TLS) == 0) {
-    return invalid(
-        "TLS does not work: civetweb did not find libssl.so and libcrypto.so of this program; they "
-        "belong into ../lib/runnel beside the program's folder");
-  }
+  TRY(ready_library(is_tls));
   auto state = std::make_unique<State>();
   state->options = std::move(options);
   const std::string listen =

@@ -77,11 +77,11 @@ const std::vector<Door> kDoors{
 // What Debian's libc and kernel bring.
 const std::vector<std::string_view> kSystemFolders{"sys/", "netinet/", "arpa/", "net/", "linux/"};
 const std::set<std::string_view> kSystemHeaders{
-    "unistd.h",  "fcntl.h",   "poll.h",   "signal.h", "pthread.h", "dirent.h",
-    "fnmatch.h", "glob.h",    "netdb.h",  "spawn.h",  "termios.h", "time.h",
-    "errno.h",   "ifaddrs.h", "pwd.h",    "grp.h",    "malloc.h",  "sched.h",
-    "syslog.h",  "getopt.h",  "ftw.h",    "locale.h", "wctype.h",  "string.h",
-    "stdlib.h",  "stdio.h",   "limits.h", "wait.h",   "alloca.h",  "cxxabi.h"};
+    "unistd.h", "fcntl.h",  "poll.h",   "signal.h",  "pthread.h", "dirent.h", "fnmatch.h",
+    "glob.h",   "netdb.h",  "spawn.h",  "termios.h", "time.h",    "errno.h",  "ifaddrs.h",
+    "pwd.h",    "grp.h",    "malloc.h", "sched.h",   "syslog.h",  "getopt.h", "ftw.h",
+    "locale.h", "wctype.h", "string.h", "stdlib.h",  "stdio.h",   "limits.h", "wait.h",
+    "alloca.h", "cxxabi.h", "dlfcn.h"};
 
 struct Include {
   std::string header;

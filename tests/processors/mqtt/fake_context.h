@@ -115,6 +115,7 @@ class FakeContext final : public Context {
     watch.changed();
   }
   std::unique_ptr<Intake> open_intake(IntakeOptions options) override;
+  std::unique_ptr<ContentDraft> open_draft() override { return nullptr; }
   void urge() override {
     ++urges;
     watch.changed();
@@ -243,6 +244,7 @@ class EmptySession final : public Session {
   Result<std::unique_ptr<ContentReader>> reader(FlowFile) override { return invalid("empty"); }
   Result<> write(FlowFile, std::string_view) override { return {}; }
   Result<std::unique_ptr<ContentWriter>> writer(FlowFile) override { return invalid("empty"); }
+  Result<> write(FlowFile, ContentDraft&) override { return invalid("empty"); }
   void transfer(FlowFile, Relationship) override {}
   void drop(FlowFile) override {}
   void penalize(FlowFile) override {}
