@@ -1,6 +1,6 @@
-// A bare librdkafka producer: the lines of a file to a topic, with the settings that PublishKafka has
-// by default, as fast as it goes. The raw limit of `bench kafka` and `bench file`. Ends when the broker
-// has acknowledged all.
+// A bare librdkafka producer: the lines of a file to a topic, with the settings that PublishKafka
+// has by default, as fast as it goes. The raw limit of `bench kafka` and `bench file`. Ends when
+// the broker has acknowledged all.
 
 #include <fcntl.h>
 #include <librdkafka/rdkafka.h>
