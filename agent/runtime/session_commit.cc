@@ -322,83 +322,102 @@ HandOver::Slot HandOver::take(std::uint64_t at) {
   return std::exchange(slots_[at], {});
 }
 
-void HandOver::transfer(std::uint64_t at, Relationship to,
-                        std::span<const std::pair<std::string_view, std::string_view>> set) {
-  RUNNEL_ASSERT(to.index < wiring_.outlets.size());
-  const Slot slot = take(at);
-  const Outlet& outlet = wiring_.outlets[to.index];
-  Queue* const into = outlet.queues.empty() ? nullptr : outlet.queues[0];
-  std::vector<FlowRecord> gone;
-  std::chrono::milliseconds yields{0};
-  bool is_retried = false;
-  bool has_room = false;
-  std::uint64_t id = 0;
-  std::uint64_t size = 0;
-  {
-    Lock lock(ledger_.mutex());
-    id = slot.queue->find(slot.position)->id;
-    is_retried = sent_back(ledger_, outlet, *slot.queue, slot.position, yields);
-    if (!is_retried) {
-      const bool was_full = slot.queue->is_full();
-      FlowRecord record = ledger_.take_out(*slot.queue, slot.position);
-      has_room = was_full && !slot.queue->is_full();
-      size = record.size;
-      for (const auto& [name, value] : set)
-        record.attributes = Attributes::with(record.attributes, name, value);
-      const std::uint32_t now_ms = ledger_.now_ms();
-      record.penalty_until_ms = 0;
-      if (into == nullptr) {
-        ledger_.count_end(record.epoch, slot.sent_to ? End::kOut : End::kTerminated);
-        gone.push_back(record);
-      } else {
-        for (std::size_t way = 1; way < outlet.queues.size(); ++way) {
-          FlowRecord copy = record;
-          copy.id = ledger_.take_ids(1);
-          if (copy.attributes != nullptr) copy.attributes->retain();
-          if (copy.content != nullptr) copy.content->retain();
-          ledger_.count_birth(copy.epoch, 1);
-          ledger_.put(*outlet.queues[way], copy, now_ms, gone);
-        }
-        ledger_.put(*into, record, now_ms, gone);
-      }
+void HandOver::transfer_one(const Slot& slot, const Outlet& outlet,
+                            std::span<const std::pair<std::string_view, std::string_view>> set,
+                            Transferred& done) {
+  if (sent_back(ledger_, outlet, *slot.queue, slot.position, done.yields)) {
+    if (done.retried.empty() || done.retried.back() != slot.queue)
+      done.retried.push_back(slot.queue);
+    return;
+  }
+  const bool was_full = slot.queue->is_full();
+  FlowRecord record = ledger_.take_out(*slot.queue, slot.position);
+  if (was_full && !slot.queue->is_full()) done.roomy.push_back(slot.queue);
+  ++done.count;
+  done.bytes += record.size;
+  done.ids.add(record.id);
+  if (slot.sent_to) {
+    if (done.sent_to.empty() || done.sent_to.back() != slot.sent_to) {
+      done.sent_to.push_back(slot.sent_to);
+      done.sent.emplace_back();
     }
+    done.sent.back().add(record.id);
+  }
+  for (const auto& [name, value] : set)
+    record.attributes = Attributes::with(record.attributes, name, value);
+  const std::uint32_t now_ms = ledger_.now_ms();
+  record.penalty_until_ms = 0;
+  if (outlet.queues.empty()) {
+    ledger_.count_end(record.epoch, slot.sent_to ? End::kOut : End::kTerminated);
+    done.gone.push_back(record);
+    return;
+  }
+  for (std::size_t way = 1; way < outlet.queues.size(); ++way) {
+    FlowRecord copy = record;
+    copy.id = ledger_.take_ids(1);
+    if (copy.attributes != nullptr) copy.attributes->retain();
+    if (copy.content != nullptr) copy.content->retain();
+    ledger_.count_birth(copy.epoch, 1);
+    ledger_.put(*outlet.queues[way], copy, now_ms, done.gone);
+  }
+  ledger_.put(*outlet.queues[0], record, now_ms, done.gone);
+}
+
+void HandOver::tell(Transferred& done, const Outlet& outlet) {
+  if (wiring_.provenance == nullptr || done.count == 0) return;
+  const std::int64_t now = ledger_.clock().wall_ms();
+  for (std::size_t i = 0; i < done.sent.size(); ++i) {
+    wiring_.provenance->add({.kind = ProvenanceKind::kSend,
+                             .at_ms = now,
+                             .component = wiring_.processor_id,
+                             .flowfiles = done.sent[i].ranges(),
+                             .uri = *done.sent_to[i]});
+  }
+  wiring_.provenance->add(
+      {.kind = outlet.queues.empty() ? ProvenanceKind::kDrop : ProvenanceKind::kRoute,
+       .at_ms = now,
+       .component = wiring_.processor_id,
+       .flowfiles = done.ids.ranges(),
+       .relationship = outlet.name});
+}
+
+void HandOver::transfer(std::span<const std::uint64_t> slots, Relationship to,
+                        std::span<const std::pair<std::string_view, std::string_view>> set) {
+  constexpr std::size_t kAtOnce = 256;  // nobody waits longer for the ledger than for a session
+  RUNNEL_ASSERT(to.index < wiring_.outlets.size());
+  const Outlet& outlet = wiring_.outlets[to.index];
+  std::vector<Slot> taken;
+  taken.reserve(slots.size());
+  {
+    Lock lock(mutex_);
+    for (const std::uint64_t at : slots) {
+      free_.push_back(at);
+      taken.push_back(std::exchange(slots_[at], {}));
+    }
+  }
+  Transferred done;
+  for (std::size_t begin = 0; begin < taken.size(); begin += kAtOnce) {
+    Lock lock(ledger_.mutex());
+    const std::size_t end = std::min(begin + kAtOnce, taken.size());
+    for (std::size_t i = begin; i < end; ++i) transfer_one(taken[i], outlet, set, done);
     ledger_.settle();
   }
-  for (const FlowRecord& record : gone) release(record);
-  if (wiring_.provenance != nullptr && !is_retried) {
-    const IdRange one{id, id};
-    const std::int64_t now = ledger_.clock().wall_ms();
-    if (slot.sent_to) {
-      wiring_.provenance->add({.kind = ProvenanceKind::kSend,
-                               .at_ms = now,
-                               .component = wiring_.processor_id,
-                               .flowfiles = std::span(&one, 1),
-                               .uri = *slot.sent_to});
-    }
-    wiring_.provenance->add(
-        {.kind = into == nullptr ? ProvenanceKind::kDrop : ProvenanceKind::kRoute,
-         .at_ms = now,
-         .component = wiring_.processor_id,
-         .flowfiles = std::span(&one, 1),
-         .relationship = outlet.name});
-  }
+  for (const FlowRecord& record : done.gone) release(record);
+  tell(done, outlet);
   if (wiring_.counters != nullptr) {
     ProcessorCounters& counters = *wiring_.counters;
-    counters.in_flight.fetch_sub(1, std::memory_order_relaxed);
-    if (!is_retried) {
-      counters.in_count.fetch_add(1, std::memory_order_relaxed);
-      counters.in_bytes.fetch_add(size, std::memory_order_relaxed);
-      (into == nullptr ? counters.dropped_count : counters.out_count)
-          .fetch_add(1, std::memory_order_relaxed);
-      if (into != nullptr) counters.out_bytes.fetch_add(size, std::memory_order_relaxed);
-    }
+    const bool is_end = outlet.queues.empty();
+    counters.in_flight.fetch_sub(slots.size(), std::memory_order_relaxed);
+    counters.in_count.fetch_add(done.count, std::memory_order_relaxed);
+    counters.in_bytes.fetch_add(done.bytes, std::memory_order_relaxed);
+    (is_end ? counters.dropped_count : counters.out_count)
+        .fetch_add(done.count, std::memory_order_relaxed);
+    if (!is_end) counters.out_bytes.fetch_add(done.bytes, std::memory_order_relaxed);
   }
-  if (yields.count() > 0 && wiring_.on_yield) wiring_.on_yield(yields);
-  if (is_retried && slot.queue->on_ready) slot.queue->on_ready();
-  for (Queue* const queue : outlet.queues) {
-    if (!is_retried && queue->on_ready) queue->on_ready();
-  }
-  if (has_room && slot.queue->on_room) slot.queue->on_room();
+  if (done.yields.count() > 0 && wiring_.on_yield) wiring_.on_yield(done.yields);
+  call_each(done.retried, &Queue::on_ready);
+  if (done.count > 0) call_each(outlet.queues, &Queue::on_ready);
+  call_each(done.roomy, &Queue::on_room);
 }
 
 void HandOver::give_back(std::uint64_t at, bool is_penalized) {

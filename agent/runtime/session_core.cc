@@ -357,10 +357,16 @@ void SessionCore::drop(FlowFile what) { work_of(what).fate = Fate::kDrop; }
 
 void SessionCore::penalize(FlowFile what) { work_of(what).is_penalized = true; }
 
-Handed SessionCore::hand_over(FlowFile what) {
+Handed SessionCore::hand_over(FlowFile what, std::string_view sent_to) {
   Work& work = work_of(what);
   RUNNEL_ASSERT(work.from != nullptr && work.fate == Fate::kOpen);
-  HandOver::Slot slot{work.from, work.position, nullptr, nullptr};
+  HandOver::Slot slot{work.from, work.position, nullptr};
+  if (!sent_to.empty()) {
+    if (!last_sent_to_ || *last_sent_to_ != sent_to) {
+      last_sent_to_ = std::make_shared<const std::string>(sent_to);
+    }
+    slot.sent_to = last_sent_to_;
+  }
   // What was changed stays with it; after a crash it is as it was when it came.
   if (work.owns_attributes || work.owns_content) {
     Attributes* old_attributes = nullptr;

@@ -56,7 +56,7 @@ class HandOver final : public Handed::Owner {
  public:
   HandOver(Ledger& ledger, const Wiring& wiring) : ledger_(ledger), wiring_(wiring) {}
 
-  void transfer(std::uint64_t slot, Relationship to,
+  void transfer(std::span<const std::uint64_t> slots, Relationship to,
                 std::span<const std::pair<std::string_view, std::string_view>> set) override;
   void give_back(std::uint64_t slot, bool is_penalized) override;
 
@@ -66,10 +66,25 @@ class HandOver final : public Handed::Owner {
     Queue* queue = nullptr;
     Queue::Position position = 0;
     std::shared_ptr<const std::string> sent_to;  // a SEND event, told when it is committed
-    std::shared_ptr<const std::string> sent_details;
+  };
+  // What a transfer has done, to be told when no lock is held.
+  struct Transferred {
+    std::vector<FlowRecord> gone;
+    std::vector<IdSet> sent;  // by the slot's `sent_to`, as they follow one another
+    std::vector<std::shared_ptr<const std::string>> sent_to;
+    IdSet ids;
+    std::uint64_t count = 0;
+    std::uint64_t bytes = 0;
+    std::chrono::milliseconds yields{0};
+    std::vector<Queue*> retried;
+    std::vector<Queue*> roomy;
   };
   std::uint64_t put(Slot slot);
   Slot take(std::uint64_t slot);
+  void transfer_one(const Slot& slot, const Outlet& outlet,
+                    std::span<const std::pair<std::string_view, std::string_view>> set,
+                    Transferred& done) REQUIRES(ledger_.mutex());
+  void tell(Transferred& done, const Outlet& outlet);
 
   Ledger& ledger_;
   const Wiring& wiring_;
@@ -115,7 +130,7 @@ class SessionCore final : public Session {
   void transfer(FlowFile what, Relationship to) override;
   void drop(FlowFile what) override;
   void penalize(FlowFile what) override;
-  Handed hand_over(FlowFile what) override;
+  Handed hand_over(FlowFile what, std::string_view sent_to = {}) override;
   FlowFile take_back(Handed handed) override;
   void event(FlowFile of, ProvenanceKind kind, std::string_view uri,
              std::string_view details) override;
@@ -246,6 +261,7 @@ class SessionCore final : public Session {
   Queue* taken_from_ = nullptr;
   std::size_t next_input_ = 0;
   std::vector<Told> told_;
+  std::shared_ptr<const std::string> last_sent_to_;  // mostly the next one's, too
   std::vector<StateEdit> edits_;
   std::vector<Waiting> waiting_;
   std::uint32_t call_ = 0;

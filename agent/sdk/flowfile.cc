@@ -34,7 +34,20 @@ void Handed::transfer(Relationship to,
                       std::initializer_list<std::pair<std::string_view, std::string_view>> set) && {
   RUNNEL_ASSERT(owner_ != nullptr);
   Owner* const owner = std::exchange(owner_, nullptr);
-  owner->transfer(slot_, to, std::span(set.begin(), set.size()));
+  owner->transfer(std::span(&slot_, 1), to, std::span(set.begin(), set.size()));
+}
+
+void Handed::transfer_all(std::vector<Handed>& all, Relationship to) {
+  if (all.empty()) return;
+  Owner* const owner = all.front().owner_;
+  std::vector<std::uint64_t> slots;
+  slots.reserve(all.size());
+  for (Handed& one : all) {
+    RUNNEL_ASSERT(one.owner_ == owner);
+    slots.push_back(one.release());
+  }
+  all.clear();
+  owner->transfer(slots, to, {});
 }
 
 void Handed::give_back(bool is_penalized) && {

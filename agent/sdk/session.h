@@ -20,6 +20,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "agent/base/result.h"
 #include "agent/sdk/flowfile.h"
@@ -92,18 +93,23 @@ class Handed {
                 std::initializer_list<std::pair<std::string_view, std::string_view>> set = {}) &&;
   // Puts it back where it was, to be taken again first; penalized ones wait for the penalty period.
   void give_back(bool is_penalized = false) &&;
+  // Transfers many at once, which costs little more than one. All are of one processor; `all` is
+  // empty then.
+  static void transfer_all(std::vector<Handed>& all, Relationship to);
 
   // What stands behind it; the runtime implements it. Any thread.
   class Owner {
    public:
     virtual ~Owner() = default;
-    virtual void transfer(std::uint64_t slot, Relationship to,
+    virtual void transfer(std::span<const std::uint64_t> slots, Relationship to,
                           std::span<const std::pair<std::string_view, std::string_view>> set) = 0;
     virtual void give_back(std::uint64_t slot, bool is_penalized) = 0;
   };
   Handed(Owner* owner, std::uint64_t slot) : owner_(owner), slot_(slot) {}
   Owner* owner() const { return owner_; }
   std::uint64_t slot() const { return slot_; }
+  // A client library that carries one number for each message can carry the slot: release it here,
+  // and make a Handed of it again when the answer comes. All of one processor have one owner.
   std::uint64_t release() {
     owner_ = nullptr;
     return slot_;
@@ -179,7 +185,8 @@ class Session {
   virtual void drop(FlowFile what) = 0;
   // It will not be taken by the next processor before the penalty period of this one is over.
   virtual void penalize(FlowFile what) = 0;
-  virtual Handed hand_over(FlowFile what) = 0;
+  // `sent_to` is where it goes: its SEND event, told when it is transferred.
+  virtual Handed hand_over(FlowFile what, std::string_view sent_to = {}) = 0;
   // Brings a handed-over FlowFile of this processor into this session.
   virtual FlowFile take_back(Handed handed) = 0;
 

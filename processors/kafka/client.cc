@@ -32,6 +32,10 @@ struct QueueDelete {
 struct ClientDelete {
   void operator()(rd_kafka_t* client) const { rd_kafka_destroy(client); }
 };
+struct TopicDelete {
+  void operator()(rd_kafka_topic_t* topic) const { rd_kafka_topic_destroy(topic); }
+};
+using Topic = std::unique_ptr<rd_kafka_topic_t, TopicDelete>;
 using Conf = std::unique_ptr<rd_kafka_conf_t, ConfDelete>;
 using Queue = std::unique_ptr<rd_kafka_queue_t, QueueDelete>;
 using Client = std::unique_ptr<rd_kafka_t, ClientDelete>;
@@ -94,8 +98,8 @@ Trouble trouble_of(rd_kafka_t* client, rd_kafka_resp_err_t error, const char* te
 
 class RealProducer final : public Producer {
  public:
-  RealProducer(OnReport on_report, OnTrouble on_trouble)
-      : on_report_(std::move(on_report)), on_trouble_(std::move(on_trouble)) {}
+  RealProducer(OnReports on_reports, OnTrouble on_trouble)
+      : on_reports_(std::move(on_reports)), on_trouble_(std::move(on_trouble)) {}
   ~RealProducer() override { close(0); }
 
   Result<> start(Conf conf) {
@@ -112,41 +116,24 @@ class RealProducer final : public Producer {
     return {};
   }
 
-  Result<> send(const Message& message, void* cookie) override {
-    const std::string topic(message.topic);
-    rd_kafka_headers_t* headers = nullptr;
-    if (!message.headers.empty()) {
-      headers = rd_kafka_headers_new(message.headers.size());
-      for (const auto& [name, value] : message.headers) {
-        rd_kafka_header_add(headers, name.data(), static_cast<ssize_t>(name.size()), value.data(),
-                            static_cast<ssize_t>(value.size()));
-      }
+  Result<> send(const Message& message, std::uint64_t cookie) override {
+    if (!topic_ || message.topic != topic_name_) {
+      topic_name_ = message.topic;
+      topic_.reset(rd_kafka_topic_new(client_.get(), topic_name_.c_str(), nullptr));
+      if (!topic_) return refused(rd_kafka_last_error());
     }
-    std::array<rd_kafka_vu_t, 7> parts{};
-    std::size_t count = 0;
-    const auto add = [&](rd_kafka_vtype_t kind) -> rd_kafka_vu_t& {
-      parts[count].vtype = kind;
-      return parts[count++];
-    };
-    add(RD_KAFKA_VTYPE_TOPIC).u.cstr = topic.c_str();
-    add(RD_KAFKA_VTYPE_PARTITION).u.i32 = message.partition;
-    add(RD_KAFKA_VTYPE_MSGFLAGS).u.i = RD_KAFKA_MSG_F_COPY;
-    add(RD_KAFKA_VTYPE_VALUE).u.mem = {const_cast<char*>(message.value.data()),
-                                       message.value.size()};
-    if (message.key) {
-      add(RD_KAFKA_VTYPE_KEY).u.mem = {const_cast<char*>(message.key->data()), message.key->size()};
+    void* const value = const_cast<char*>(message.value.data());
+    const std::string_view key = message.key.value_or(std::string_view{});
+    // An empty key is a key, too; librdkafka tells it from none by its address.
+    void* const key_at =
+        message.key ? const_cast<char*>(key.data() == nullptr ? "" : key.data()) : nullptr;
+    void* const opaque = reinterpret_cast<void*>(cookie);
+    if (!message.headers.empty()) return send_with_headers(message, value, key, key_at, opaque);
+    if (rd_kafka_produce(topic_.get(), message.partition, RD_KAFKA_MSG_F_COPY, value,
+                         message.value.size(), key_at, key.size(), opaque) == 0) {
+      return {};
     }
-    if (headers != nullptr) add(RD_KAFKA_VTYPE_HEADERS).u.headers = headers;
-    add(RD_KAFKA_VTYPE_OPAQUE).u.ptr = cookie;
-    rd_kafka_error_t* error = rd_kafka_produceva(client_.get(), parts.data(), count);
-    if (error == nullptr) return {};
-    const rd_kafka_resp_err_t code = rd_kafka_error_code(error);
-    std::string text = rd_kafka_error_string(error);
-    rd_kafka_error_destroy(error);
-    if (headers != nullptr) rd_kafka_headers_destroy(headers);  // still ours when produce failed
-    if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) return full(std::move(text));
-    if (fate_of(code) == Fate::kUndelivered) return unavailable(std::move(text));
-    return invalid(std::move(text));
+    return refused(rd_kafka_last_error());
   }
 
   void close(int flush_ms) override {
@@ -157,10 +144,46 @@ class RealProducer final : public Producer {
     for (int i = 0; i < kPurgeLooks && rd_kafka_outq_len(client_.get()) > 0; ++i) {
       rd_kafka_flush(client_.get(), 100);
     }
+    topic_.reset();
     client_.reset();
   }
 
  private:
+  static Error refused(rd_kafka_resp_err_t code) {
+    std::string text = rd_kafka_err2str(code);
+    if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) return full(std::move(text));
+    if (fate_of(code) == Fate::kUndelivered) return unavailable(std::move(text));
+    return invalid(std::move(text));
+  }
+
+  Result<> send_with_headers(const Message& message, void* value, std::string_view key,
+                             void* key_at, void* opaque) {
+    rd_kafka_headers_t* const headers = rd_kafka_headers_new(message.headers.size());
+    for (const auto& [name, text] : message.headers) {
+      rd_kafka_header_add(headers, name.data(), static_cast<ssize_t>(name.size()), text.data(),
+                          static_cast<ssize_t>(text.size()));
+    }
+    std::array<rd_kafka_vu_t, 7> parts{};
+    std::size_t count = 0;
+    const auto add = [&](rd_kafka_vtype_t kind) -> rd_kafka_vu_t& {
+      parts[count].vtype = kind;
+      return parts[count++];
+    };
+    add(RD_KAFKA_VTYPE_RKT).u.rkt = topic_.get();
+    add(RD_KAFKA_VTYPE_PARTITION).u.i32 = message.partition;
+    add(RD_KAFKA_VTYPE_MSGFLAGS).u.i = RD_KAFKA_MSG_F_COPY;
+    add(RD_KAFKA_VTYPE_VALUE).u.mem = {value, message.value.size()};
+    if (key_at != nullptr) add(RD_KAFKA_VTYPE_KEY).u.mem = {key_at, key.size()};
+    add(RD_KAFKA_VTYPE_HEADERS).u.headers = headers;
+    add(RD_KAFKA_VTYPE_OPAQUE).u.ptr = opaque;
+    rd_kafka_error_t* const error = rd_kafka_produceva(client_.get(), parts.data(), count);
+    if (error == nullptr) return {};
+    const rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+    rd_kafka_error_destroy(error);
+    rd_kafka_headers_destroy(headers);  // still ours when produce failed
+    return refused(code);
+  }
+
   static void on_event(rd_kafka_t* client, rd_kafka_event_t* event, void* opaque) {
     static_cast<RealProducer*>(opaque)->handle(client, event);
     rd_kafka_event_destroy(event);
@@ -169,11 +192,14 @@ class RealProducer final : public Producer {
   void handle(rd_kafka_t* client, rd_kafka_event_t* event) {
     switch (rd_kafka_event_type(event)) {
       case RD_KAFKA_EVENT_DR:
+        reports_.clear();
         while (const rd_kafka_message_t* message = rd_kafka_event_message_next(event)) {
-          on_report_(
-              message->_private, fate_of(message->err),
-              message->err == RD_KAFKA_RESP_ERR_NO_ERROR ? "" : rd_kafka_err2str(message->err));
+          reports_.push_back(
+              {reinterpret_cast<std::uintptr_t>(message->_private), fate_of(message->err),
+               message->len, rd_kafka_topic_name(message->rkt),
+               message->err == RD_KAFKA_RESP_ERR_NO_ERROR ? "" : rd_kafka_err2str(message->err)});
         }
+        on_reports_(reports_);
         break;
       case RD_KAFKA_EVENT_ERROR:
         on_trouble_(
@@ -184,9 +210,13 @@ class RealProducer final : public Producer {
     }
   }
 
-  const OnReport on_report_;
+  const OnReports on_reports_;
   const OnTrouble on_trouble_;
   Client client_;
+  // Messages mostly go to the topic of the one before.
+  Topic topic_;
+  std::string topic_name_;
+  std::vector<Report> reports_;  // the background thread's
 };
 
 class RealConsumer final : public Consumer {
@@ -329,10 +359,10 @@ Settings settings_of(const Access& access) {
   return settings;
 }
 
-Result<std::unique_ptr<Producer>> Producer::open(const Settings& settings, OnReport on_report,
+Result<std::unique_ptr<Producer>> Producer::open(const Settings& settings, OnReports on_reports,
                                                  OnTrouble on_trouble) {
   TRY_ASSIGN(conf, configure(settings));
-  auto producer = std::make_unique<RealProducer>(std::move(on_report), std::move(on_trouble));
+  auto producer = std::make_unique<RealProducer>(std::move(on_reports), std::move(on_trouble));
   TRY(producer->start(std::move(conf)));
   return std::unique_ptr<Producer>(std::move(producer));
 }

@@ -62,20 +62,28 @@ struct Message {
   std::span<const std::pair<std::string, std::string>> headers;
 };
 
+// What became of a message. `cookie` is what was given to `send`.
+struct Report {
+  std::uint64_t cookie;
+  Fate fate;
+  std::uint64_t value_size;
+  std::string_view topic;
+  std::string_view reason;  // of a fate other than kDelivered
+};
+
 class Producer {
  public:
-  // `cookie` is what was given to `send`. From librdkafka's background thread, in the order of
-  // reports.
-  using OnReport = std::function<void(void* cookie, Fate fate, std::string_view reason)>;
+  // From librdkafka's background thread, in the order of reports, many at a time.
+  using OnReports = std::function<void(std::span<const Report> reports)>;
 
   // kInvalid when librdkafka refuses a setting; being unable to reach a broker is no error here.
-  static Result<std::unique_ptr<Producer>> open(const Settings& settings, OnReport on_report,
+  static Result<std::unique_ptr<Producer>> open(const Settings& settings, OnReports on_reports,
                                                 OnTrouble on_trouble);
   virtual ~Producer() = default;
 
   // Copies the message into the client's queue; the report follows. kFull: the queue is full, wait
-  // for reports. kInvalid: never.
-  virtual Result<> send(const Message& message, void* cookie) = 0;
+  // for reports. kInvalid: never. One thread.
+  virtual Result<> send(const Message& message, std::uint64_t cookie) = 0;
   // Waits at most so long for reports, then purges the rest, which is reported kUndelivered. After
   // it nothing is reported any more.
   virtual void close(int flush_ms) = 0;

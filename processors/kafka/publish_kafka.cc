@@ -7,8 +7,9 @@
 // librdkafka's memory is not.
 
 #include <atomic>
-#include <cmath>
+#include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -91,14 +92,17 @@ class PublishKafka final : public Processor {
   void stop() override;
 
  private:
-  // One FlowFile on its way: as many messages as it has segments.
-  struct Delivery {
-    PublishKafka* owner;
-    Handed handed;
-    std::atomic<std::uint32_t> messages_left;
-    std::uint64_t bytes;
-    std::atomic<kafka::Fate> fate{kafka::Fate::kDelivered};
+  // A FlowFile on its way as several messages.
+  struct Segmented {
+    std::uint64_t slot;  // of its Handed
+    std::uint32_t messages_left;
+    kafka::Fate fate = kafka::Fate::kDelivered;
   };
+  // What a message's cookie says: the slot of a FlowFile that is one message, or, with the lowest
+  // bit set, the key of `segmented_`.
+  static std::uint64_t cookie_of(std::uint64_t number, bool is_segmented) {
+    return number << 1 | (is_segmented ? 1 : 0);
+  }
 
   kafka::Settings settings() const;
   Result<> open_producer();
@@ -106,9 +110,13 @@ class PublishKafka final : public Processor {
     return in_flight_ < config_.queue_max_message &&
            in_flight_bytes_ < config_.queue_max_buffer_size.bytes;
   }
-  void on_report(void* cookie, kafka::Fate fate, std::string_view reason);
-  void finish(std::unique_ptr<Delivery> delivery);
+  void on_reports(std::span<const kafka::Report> reports);
+  bool note(const kafka::Report& report, std::uint32_t messages, std::vector<Handed>& delivered);
+  void note_unsent(const kafka::Message& message, std::uint64_t cookie, std::uint32_t messages,
+                   std::uint64_t bytes, const Error& why);
+  void settle(std::uint32_t flowfiles, std::uint64_t bytes);
   Result<> send(Session& session, FlowFile flowfile, std::string_view content);
+  void send_segments(kafka::Message message, std::uint64_t slot, std::string_view content);
   void refuse(Session& session, FlowFile flowfile, std::string_view why);
 
   const Config config_;
@@ -117,6 +125,8 @@ class PublishKafka final : public Processor {
   kafka::TroubleReporter trouble_;
   Relationship success_;
   Relationship failure_;
+  // Of all that is handed over; set before anything is sent.
+  std::atomic<Handed::Owner*> handed_owner_{nullptr};
   std::unique_ptr<kafka::Producer> producer_;
   std::atomic<bool> is_producer_dead_{false};
   std::atomic<std::uint32_t> in_flight_{0};
@@ -125,7 +135,13 @@ class PublishKafka final : public Processor {
   // or a wake could be missed.
   std::atomic<bool> is_waiting_for_room_{false};
   std::atomic<bool> is_undelivered_{false};  // something came back: wait before it is sent again
+  Mutex segments_mutex_;
+  std::map<std::uint64_t, Segmented> segmented_ GUARDED_BY(segments_mutex_);
+  std::uint64_t last_segmented_ = 0;
+  std::vector<Handed> delivered_;  // the reports' thread's
   // Reused from one FlowFile to the next.
+  std::string uri_;
+  std::string uri_topic_;
   std::string topic_text_;
   std::string key_text_;
   std::vector<std::pair<std::string, std::string>> header_list_;
@@ -246,9 +262,7 @@ kafka::Settings PublishKafka::settings() const {
 Result<> PublishKafka::open_producer() {
   TRY_ASSIGN(producer, kafka::Producer::open(
                            settings(),
-                           [this](void* cookie, kafka::Fate fate, std::string_view reason) {
-                             on_report(cookie, fate, reason);
-                           },
+                           [this](std::span<const kafka::Report> reports) { on_reports(reports); },
                            [this](const kafka::Trouble& trouble) {
                              trouble_.report(trouble);
                              if (trouble.is_fatal) {
@@ -350,64 +364,108 @@ Result<> PublishKafka::send(Session& session, FlowFile flowfile, std::string_vie
   }
   message.headers = header_list_;
 
-  const std::uint64_t segment_max = config_.max_flow_segment_size.bytes;
-  const std::uint64_t step = segment_max == 0 ? content.size() : segment_max;
-  const auto count = static_cast<std::uint32_t>(
-      step == 0 || content.empty() ? 1 : (content.size() + step - 1) / step);
-  session.event(flowfile, ProvenanceKind::kSend,
-                "kafka://" + config_.brokers.value + "/" + std::string(*topic));
-  auto delivery = std::make_unique<Delivery>();
-  delivery->owner = this;
-  delivery->messages_left = count;
-  delivery->bytes = content.size();
-  // From here on a report may come at any time, and needs the FlowFile.
-  delivery->handed = session.hand_over(flowfile);
+  if (uri_topic_ != *topic) {
+    uri_topic_ = *topic;
+    uri_ = "kafka://" + config_.brokers.value + "/" + uri_topic_;
+  }
+  // From here on a report may come at any time.
+  Handed handed = session.hand_over(flowfile, uri_);
+  handed_owner_ = handed.owner();
+  const std::uint64_t slot = handed.release();
   in_flight_.fetch_add(1);
   in_flight_bytes_.fetch_add(content.size());
-  Delivery* const cookie = delivery.release();
-  for (std::uint32_t i = 0; i < count; ++i) {
-    message.value = content.substr(std::min<std::size_t>(i * step, content.size()), step);
-    const Result<> sent = producer_->send(message, cookie);
-    if (!sent.ok()) {
-      const kafka::Fate fate =
-          sent.code() == Code::kInvalid ? kafka::Fate::kRefused : kafka::Fate::kUndelivered;
-      for (std::uint32_t unsent = i; unsent < count; ++unsent) {
-        on_report(cookie, fate, sent.error().text());
-      }
-      break;
-    }
+  const std::uint64_t segment_max = config_.max_flow_segment_size.bytes;
+  if (segment_max > 0 && content.size() > segment_max) {
+    send_segments(message, slot, content);
+    return {};
   }
+  message.value = content;
+  const std::uint64_t cookie = cookie_of(slot, false);
+  const Result<> sent = producer_->send(message, cookie);
+  if (!sent.ok()) note_unsent(message, cookie, 1, content.size(), sent.error());
   return {};
 }
 
-// From librdkafka's thread, or from `send` for what it would not take.
-void PublishKafka::on_report(void* cookie, kafka::Fate fate, std::string_view reason) {
-  auto* const delivery = static_cast<Delivery*>(cookie);
-  if (fate == kafka::Fate::kRefused) {
-    delivery->fate = fate;
-    context_->bulletin(BulletinLevel::kError, "refused by Kafka: " + std::string(reason));
-  } else if (fate == kafka::Fate::kUndelivered) {
-    kafka::Fate expected = kafka::Fate::kDelivered;
-    delivery->fate.compare_exchange_strong(expected, fate);
+void PublishKafka::send_segments(kafka::Message message, std::uint64_t slot,
+                                 std::string_view content) {
+  const std::uint64_t step = config_.max_flow_segment_size.bytes;
+  const auto count = static_cast<std::uint32_t>((content.size() + step - 1) / step);
+  const std::uint64_t cookie = cookie_of(++last_segmented_, true);
+  {
+    Lock lock(segments_mutex_);
+    segmented_.emplace(last_segmented_, Segmented{slot, count});
   }
-  if (delivery->messages_left.fetch_sub(1) == 1) finish(std::unique_ptr<Delivery>(delivery));
+  for (std::uint32_t i = 0; i < count; ++i) {
+    message.value = content.substr(i * step, step);
+    const Result<> sent = producer_->send(message, cookie);
+    if (sent.ok()) continue;
+    return note_unsent(message, cookie, count - i, content.size() - i * step, sent.error());
+  }
 }
 
-void PublishKafka::finish(std::unique_ptr<Delivery> delivery) {
-  switch (delivery->fate.load()) {
+// The client would not take these messages of a FlowFile: nobody else will report them.
+void PublishKafka::note_unsent(const kafka::Message& message, std::uint64_t cookie,
+                               std::uint32_t messages, std::uint64_t bytes, const Error& why) {
+  const kafka::Fate fate =
+      why.code() == Code::kInvalid ? kafka::Fate::kRefused : kafka::Fate::kUndelivered;
+  std::vector<Handed> delivered;  // none
+  const bool is_last = note({cookie, fate, bytes, message.topic, why.text()}, messages, delivered);
+  settle(is_last ? 1 : 0, bytes);
+}
+
+// From librdkafka's thread.
+void PublishKafka::on_reports(std::span<const kafka::Report> reports) {
+  std::uint32_t flowfiles = 0;
+  std::uint64_t bytes = 0;
+  for (const kafka::Report& report : reports) {
+    if (note(report, 1, delivered_)) ++flowfiles;
+    bytes += report.value_size;
+  }
+  Handed::transfer_all(delivered_, success_);
+  settle(flowfiles, bytes);
+}
+
+// Notes the fate of so many messages of one FlowFile; true when they were its last, and it is
+// decided. Delivered ones are left to the caller.
+bool PublishKafka::note(const kafka::Report& report, std::uint32_t messages,
+                        std::vector<Handed>& delivered) {
+  if (report.fate == kafka::Fate::kRefused) {
+    context_->bulletin(BulletinLevel::kError, "refused by Kafka: topic `" +
+                                                  std::string(report.topic) +
+                                                  "`: " + std::string(report.reason));
+  }
+  std::uint64_t slot = report.cookie >> 1;
+  kafka::Fate fate = report.fate;
+  if ((report.cookie & 1) != 0) {
+    Lock lock(segments_mutex_);
+    const auto found = segmented_.find(slot);
+    Segmented& whole = found->second;
+    if (whole.fate != kafka::Fate::kRefused && fate != kafka::Fate::kDelivered) whole.fate = fate;
+    whole.messages_left -= messages;
+    if (whole.messages_left > 0) return false;
+    slot = whole.slot;
+    fate = whole.fate;
+    segmented_.erase(found);
+  }
+  Handed handed(handed_owner_, slot);
+  switch (fate) {
     case kafka::Fate::kDelivered:
-      std::move(delivery->handed).transfer(success_);
+      delivered.push_back(std::move(handed));
       break;
     case kafka::Fate::kRefused:
-      std::move(delivery->handed).transfer(failure_);
+      std::move(handed).transfer(failure_);
       break;
     case kafka::Fate::kUndelivered:
       is_undelivered_ = true;
-      std::move(delivery->handed).give_back();
+      std::move(handed).give_back();
       break;
   }
-  in_flight_bytes_.fetch_sub(delivery->bytes);
-  const std::uint32_t left = in_flight_.fetch_sub(1) - 1;
+  return true;
+}
+
+void PublishKafka::settle(std::uint32_t flowfiles, std::uint64_t bytes) {
+  in_flight_bytes_.fetch_sub(bytes);
+  const std::uint32_t left = in_flight_.fetch_sub(flowfiles) - flowfiles;
   // Half empty is soon enough, and wakes the worker once for many reports.
   if (left <= config_.queue_max_message / 2 && is_waiting_for_room_.exchange(false)) {
     context_->wake();

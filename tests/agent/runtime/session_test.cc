@@ -235,6 +235,34 @@ TEST_CASE("a handed-over FlowFile counts as queued until it is acknowledged, in 
   CHECK(bench.ledger->loss().is_balanced());
 }
 
+TEST_CASE("many handed-over FlowFiles are acknowledged at once, and every one of them is counted") {
+  const Folder folder;
+  Bench bench(folder.path());
+  constexpr std::size_t kCount = 600;  // more than one slice
+  for (std::size_t i = 0; i < kCount; ++i) bench.give(std::to_string(i));
+  bench.move();
+  std::vector<Handed> handed;
+  while (handed.size() < kCount) {
+    SessionCore session(*bench.ledger, bench.sink_wiring, bench.sink_owner);
+    session.begin_call();
+    const FlowFile flowfile = session.get();
+    REQUIRE(flowfile);
+    handed.push_back(session.hand_over(flowfile, "kafka://there/topic"));
+    session.commit();
+  }
+  std::vector<Handed> last;
+  last.push_back(std::move(handed.back()));
+  handed.pop_back();
+  Handed::transfer_all(handed, Relationship{0});
+  CHECK(handed.empty());
+  CHECK(bench.b->count() == 1);
+  CHECK(bench.ledger->loss().out == kCount - 1);
+  Handed::transfer_all(last, Relationship{1});
+  CHECK(bench.b->count() == 0);
+  CHECK(bench.a->count() == 1);
+  CHECK(bench.ledger->loss().is_balanced());
+}
+
 TEST_CASE("a source's state is written with its FlowFiles or not at all") {
   const Folder folder;
   {
