@@ -2,6 +2,9 @@
 
 #include "agent/runtime/batch_codec.h"
 
+#include <algorithm>
+#include <cstring>
+#include <memory>
 #include <unordered_map>
 #include <utility>
 
@@ -118,17 +121,53 @@ Result<BatchEffects> BatchEffects::parse(std::string_view text) {
 
 namespace {
 
-// The columns of a body, while it is packed.
+// Bytes of one column. A string would look at its end for each number's byte, and fill with zeros
+// what is overwritten.
+class Column {
+ public:
+  void put(std::uint64_t number) {
+    if (number < 0x80 && size_ < capacity_) {
+      bytes_[size_++] = static_cast<char>(number);
+      return;
+    }
+    make_room(10);
+    while (number >= 0x80) {
+      bytes_[size_++] = static_cast<char>(number | 0x80);
+      number >>= 7;
+    }
+    bytes_[size_++] = static_cast<char>(number);
+  }
+  void append(std::string_view bytes) {
+    make_room(bytes.size());
+    if (!bytes.empty()) std::memcpy(bytes_.get() + size_, bytes.data(), bytes.size());
+    size_ += bytes.size();
+  }
+  void make_room(std::size_t size) {
+    if (capacity_ - size_ >= size) return;
+    capacity_ = std::max(capacity_ * 2, size_ + size + 256);
+    std::unique_ptr<char[]> wider(new char[capacity_]);
+    if (size_ > 0) std::memcpy(wider.get(), bytes_.get(), size_);
+    bytes_ = std::move(wider);
+  }
+  std::string_view view() const { return {bytes_.get(), size_}; }
+
+ private:
+  std::unique_ptr<char[]> bytes_;
+  std::size_t size_ = 0;
+  std::size_t capacity_ = 0;
+};
+
+// The columns of a body, while it is packed; contents come last and are not collected first.
 struct Columns {
-  std::array<std::string, kColumns> of;
-  std::string& ids() { return of[0]; }
-  std::string& times() { return of[1]; }
-  std::string& leads() { return of[2]; }
-  std::string& shapes() { return of[3]; }
-  std::string& value_sizes() { return of[4]; }
-  std::string& values() { return of[5]; }
-  std::string& forms() { return of[6]; }
-  std::string& contents() { return of[7]; }
+  std::array<Column, kColumns - 1> of;
+  Column& ids() { return of[0]; }
+  Column& times() { return of[1]; }
+  Column& leads() { return of[2]; }
+  Column& shapes() { return of[3]; }
+  Column& value_sizes() { return of[4]; }
+  Column& values() { return of[5]; }
+  Column& forms() { return of[6]; }
+  std::size_t contents_size = 0;
 };
 
 // Packs attributes: names once for all FlowFiles that have the same ones, a value that is the same
@@ -138,26 +177,27 @@ class AttributePacker {
   explicit AttributePacker(Columns& columns) : columns_(columns) {}
 
   void add(const Attributes* attributes) {
-    entries_.clear();
-    if (attributes != nullptr)
-      attributes->each([this](std::string_view name, std::string_view value) {
-        entries_.emplace_back(name, value);
-      });
-    if (entries_.empty()) {
-      put_varint(columns_.shapes(), 0);
+    if (attributes == nullptr || attributes->packed().empty()) {
+      columns_.shapes().put(0);
       return;
     }
-    if (current_ == nullptr || !fits(*current_)) current_ = &find();
-    put_varint(columns_.shapes(), current_->number);
+    if (attributes == last_ && !current_->is_new) {  // shared with the one before
+      columns_.shapes().put(current_->number);
+      for (std::size_t i = 0; i < current_->names.size(); ++i) columns_.value_sizes().put(0);
+      return;
+    }
+    last_ = attributes;
+    if (current_ == nullptr || !fits(*attributes)) current_ = &find(*attributes);
+    columns_.shapes().put(current_->number);
     if (current_->is_new) put_names(*current_);
-    for (std::size_t i = 0; i < entries_.size(); ++i) {
-      const std::string_view value = entries_[i].second;
+    for (std::size_t i = 0; i < current_->names.size(); ++i) {
+      const std::string_view value = values_[i];
       if (!current_->is_new && current_->last[i] == value) {
-        columns_.value_sizes() += '\0';
+        columns_.value_sizes().put(0);
         continue;
       }
-      put_varint(columns_.value_sizes(), value.size() + 1);
-      columns_.values() += value;
+      columns_.value_sizes().put(value.size() + 1);
+      columns_.values().append(value);
       current_->last[i] = value;
     }
     current_->is_new = false;
@@ -171,102 +211,122 @@ class AttributePacker {
     std::vector<std::string_view> last;
   };
 
-  bool fits(const Shape& shape) const {
-    if (shape.names.size() != entries_.size()) return false;
-    for (std::size_t i = 0; i < entries_.size(); ++i) {
-      if (shape.names[i] != entries_[i].first) return false;
-    }
-    return true;
+  // Whether they have the names of the present shape; then their values stand in `values_`.
+  bool fits(const Attributes& attributes) {
+    const std::vector<std::string_view>& names = current_->names;
+    std::size_t count = 0;
+    bool is_alike = true;
+    values_.resize(names.size());
+    attributes.each([&](std::string_view name, std::string_view value) {
+      is_alike = is_alike && count < names.size() && names[count] == name;
+      if (is_alike) values_[count] = value;
+      ++count;
+    });
+    return is_alike && count == names.size();
   }
 
-  Shape& find() {
+  Shape& find(const Attributes& attributes) {
     std::string key;
-    for (const auto& [name, value] : entries_) {
+    values_.clear();
+    attributes.each([&](std::string_view name, std::string_view value) {
       put_varint(key, name.size());
       key += name;
-    }
+      values_.push_back(value);
+    });
     Shape& shape = shapes_[std::move(key)];
     if (shape.number == 0) {
       shape.number = shapes_.size();
-      for (const auto& [name, value] : entries_) shape.names.push_back(name);
-      shape.last.resize(entries_.size());
+      attributes.each(
+          [&](std::string_view name, std::string_view) { shape.names.push_back(name); });
+      shape.last.resize(shape.names.size());
     }
     return shape;
   }
 
   void put_names(const Shape& shape) {
-    put_varint(columns_.shapes(), shape.names.size());
+    columns_.shapes().put(shape.names.size());
     for (const std::string_view name : shape.names) {
-      put_varint(columns_.shapes(), name.size());
-      columns_.shapes() += name;
+      columns_.shapes().put(name.size());
+      columns_.shapes().append(name);
     }
   }
 
   Columns& columns_;
-  std::vector<std::pair<std::string_view, std::string_view>> entries_;
+  std::vector<std::string_view> values_;
   std::unordered_map<std::string, Shape> shapes_;
   Shape* current_ = nullptr;
+  const Attributes* last_ = nullptr;
 };
 
-Result<> pack_content(Columns& columns, const FlowRecord& record) {
-  if (record.size == 0) {
-    put_varint(columns.forms(), 0);
-    put_varint(columns.forms(), 0);
-    return {};
+// The form of a content; its bytes follow by `append_content`.
+void pack_form(Columns& columns, const FlowRecord& record) {
+  if (record.size == 0 || record.content->is_in_memory()) {
+    columns.forms().put(0);
+    columns.forms().put(record.size);
+    columns.contents_size += record.size;
+    return;
   }
-  if (record.content->is_in_memory()) {
-    put_varint(columns.forms(), 0);
-    put_varint(columns.forms(), record.size);
-    columns.contents() += record.content->bytes().substr(record.offset, record.size);
-    return {};
-  }
-  std::string pieces;
+  Column pieces;
   std::uint64_t count = 0;
   record.content->each_piece(record.offset, record.size, [&](const Content::Piece& piece) {
     ++count;
     if (piece.file == nullptr) {
-      put_varint(pieces, 0);
-      put_varint(pieces, piece.size);
-      columns.contents() += piece.bytes;
+      pieces.put(0);
+      pieces.put(piece.size);
+      columns.contents_size += piece.size;
     } else {
-      put_varint(pieces, piece.file->number() + 1);
-      put_varint(pieces, piece.offset);
-      put_varint(pieces, piece.size);
+      pieces.put(piece.file->number() + 1);
+      pieces.put(piece.offset);
+      pieces.put(piece.size);
     }
   });
-  put_varint(columns.forms(), 1);
-  put_varint(columns.forms(), count);
-  columns.forms() += pieces;
-  return {};
+  columns.forms().put(1);
+  columns.forms().put(count);
+  columns.forms().append(pieces.view());
+}
+
+void append_content(Column& plain, const FlowRecord& record) {
+  if (record.size == 0) return;
+  if (record.content->is_in_memory()) {
+    plain.append(record.content->bytes().substr(record.offset, record.size));
+    return;
+  }
+  record.content->each_piece(record.offset, record.size, [&plain](const Content::Piece& piece) {
+    if (piece.file == nullptr) plain.append(piece.bytes);
+  });
 }
 
 }  // namespace
 
-Result<std::string> pack_body(const std::vector<FlowRecord>& records) {
+std::string pack_body(const std::vector<FlowRecord>& records) {
   Columns columns;
   AttributePacker attributes(columns);
   std::uint64_t last_id = 0;
   std::int64_t last_ms = 0;
   for (const FlowRecord& record : records) {
-    put_varint(columns.ids(), zigzag(static_cast<std::int64_t>(record.id - last_id)));
-    put_varint(columns.times(), zigzag(record.entry_ms - last_ms));
-    put_varint(columns.leads(), record.lineage_lead_ms);
+    columns.ids().put(zigzag(static_cast<std::int64_t>(record.id - last_id)));
+    columns.times().put(zigzag(record.entry_ms - last_ms));
+    columns.leads().put(record.lineage_lead_ms);
     last_id = record.id;
     last_ms = record.entry_ms;
     attributes.add(record.attributes);
-    TRY(pack_content(columns, record));
+    pack_form(columns, record);
   }
-  std::string plain;
-  std::size_t size = 0;
-  for (const std::string& column : columns.of) size += column.size() + 10;
-  plain.reserve(size + 1);
-  for (const std::string& column : columns.of) {
-    put_varint(plain, column.size());
-    plain += column;
+  Column plain;
+  std::size_t size = columns.contents_size + 10;
+  for (const Column& column : columns.of) size += column.view().size() + 10;
+  plain.make_room(size);
+  for (const Column& column : columns.of) {
+    plain.put(column.view().size());
+    plain.append(column.view());
   }
-  std::string packed = compress(plain);
-  const bool pays = packed.size() < plain.size() - plain.size() / 20;
-  return pays ? '\1' + packed : '\0' + plain;
+  plain.put(columns.contents_size);
+  for (const FlowRecord& record : records) append_content(plain, record);
+  const std::string_view bytes = plain.view();
+  std::string body = compress(bytes, "\1");
+  if (body.size() - 1 < bytes.size() - bytes.size() / 20) return body;
+  body.assign(1, '\0');
+  return body += bytes;
 }
 
 namespace {

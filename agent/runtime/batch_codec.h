@@ -65,9 +65,8 @@ struct BatchEffects {
 // Adds one to the ranges; ascending ones only.
 void add_to_ranges(std::vector<PositionRange>& ranges, std::uint64_t position);
 
-// `records` hold their references while this runs. kCorrupt or kUnavailable when a content cannot
-// be read.
-Result<std::string> pack_body(const std::vector<FlowRecord>& records);
+// `records` hold their references while this runs.
+std::string pack_body(const std::vector<FlowRecord>& records);
 // Each record owns its references. kCorrupt when these are no such bytes, or a segment is missing.
 Result<std::vector<FlowRecord>> unpack_body(std::string_view body, std::uint64_t count,
                                             SegmentStore& segments);

@@ -18,13 +18,17 @@ struct FreeContext {
 
 }  // namespace
 
-std::string compress(std::string_view bytes) {
+std::string compress(std::string_view bytes, std::string_view before) {
   thread_local const std::unique_ptr<ZSTD_CCtx, FreeContext> context(ZSTD_createCCtx());
-  std::string out(ZSTD_compressBound(bytes.size()), '\0');
+  const std::size_t bound = ZSTD_compressBound(bytes.size());
+  const std::unique_ptr<char[]> packed(new char[bound]);  // a string would be filled first
   const std::size_t size =
-      ZSTD_compressCCtx(context.get(), out.data(), out.size(), bytes.data(), bytes.size(), kLevel);
+      ZSTD_compressCCtx(context.get(), packed.get(), bound, bytes.data(), bytes.size(), kLevel);
   RUNNEL_ASSERT(ZSTD_isError(size) == 0);
-  out.resize(size);
+  std::string out;
+  out.reserve(before.size() + size);
+  out += before;
+  out.append(packed.get(), size);
   return out;
 }
 

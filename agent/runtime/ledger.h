@@ -299,7 +299,7 @@ class Ledger {
   bool is_removable(std::uint64_t id, const Batch& batch) const REQUIRES(mutex_);
   void cut_queue(Queue& queue, Write& write) REQUIRES(mutex_);
   void cut_effects(Write& write) REQUIRES(mutex_);
-  Result<> pack(Write& write);
+  static void pack(Write& write);
   Result<> write_rows(Write& write);
   Result<bool> is_written(const Write& write);
   Result<> write(Write& write);

@@ -219,15 +219,12 @@ void Ledger::note_row_gone(std::uint64_t id) {
 
 // ---- writing
 
-Result<> Ledger::pack(Write& write) {
-  if (write.is_packed) return {};
+void Ledger::pack(Write& write) {
+  if (write.is_packed) return;
   for (Write::Row& row : write.rows) {
-    if (row.records.empty()) continue;
-    TRY_ASSIGN(body, pack_body(row.records));
-    row.body = std::move(body);
+    if (!row.records.empty()) row.body = pack_body(row.records);
   }
   write.is_packed = true;
-  return {};
 }
 
 Result<> Ledger::write_rows(Write& write) {
@@ -278,7 +275,7 @@ Result<> Ledger::write_rows(Write& write) {
 }
 
 Result<> Ledger::write(Write& write) {
-  TRY(pack(write));
+  pack(write);
   TRY(segments_->sync());
   const std::int64_t before = database_->pages_written();
   const Result<> done = write_rows(write);
