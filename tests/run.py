@@ -2,12 +2,13 @@
 """Runs every test and counts them: `./dev test [NAME…]`.
 
 A suite is a program that says how many of its cases passed: doctest programs (once as released, once under ASan and
-UBSan, once under TSan), Python scripts that drive the real programs (tests/scripts), and the web UI's unit tests. Suites run one after the
-other; each has a time limit, its output goes to build/tests/<suite>.log and is shown when it fails.
+UBSan, once under TSan), Python scripts that drive the real programs (tests/scripts), and the web UI's unit tests. As many suites run
+side by side as there are cores, two at most; each has a time limit, its output goes to build/tests/<suite>.log and is shown when it fails.
 The last line counts the cases of all suites: `N passed, N failed`.
 """
 
 import argparse
+import concurrent.futures
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LOGS = os.path.join(ROOT, "build", "tests")
+JOBS = min(2, os.cpu_count() or 1)
 SANITIZED = {
     "asan": {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", "UBSAN_OPTIONS": "print_stacktrace=1"},
     "tsan": {"TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1:suppressions=" + os.path.join(ROOT, "tests", "support", "tsan.supp")},
@@ -139,11 +141,10 @@ def run(suite):
     if code != 0 and failed == 0:
         failed = 1
     seconds = time.monotonic() - began
-    print(f"{'FAILED' if failed else 'ok    '} {suite.name:40} {passed:5} passed {failed:3} failed {seconds:7.1f} s {note}",
-          flush=True)
+    said = [f"{'FAILED' if failed else 'ok    '} {suite.name:40} {passed:5} passed {failed:3} failed {seconds:7.1f} s {note}"]
     if failed:
-        print("\n".join(text.splitlines()[-60:]), flush=True)
-        print(f"(the whole output: {os.path.relpath(log_path, ROOT)})", flush=True)
+        said += [*text.splitlines()[-60:], f"(the whole output: {os.path.relpath(log_path, ROOT)})"]
+    print("\n".join(said), flush=True)
     return passed, failed
 
 
@@ -169,10 +170,10 @@ def main():
     if not suites and not failed:
         print(f"no suite begins with {' or '.join(options.names)}; see ./dev test --list")
         return 2
-    for suite in suites:
-        good, bad = run(suite)
-        passed += good
-        failed += bad
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        for good, bad in pool.map(run, suites):
+            passed += good
+            failed += bad
     if shutil.which("ccache"):
         subprocess.run(["ccache", "--show-stats"], stdout=open(os.path.join(LOGS, "ccache.log"), "w"), check=False)
     print(f"{passed} passed, {failed} failed", flush=True)

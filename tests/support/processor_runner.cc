@@ -210,7 +210,9 @@ void ProcessorRunner::flush() {
 }
 
 TakenFlowFile ProcessorRunner::seen(const FlowRecord& record) const {
-  const Result<PeekedFlowFile> peeked_at = peeked(record, engine_->ledger(), std::size_t{1} << 30);
+  // When it came to its queue is shown nowhere here.
+  const Result<PeekedFlowFile> peeked_at =
+      peeked(record, 0, engine_->ledger(), std::size_t{1} << 30);
   REQUIRE_MESSAGE(peeked_at.ok(), peeked_at.error().text());
   TakenFlowFile out;
   out.id = record.id;
