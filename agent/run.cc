@@ -1,8 +1,9 @@
 // run: the agent's life from the first line to the last.
 //
-// The main thread reads signals and the hub's wish to begin anew, and feeds systemd's watchdog if
-// there is one; else it sleeps. On SIGTERM and SIGINT the sources stop first, what is in flight is
-// committed, and the exit code is 0. A second signal ends the program at once.
+// The main thread reads signals and the hub's wish to begin anew, feeds systemd's watchdog if there
+// is one, and gives memory back after a burst; else it sleeps. On SIGTERM and SIGINT the sources
+// stop first, what is in flight is committed, and the exit code is 0. A second signal ends the
+// program at once.
 
 #include <poll.h>
 #include <signal.h>
@@ -11,6 +12,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -19,6 +21,7 @@
 #include "agent/base/log.h"
 #include "agent/commands.h"
 #include "agent/hub_control.h"
+#include "agent/idle_memory.h"
 #include "agent/uplink/uplink.h"
 #include "processors/registry.h"
 
@@ -63,11 +66,20 @@ class Wakes {
   bool wait() const {
     std::uint64_t watchdog_us = 0;
     const bool is_watched = sd_watchdog_enabled(0, &watchdog_us) > 0;
-    const int patience_ms = is_watched ? static_cast<int>(watchdog_us / 2'000) : -1;
+    int patience_ms = static_cast<int>(std::chrono::milliseconds(IdleMemory::kEvery).count());
+    if (is_watched) patience_ms = std::min(patience_ms, static_cast<int>(watchdog_us / 2'000));
+    auto looks_at = std::chrono::steady_clock::now() + IdleMemory::kEvery;
+    IdleMemory memory;
     pollfd polled[] = {{signals_.fd(), POLLIN, 0}, {restart_.fd(), POLLIN, 0}};
     while (true) {
       if (is_watched) sd_notify(0, "WATCHDOG=1");
-      if (poll(polled, 2, patience_ms) <= 0) continue;
+      if (poll(polled, 2, patience_ms) <= 0) {
+        const auto now = std::chrono::steady_clock::now();
+        if (now < looks_at) continue;
+        looks_at = now + IdleMemory::kEvery;
+        memory.look();
+        continue;
+      }
       if ((polled[0].revents & POLLIN) != 0) return false;
       if ((polled[1].revents & POLLIN) != 0) return true;
     }

@@ -1,4 +1,8 @@
-"""Bytes that reach the disk for each byte accepted: with a healthy Kafka, and through a whole outage, filling and draining. The raw limit is one byte for one byte."""
+"""Bytes that reach the disk for each byte accepted: with a healthy Kafka, and through a whole outage, filling and draining, for several windows of the broker.
+The raw limit is one byte for one byte.
+
+A message that its receiver acknowledges within the ledger's linger is not written. librdkafka gathers messages for 5 ms (`Queue Buffering Max Time`), so that
+`steady` tells both: with that, and without."""
 
 import json
 import os
@@ -39,37 +43,78 @@ def written(process):
         return int(next(line for line in file if line.startswith("write_bytes")).split()[1])
 
 
-def main():
-    with Stand() as stand:
-        broker = stand.start_mosquitto(settings=["max_inflight_messages 2000"])
-        kafka = stand.start_mock_kafka()
-        flow = stand.path("flow.yaml")
-        with open(FLOW) as source, open(flow, "w") as out:
-            out.write(source.read().replace("BROKER", broker.uri).replace("KAFKA", kafka.bootstrap).replace("TOPIC", "telemetry"))
-        agent = stand.start_flow("agent", flow, "--param", "agent.id=disk")
-        agent.line("running ")
-        wait_until("the subscription", lambda: broker.has_said("vehicle/disk"))
-        port = broker.uri.rsplit(":", 1)[1]
-        status = lambda: stand.agent_json(agent, "status")["loss"]
+def flow_file(stand, name, broker, kafka, buffering):
+    """A copy of FLOW for these servers."""
+    path = stand.path(name + ".yaml")
+    with open(FLOW) as source, open(path, "w") as out:
+        text = source.read().replace("BROKER", broker.uri).replace("KAFKA", kafka.bootstrap).replace("TOPIC", "telemetry")
+        out.write(text.replace("Kafka Key:", f'Queue Buffering Max Time: "{buffering}", Kafka Key:'))
+    return path
 
-        before = written(agent.process)
-        publish(port, 0, MESSAGES, rate=5000)
-        wait_until("delivery", lambda: status()["out"] >= MESSAGES, 120)
+
+class Bench:
+    """One agent between one mosquitto of this window and one Kafka."""
+
+    def __init__(self, stand, window, buffering="5 ms"):
+        self.stand = stand
+        name = f"{window}-{buffering.split()[0]}"
+        self.broker = stand.start_mosquitto("mosquitto-" + name, settings=[f"max_inflight_messages {window}"])
+        self.kafka = stand.start_mock_kafka()
+        self.agent = stand.start_flow("agent-" + name, flow_file(stand, "flow-" + name, self.broker, self.kafka, buffering), "--param", "agent.id=disk")
+        self.agent.line("running ")
+        wait_until("the subscription", lambda: self.broker.has_said("vehicle/disk"))
+        self.port = self.broker.uri.rsplit(":", 1)[1]
+        self.sent = 0
+
+    def end(self):
+        for program in (self.agent, self.broker, self.kafka):
+            program.end()
+
+    def count(self, what):
+        return self.stand.agent_json(self.agent, "status")["loss"][what]
+
+    def publish(self, count, rate=None):
+        publish(self.port, self.sent, count, rate)
+        self.sent += count
+
+    def steady(self, count):
+        """At 5,000 messages a second, everything delivered at once."""
+        before = written(self.agent.process)
+        self.publish(count, rate=5000)
+        wait_until("delivery", lambda: self.count("out") >= self.sent, 120)
         time.sleep(1)
-        steady = (written(agent.process) - before) / (MESSAGES * SIZE)
+        return (written(self.agent.process) - before) / (count * SIZE)
 
-        kafka.tell("down")
+    def outage(self, count):
+        """Filled while Kafka is away, then drained."""
+        self.kafka.tell("down")
         time.sleep(0.5)
-        before = written(agent.process)
-        publish(port, MESSAGES, MESSAGES)
-        wait_until("filling", lambda: status()["in"] >= 2 * MESSAGES, 120)
-        filled = (written(agent.process) - before) / (MESSAGES * SIZE)
-        kafka.tell("up")
-        wait_until("draining", lambda: status()["out"] >= 2 * MESSAGES, 180)
+        before = written(self.agent.process)
+        self.publish(count)
+        wait_until("filling", lambda: self.count("in") >= self.sent, 180)
+        filled = (written(self.agent.process) - before) / (count * SIZE)
+        self.kafka.tell("up")
+        wait_until("draining", lambda: self.count("out") >= self.sent, 180)
         time.sleep(1)
-        outage = (written(agent.process) - before) / (MESSAGES * SIZE)
-    print(json.dumps({"value": round(outage, 3), "unit": "bytes written per byte accepted, outage", "raw": 1, "ratio": round(outage, 3), "filling": round(filled, 3),
-                      "steady": round(steady, 4), "messages": MESSAGES, "size": SIZE}))
+        return filled, (written(self.agent.process) - before) / (count * SIZE)
+
+
+def main():
+    result = {}
+    with Stand() as stand:
+        for window, count in ((2000, MESSAGES), (200, MESSAGES // 2), (20, MESSAGES // 5)):
+            bench = Bench(stand, window)
+            if window == 2000:
+                result["steady"] = round(bench.steady(MESSAGES // 2), 3)
+            filled, outage = bench.outage(count)
+            result[f"outage, window {window}"] = round(outage, 3)
+            result[f"filling, window {window}"] = round(filled, 3)
+            bench.end()
+        bench = Bench(stand, 2000, buffering="1 ms")
+        result["steady, Kafka buffering 1 ms"] = round(bench.steady(MESSAGES // 2), 3)
+        bench.end()
+    value = result["outage, window 2000"]
+    print(json.dumps({"value": value, "unit": "bytes written per byte accepted, outage", "raw": 1, "ratio": value, **result, "messages": MESSAGES, "size": SIZE}))
 
 
 if __name__ == "__main__":
