@@ -289,6 +289,7 @@ bool Ledger::call_ready(std::vector<SafeLine::Then>& ready) {
   while (!line->waiters_.empty() && is_safe(line->waiters_.front())) {
     ready.push_back(std::move(line->waiters_.front().then));
     line->waiters_.pop_front();
+    ++line->begun_;
   }
   line->is_calling_ = true;
   mutex_.unlock();
@@ -296,6 +297,7 @@ bool Ledger::call_ready(std::vector<SafeLine::Then>& ready) {
   ready.clear();
   mutex_.lock();
   line->is_calling_ = false;
+  line->told_ = line->begun_;
   written_wake_.notify_all();
   // The lines take turns.
   if (lines_.size() > 1) std::rotate(lines_.begin(), lines_.begin() + 1, lines_.end());
@@ -339,7 +341,24 @@ Result<> Ledger::flush(std::chrono::milliseconds within) {
                          (trouble_.empty() ? std::string() : ": " + trouble_));
     }
   }
+  wait_until_told(deadline);
   return {};
+}
+
+// Those whose waiting is over now; who comes later is not waited for.
+void Ledger::wait_until_told(SteadyTime deadline) {
+  const auto lines = lines_;
+  for (const auto& line : lines) {
+    std::uint64_t wanted = line->begun_;
+    for (const SafeLine::Waiter& waiter : line->waiters_) {
+      if (!is_safe(waiter)) break;
+      ++wanted;
+    }
+    while (line->told_ < wanted && !line->is_closed_ && !is_closing_) {
+      notifier_wake_.notify_one();
+      if (!written_wake_.wait_until(mutex_, deadline)) return;
+    }
+  }
 }
 
 // ---- the processors' state

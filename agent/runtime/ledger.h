@@ -92,6 +92,8 @@ class SafeLine {
     Then then;
   };
   std::deque<Waiter> waiters_;  // the ledger's mutex guards these
+  std::uint64_t begun_ = 0;     // of its waiters: are being called, or were
+  std::uint64_t told_ = 0;      // were called
   bool is_closed_ = false;
   bool is_calling_ = false;
 };
@@ -188,8 +190,8 @@ class Ledger {
   void close_line(const std::shared_ptr<SafeLine>& line);
   // Somebody cannot go on before what waits is safe.
   void urge();
-  // Everything committed so far is written when it returns; kUnavailable when the disk does not
-  // take it within the time.
+  // Everything committed so far is written, and those who waited for it were called, when it
+  // returns; kUnavailable when the disk does not take it within the time. Not from such a call.
   Result<> flush(std::chrono::milliseconds within);
 
   // ---- driven: what the threads would do, one step at a time
@@ -304,6 +306,7 @@ class Ledger {
   Result<bool> is_written(const Write& write);
   Result<> write(Write& write);
   Result<> attempt(Write& write);
+  void wait_until_told(SteadyTime deadline) REQUIRES(mutex_);
   bool call_ready(std::vector<SafeLine::Then>& ready) REQUIRES(mutex_);
   // What deadlines are measured by.
   SteadyTime now() const {
