@@ -116,7 +116,7 @@ class Ledger {
   Ledger(const Ledger&) = delete;
   Ledger& operator=(const Ledger&) = delete;
 
-  Mutex& mutex() { return mutex_; }
+  Mutex& mutex() RETURN_CAPABILITY(mutex_) { return mutex_; }
   Clock& clock() { return *options_.clock; }
   const std::string& instance_id() const { return instance_id_; }
   SegmentStore& segments() { return *segments_; }

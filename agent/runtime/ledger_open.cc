@@ -236,6 +236,7 @@ void Ledger::offer_batch(std::uint64_t row, const BatchHead& head) {
   paged.oldest_ms = head.oldest_ms;
   // Two batches may begin at positions that only later bodies fill: the first position is unique by
   // construction.
+  queue->second->held();
   queue->second->add_paged(head.positions.front().first, paged);
 }
 
@@ -260,6 +261,7 @@ void Ledger::balance() {
 
 bool Ledger::needs_paging(Queue& queue) {
   Lock lock(mutex_);
+  queue.held();
   Queue::Position first = 0;
   return queue.next_paged(first) != nullptr;
 }
@@ -271,6 +273,7 @@ Result<> Ledger::page_in(Queue& queue) {
   std::uint32_t count = 0;
   {
     Lock lock(mutex_);
+    queue.held();
     const Queue::Paged* const next = queue.next_paged(first);
     if (next == nullptr) return {};
     paged = *next;
@@ -286,6 +289,7 @@ Result<bool> Ledger::page_in_next(Queue& queue) {
   std::uint32_t count = 0;
   {
     Lock lock(mutex_);
+    queue.held();
     if (queue.paged().empty()) return false;
     first = queue.paged().begin()->first;
     paged = queue.paged().begin()->second;
@@ -322,6 +326,7 @@ Result<> Ledger::page_in_batch(Queue& queue, Queue::Position first, Queue::Paged
   std::vector<FlowRecord> gone;
   {
     Lock lock(mutex_);
+    queue.held();
     const bool is_there = queue.paged().count(first) != 0;  // else it was evicted meanwhile
     if (is_there) queue.drop_paged(first);
     if (!is_there) {

@@ -96,6 +96,7 @@ EpochNumber Ledger::cut_epoch() {
 }
 
 void Ledger::cut_queue(Queue& queue, Write& write) {
+  queue.held();
   Write::Row row;
   row.id = next_batch_;
   row.queue = queue.key();
@@ -195,7 +196,10 @@ std::unique_ptr<Ledger::Write> Ledger::cut(bool is_all) {
     epochs_[i].has_state = false;
   is_cut_wanted_ = false;
   unsaved_bytes_ = 0;
-  for (const auto& [id, queue] : queues_) unsaved_bytes_ += queue->unsaved() * 128;
+  for (const auto& [id, queue] : queues_) {
+    queue->held();
+    unsaved_bytes_ += queue->unsaved() * 128;
+  }
   lazy_since_ = state_changes_.empty() ? SteadyTime::max() : now();
   return write;
 }
@@ -464,9 +468,13 @@ void Ledger::page_out() {
   {
     Lock lock(mutex_);
     std::uint64_t held = 0;
-    for (const auto& [id, queue] : queues_) held += queue->memory_bytes();
+    for (const auto& [id, queue] : queues_) {
+      queue->held();
+      held += queue->memory_bytes();
+    }
     for (const auto& [id, queue] : queues_) {
       if (held <= options_.memory_budget) break;
+      queue->held();
       std::map<std::uint64_t, std::vector<Queue::Position>> by_batch;
       for (const auto& [position, place] : queue->pageable(kChunksKept, now_ms()))
         by_batch[place.batch].push_back(position);
