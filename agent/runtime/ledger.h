@@ -273,6 +273,7 @@ class Ledger {
   void balance() REQUIRES(mutex_);
   Result<> begin_generation();
   Result<> salvage(const Error& why);
+  Result<> keep_ids_unique();
   void choose_quota();
   void start_threads();
 
@@ -326,9 +327,12 @@ class Ledger {
   std::atomic<std::int64_t> wall_shift_ms_{0};  // by which it was set, in all
   std::string instance_id_;
   std::string repaired_;
+  bool is_salvaged_ = false;  // rows that make no sense are left out, and counted
   std::unique_ptr<SegmentStore> segments_;
   std::unique_ptr<Shelf> shelf_;
   std::atomic<std::uint64_t> next_id_{1};
+  std::atomic<unsigned> salvages_{
+      0};  // connections from before one are to a file that was put aside
   std::atomic<bool> is_healthy_{true};
   std::atomic<bool> is_over_quota_{false};
 

@@ -324,7 +324,9 @@ Result<> Ledger::reopen() {
 // the database itself, whose fsync is another one than that which failed.
 Result<> Ledger::attempt(Write& write) {
   if (!statements_ || is_unknown_) {
-    TRY(reopen().within("opening the database again"));
+    Result<> opened = reopen().within("opening the database again");
+    if (!opened.ok() && opened.code() == Code::kCorrupt) opened = salvage(opened.error());
+    TRY(opened);
     TRY_ASSIGN(is_there, is_written(write));
     if (is_there) {
       TRY_ASSIGN(moved, database_->checkpoint(CheckpointMode::kTruncate));
@@ -335,6 +337,12 @@ Result<> Ledger::attempt(Write& write) {
     is_unknown_ = false;
   }
   Result<> done = this->write(write);
+  if (!done.ok() && done.code() == Code::kCorrupt) {
+    // Damage is found where rows are read or deleted, too. What memory knows of rows stays right:
+    // those that were not carried over are missing, which is found when their turn comes.
+    TRY(salvage(done.error()));
+    done = this->write(write);
+  }
   is_unknown_ = !done.ok();
   return done;
 }
@@ -502,6 +510,7 @@ void Ledger::page_out() {
 void Ledger::checkpoint_loop() {
   pthread_setname_np(pthread_self(), "checkpoint");
   std::unique_ptr<Database> database;
+  unsigned salvages_seen = salvages_;
   while (true) {
     CheckpointMode mode = CheckpointMode::kPassive;
     {
@@ -512,6 +521,9 @@ void Ledger::checkpoint_loop() {
       if (wal_bytes_ >= kRestartAt) mode = CheckpointMode::kTruncate;
       wal_bytes_ = 0;  // until the next write measures it
     }
+    const unsigned salvages = salvages_;
+    if (salvages != salvages_seen) database.reset();
+    salvages_seen = salvages;
     if (!database) {
       Result<std::unique_ptr<Database>> opened =
           Database::open(database_path(), database_options());
