@@ -23,6 +23,7 @@
 #define RELEASE(...) RUNNEL_THREAD(release_capability(__VA_ARGS__))
 #define TRY_ACQUIRE(...) RUNNEL_THREAD(try_acquire_capability(__VA_ARGS__))
 #define ASSERT_CAPABILITY(...) RUNNEL_THREAD(assert_capability(__VA_ARGS__))
+#define RETURN_CAPABILITY(x) RUNNEL_THREAD(lock_returned(x))
 #define NO_THREAD_SAFETY_ANALYSIS RUNNEL_THREAD(no_thread_safety_analysis)
 
 namespace runnel {

@@ -138,6 +138,7 @@ void Ledger::count_end(EpochNumber epoch, End end) {
 
 void Ledger::put(Queue& queue, FlowRecord record, std::uint32_t now_ms,
                  std::vector<FlowRecord>& dropped) {
+  queue.held();
   const FullRule rule = queue.spec().when_full;
   if (rule == FullRule::kDropNewest && queue.is_full()) {
     count_end(record.epoch, End::kEvicted);
@@ -172,12 +173,14 @@ void Ledger::evict_paged(Queue& queue, Queue::Position first, std::uint64_t row)
   const auto next = std::find(batch.done.begin(), batch.done.end(), false);
   RUNNEL_ASSERT(next != batch.done.end());
   const auto index = static_cast<std::uint32_t>(next - batch.done.begin());
+  queue.held();
   queue.shrink_paged(first);
   note_saved_done({row, index});
   count_end(0, End::kEvicted);
 }
 
 FlowRecord Ledger::take_out(Queue& queue, Queue::Position position) {
+  queue.held();
   SavedPlace place;
   const FlowRecord record = queue.done(position, place);
   if (Epoch* const epoch = epoch_at(record.epoch)) --epoch->live;
@@ -289,6 +292,7 @@ bool Ledger::call_ready(std::vector<SafeLine::Then>& ready) {
   while (!line->waiters_.empty() && is_safe(line->waiters_.front())) {
     ready.push_back(std::move(line->waiters_.front().then));
     line->waiters_.pop_front();
+    ++line->begun_;
   }
   line->is_calling_ = true;
   mutex_.unlock();
@@ -296,6 +300,7 @@ bool Ledger::call_ready(std::vector<SafeLine::Then>& ready) {
   ready.clear();
   mutex_.lock();
   line->is_calling_ = false;
+  line->told_ = line->begun_;
   written_wake_.notify_all();
   // The lines take turns.
   if (lines_.size() > 1) std::rotate(lines_.begin(), lines_.begin() + 1, lines_.end());
@@ -339,7 +344,24 @@ Result<> Ledger::flush(std::chrono::milliseconds within) {
                          (trouble_.empty() ? std::string() : ": " + trouble_));
     }
   }
+  wait_until_told(deadline);
   return {};
+}
+
+// Those whose waiting is over now; who comes later is not waited for.
+void Ledger::wait_until_told(SteadyTime deadline) {
+  const auto lines = lines_;
+  for (const auto& line : lines) {
+    std::uint64_t wanted = line->begun_;
+    for (const SafeLine::Waiter& waiter : line->waiters_) {
+      if (!is_safe(waiter)) break;
+      ++wanted;
+    }
+    while (line->told_ < wanted && !line->is_closed_ && !is_closing_) {
+      notifier_wake_.notify_one();
+      if (!written_wake_.wait_until(mutex_, deadline)) return;
+    }
+  }
 }
 
 // ---- the processors' state
@@ -378,6 +400,7 @@ Result<Queue*> Ledger::attach(QueueSpec spec) {
   if (known != queues_.end()) {
     parked_of_.erase(spec.id);
     queue_rows_.push_back({known->second->key(), spec.id, spec.name, std::nullopt});
+    known->second->held();
     known->second->respecify(std::move(spec));
     is_cut_wanted_ = true;
     return known->second.get();
@@ -394,6 +417,7 @@ Result<Queue*> Ledger::attach(QueueSpec spec) {
 
 void Ledger::park(Queue& queue, const std::string& flow) {
   Lock lock(mutex_);
+  queue.held();
   queue.on_ready = nullptr;
   queue.on_room = nullptr;
   parked_of_[queue.id()] = flow;
@@ -408,6 +432,7 @@ std::vector<ParkedQueue> Ledger::parked() {
   std::vector<ParkedQueue> all;
   for (const auto& [id, queue] : queues_) {
     if (attached_.contains(id) || queue->count() == 0) continue;
+    queue->held();
     const auto flow = parked_of_.find(id);
     all.push_back({id, queue->spec().name, flow == parked_of_.end() ? std::string() : flow->second,
                    queue->count(), queue->bytes()});
@@ -489,6 +514,7 @@ std::uint64_t Ledger::purge(Queue& queue) {
   Lock paging(paging_mutex_);
   {
     Lock lock(mutex_);
+    queue.held();
     std::vector<Queue::Position> waiting;
     queue.each([&waiting](Queue::Position position, const FlowRecord&, bool is_taken) {
       if (!is_taken) waiting.push_back(position);
@@ -548,6 +574,7 @@ LedgerStatus Ledger::status() {
   status.disk_quota_bytes = options_.disk_quota;
   status.memory_budget_bytes = options_.memory_budget;
   for (const auto& [id, queue] : queues_) {
+    queue->held();
     status.unsafe_count += queue->unsaved();
     status.memory_bytes += queue->memory_bytes();
   }

@@ -92,6 +92,8 @@ class SafeLine {
     Then then;
   };
   std::deque<Waiter> waiters_;  // the ledger's mutex guards these
+  std::uint64_t begun_ = 0;     // of its waiters: are being called, or were
+  std::uint64_t told_ = 0;      // were called
   bool is_closed_ = false;
   bool is_calling_ = false;
 };
@@ -114,7 +116,7 @@ class Ledger {
   Ledger(const Ledger&) = delete;
   Ledger& operator=(const Ledger&) = delete;
 
-  Mutex& mutex() { return mutex_; }
+  Mutex& mutex() RETURN_CAPABILITY(mutex_) { return mutex_; }
   Clock& clock() { return *options_.clock; }
   const std::string& instance_id() const { return instance_id_; }
   SegmentStore& segments() { return *segments_; }
@@ -188,8 +190,8 @@ class Ledger {
   void close_line(const std::shared_ptr<SafeLine>& line);
   // Somebody cannot go on before what waits is safe.
   void urge();
-  // Everything committed so far is written when it returns; kUnavailable when the disk does not
-  // take it within the time.
+  // Everything committed so far is written, and those who waited for it were called, when it
+  // returns; kUnavailable when the disk does not take it within the time. Not from such a call.
   Result<> flush(std::chrono::milliseconds within);
 
   // ---- driven: what the threads would do, one step at a time
@@ -271,6 +273,7 @@ class Ledger {
   void balance() REQUIRES(mutex_);
   Result<> begin_generation();
   Result<> salvage(const Error& why);
+  Result<> keep_ids_unique();
   void choose_quota();
   void start_threads();
 
@@ -304,6 +307,7 @@ class Ledger {
   Result<bool> is_written(const Write& write);
   Result<> write(Write& write);
   Result<> attempt(Write& write);
+  void wait_until_told(SteadyTime deadline) REQUIRES(mutex_);
   bool call_ready(std::vector<SafeLine::Then>& ready) REQUIRES(mutex_);
   // What deadlines are measured by.
   SteadyTime now() const {
@@ -323,9 +327,12 @@ class Ledger {
   std::atomic<std::int64_t> wall_shift_ms_{0};  // by which it was set, in all
   std::string instance_id_;
   std::string repaired_;
+  bool is_salvaged_ = false;  // rows that make no sense are left out, and counted
   std::unique_ptr<SegmentStore> segments_;
   std::unique_ptr<Shelf> shelf_;
   std::atomic<std::uint64_t> next_id_{1};
+  std::atomic<unsigned> salvages_{
+      0};  // connections from before one are to a file that was put aside
   std::atomic<bool> is_healthy_{true};
   std::atomic<bool> is_over_quota_{false};
 

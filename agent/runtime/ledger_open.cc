@@ -70,12 +70,13 @@ Result<std::unique_ptr<Ledger>> Ledger::open(LedgerOptions options) {
   ledger->shelf_ = std::make_unique<Shelf>(*ledger);
   Result<> opened = ledger->open_database();
   if (opened.ok()) opened = ledger->load();
+  if (opened.ok()) opened = ledger->begin_generation();
   if (!opened.ok() && opened.code() == Code::kCorrupt) {
     TRY(ledger->salvage(opened.error()));
     opened = ledger->load();
+    if (opened.ok()) opened = ledger->begin_generation();
   }
   TRY(opened);
-  TRY(ledger->begin_generation());
   ledger->segments_->remove_orphans();
   ledger->choose_quota();
   if (!ledger->options_.is_driven) ledger->start_threads();
@@ -133,6 +134,17 @@ Result<> Ledger::begin_generation() {
   return {};
 }
 
+// Where the number of the last opening could not be read, one is made of the time that no opening
+// has reached by counting.
+Result<> Ledger::keep_ids_unique() {
+  constexpr std::int64_t kSince = 1'577'836'800'000;  // 2020, in ms
+  const std::int64_t minutes =
+      std::max<std::int64_t>((options_.clock->wall_ms() - kSince) / 60'000, 1);
+  TRY_ASSIGN(insert,
+             database_->prepare("INSERT OR IGNORE INTO meta(name, value) VALUES('generation', ?)"));
+  return insert.bind_text(1, std::to_string(minutes)).run();
+}
+
 // ---- reading what is stored: heads and effects only
 
 Result<> Ledger::load() {
@@ -179,7 +191,10 @@ Result<> Ledger::load_batches() {
     TRY_ASSIGN(has_row, select.step());
     if (!has_row) break;
     const auto id = static_cast<std::uint64_t>(select.integer(0));
-    TRY_ASSIGN(head, BatchHead::parse(select.text(2)));
+    Result<BatchHead> parsed = BatchHead::parse(select.text(2));
+    if (!parsed.ok() && is_salvaged_) continue;
+    TRY(parsed);
+    BatchHead& head = *parsed;
     Batch batch;
     batch.queue = static_cast<std::uint64_t>(select.integer(1));
     batch.count = batch.left = static_cast<std::uint32_t>(head.count);
@@ -193,9 +208,11 @@ Result<> Ledger::load_batches() {
     heads.emplace(id, std::move(head));
     next_batch_ = std::max(next_batch_, id + 1);
     if (!select.text(3).empty()) {
-      TRY_ASSIGN(effects, BatchEffects::parse(select.text(3)));
-      load_effects(id, effects);
-      newest = std::move(effects);
+      Result<BatchEffects> effects = BatchEffects::parse(select.text(3));
+      if (!effects.ok() && is_salvaged_) continue;
+      TRY(effects);
+      load_effects(id, *effects);
+      newest = std::move(*effects);
     }
   }
   totals_.in = newest.counters[0];
@@ -225,8 +242,18 @@ void Ledger::offer_batch(std::uint64_t row, const BatchHead& head) {
   Batch& batch = batches_.at(row);
   if (is_removable(row, batch)) removable_.push_back(row);
   if (batch.left == 0 || head.positions.empty()) return;
-  const auto queue = queues_by_key_.find(batch.queue);
-  if (queue == queues_by_key_.end()) return;
+  auto queue = queues_by_key_.find(batch.queue);
+  if (queue == queues_by_key_.end()) {
+    // Whose it was cannot be read any more: it is parked, so that somebody may look at it.
+    QueueSpec spec;
+    spec.id = spec.name = "salvaged-" + std::to_string(batch.queue);
+    next_queue_key_ = std::max(next_queue_key_, batch.queue + 1);
+    queue_rows_.push_back({batch.queue, spec.id, spec.name, "salvaged"});
+    parked_of_[spec.id] = "salvaged";
+    auto made = std::make_unique<Queue>(mutex_, spec, batch.queue);
+    queue = queues_by_key_.emplace(batch.queue, made.get()).first;
+    queues_[spec.id] = std::move(made);
+  }
   Queue::Paged paged;
   paged.batch = row;
   paged.count = batch.left;
@@ -236,6 +263,7 @@ void Ledger::offer_batch(std::uint64_t row, const BatchHead& head) {
   paged.oldest_ms = head.oldest_ms;
   // Two batches may begin at positions that only later bodies fill: the first position is unique by
   // construction.
+  queue->second->held();
   queue->second->add_paged(head.positions.front().first, paged);
 }
 
@@ -260,6 +288,7 @@ void Ledger::balance() {
 
 bool Ledger::needs_paging(Queue& queue) {
   Lock lock(mutex_);
+  queue.held();
   Queue::Position first = 0;
   return queue.next_paged(first) != nullptr;
 }
@@ -271,6 +300,7 @@ Result<> Ledger::page_in(Queue& queue) {
   std::uint32_t count = 0;
   {
     Lock lock(mutex_);
+    queue.held();
     const Queue::Paged* const next = queue.next_paged(first);
     if (next == nullptr) return {};
     paged = *next;
@@ -286,6 +316,7 @@ Result<bool> Ledger::page_in_next(Queue& queue) {
   std::uint32_t count = 0;
   {
     Lock lock(mutex_);
+    queue.held();
     if (queue.paged().empty()) return false;
     first = queue.paged().begin()->first;
     paged = queue.paged().begin()->second;
@@ -322,6 +353,7 @@ Result<> Ledger::page_in_batch(Queue& queue, Queue::Position first, Queue::Paged
   std::vector<FlowRecord> gone;
   {
     Lock lock(mutex_);
+    queue.held();
     const bool is_there = queue.paged().count(first) != 0;  // else it was evicted meanwhile
     if (is_there) queue.drop_paged(first);
     if (!is_there) {
@@ -386,7 +418,9 @@ Result<> Ledger::salvage(const Error& why) {
   }
   TRY(open_database());
   std::uint64_t carried = 0;
-  Result<std::unique_ptr<Database>> old = Database::open(folder + "/ledger.db", database_options());
+  DatabaseOptions damaged = database_options();
+  damaged.is_damaged = true;
+  Result<std::unique_ptr<Database>> old = Database::open(folder + "/ledger.db", damaged);
   if (old.ok()) {
     struct Table {
       const char* name;
@@ -422,9 +456,13 @@ Result<> Ledger::salvage(const Error& why) {
       }
     }
   }
-  repaired_ = "the ledger's database was damaged (" + why.text() + "); it was put aside into " +
-              folder + ", and " + std::to_string(carried) + " rows were carried over";
-  log_warn("ledger", repaired_);
+  is_salvaged_ = true;
+  TRY(keep_ids_unique());
+  const std::string told = "the ledger's database was damaged (" + why.text() +
+                           "); it was put aside into " + folder + ", and " +
+                           std::to_string(carried) + " rows were carried over";
+  if (salvages_++ == 0 && !writer_.joinable()) repaired_ = told;  // told by who opens it
+  log_error("ledger", told);
   return {};
 }
 

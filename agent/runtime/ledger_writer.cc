@@ -96,6 +96,7 @@ EpochNumber Ledger::cut_epoch() {
 }
 
 void Ledger::cut_queue(Queue& queue, Write& write) {
+  queue.held();
   Write::Row row;
   row.id = next_batch_;
   row.queue = queue.key();
@@ -195,7 +196,10 @@ std::unique_ptr<Ledger::Write> Ledger::cut(bool is_all) {
     epochs_[i].has_state = false;
   is_cut_wanted_ = false;
   unsaved_bytes_ = 0;
-  for (const auto& [id, queue] : queues_) unsaved_bytes_ += queue->unsaved() * 128;
+  for (const auto& [id, queue] : queues_) {
+    queue->held();
+    unsaved_bytes_ += queue->unsaved() * 128;
+  }
   lazy_since_ = state_changes_.empty() ? SteadyTime::max() : now();
   return write;
 }
@@ -317,7 +321,9 @@ Result<> Ledger::reopen() {
 // the database itself, whose fsync is another one than that which failed.
 Result<> Ledger::attempt(Write& write) {
   if (!statements_ || is_unknown_) {
-    TRY(reopen().within("opening the database again"));
+    Result<> opened = reopen().within("opening the database again");
+    if (!opened.ok() && opened.code() == Code::kCorrupt) opened = salvage(opened.error());
+    TRY(opened);
     TRY_ASSIGN(is_there, is_written(write));
     if (is_there) {
       TRY_ASSIGN(moved, database_->checkpoint(CheckpointMode::kTruncate));
@@ -328,6 +334,12 @@ Result<> Ledger::attempt(Write& write) {
     is_unknown_ = false;
   }
   Result<> done = this->write(write);
+  if (!done.ok() && done.code() == Code::kCorrupt) {
+    // Damage is found where rows are read or deleted, too. What memory knows of rows stays right:
+    // those that were not carried over are missing, which is found when their turn comes.
+    TRY(salvage(done.error()));
+    done = this->write(write);
+  }
   is_unknown_ = !done.ok();
   return done;
 }
@@ -461,9 +473,13 @@ void Ledger::page_out() {
   {
     Lock lock(mutex_);
     std::uint64_t held = 0;
-    for (const auto& [id, queue] : queues_) held += queue->memory_bytes();
+    for (const auto& [id, queue] : queues_) {
+      queue->held();
+      held += queue->memory_bytes();
+    }
     for (const auto& [id, queue] : queues_) {
       if (held <= options_.memory_budget) break;
+      queue->held();
       std::map<std::uint64_t, std::vector<Queue::Position>> by_batch;
       for (const auto& [position, place] : queue->pageable(kChunksKept, now_ms()))
         by_batch[place.batch].push_back(position);
@@ -491,6 +507,7 @@ void Ledger::page_out() {
 void Ledger::checkpoint_loop() {
   pthread_setname_np(pthread_self(), "checkpoint");
   std::unique_ptr<Database> database;
+  unsigned salvages_seen = salvages_;
   while (true) {
     CheckpointMode mode = CheckpointMode::kPassive;
     {
@@ -501,6 +518,9 @@ void Ledger::checkpoint_loop() {
       if (wal_bytes_ >= kRestartAt) mode = CheckpointMode::kTruncate;
       wal_bytes_ = 0;  // until the next write measures it
     }
+    const unsigned salvages = salvages_;
+    if (salvages != salvages_seen) database.reset();
+    salvages_seen = salvages;
     if (!database) {
       Result<std::unique_ptr<Database>> opened =
           Database::open(database_path(), database_options());

@@ -53,6 +53,7 @@ void Queue::respecify(QueueSpec spec) {
   live_take_ = live_from_ = paged_.empty() ? take_ : paged_.rbegin()->second.last + 1;
   if (is_sequential()) return;
   each([this](Position position, const FlowRecord& record, bool is_taken_now) {
+    held();
     if (!is_taken_now) enter_order(position, record);
     return true;
   });
@@ -423,6 +424,7 @@ void Queue::resize(FlowRecord& record, std::uint64_t size) {
 void Queue::recount_memory() {
   memory_bytes_ = 0;
   each([this](Position, const FlowRecord& record, bool) {
+    held();
     memory_bytes_ += weight(record);
     return true;
   });

@@ -33,6 +33,7 @@ std::chrono::milliseconds wait_of(const RetryRule& rule, std::uint32_t attempts)
 bool sent_back(Ledger& ledger, const Outlet& outlet, Queue& from, Queue::Position position,
                std::chrono::milliseconds& yields) REQUIRES(ledger.mutex()) {
   if (!outlet.retry) return false;
+  from.held();
   std::uint32_t& attempts = from.attempts(position);
   if (outlet.retry->attempts && attempts >= *outlet.retry->attempts) return false;
   const std::chrono::milliseconds wait = wait_of(*outlet.retry, attempts);
@@ -63,8 +64,9 @@ void SessionCore::undo_from(std::size_t works_kept, bool is_penalized) {
     Lock lock(ledger_.mutex());
     for (std::size_t i = works_.size(); i-- > works_kept;) {
       Work& work = works_[i];
-      if (work.from != nullptr && work.fate != Fate::kHanded)
-        work.from->give_back(work.position, penalty);
+      if (work.from == nullptr || work.fate == Fate::kHanded) continue;
+      work.from->held();
+      work.from->give_back(work.position, penalty);
     }
   }
   while (works_.size() > works_kept) {
@@ -91,6 +93,7 @@ void SessionCore::finish() {
   // What was taken from the queue and never asked for goes back to its place.
   if (next_taken_ < taken_.size()) {
     Lock lock(ledger_.mutex());
+    taken_from_->held();
     for (; next_taken_ < taken_.size(); ++next_taken_)
       taken_from_->give_back(taken_[next_taken_].position, 0);
   }
@@ -325,6 +328,7 @@ HandOver::Slot HandOver::take(std::uint64_t at) {
 void HandOver::transfer_one(const Slot& slot, const Outlet& outlet,
                             std::span<const std::pair<std::string_view, std::string_view>> set,
                             Transferred& done) {
+  slot.queue->held();
   if (sent_back(ledger_, outlet, *slot.queue, slot.position, done.yields)) {
     if (done.retried.empty() || done.retried.back() != slot.queue)
       done.retried.push_back(slot.queue);
@@ -424,6 +428,7 @@ void HandOver::give_back(std::uint64_t at, bool is_penalized) {
   const Slot slot = take(at);
   {
     Lock lock(ledger_.mutex());
+    slot.queue->held();
     slot.queue->give_back(
         slot.position,
         is_penalized ? ledger_.now_ms() + static_cast<std::uint32_t>(wiring_.penalty.count()) : 0);

@@ -373,6 +373,7 @@ Handed SessionCore::hand_over(FlowFile what, std::string_view sent_to) {
     Content* old_content = nullptr;
     {
       Lock lock(ledger_.mutex());
+      work.from->held();
       FlowRecord& record = *work.from->find(work.position);
       if (work.owns_attributes) old_attributes = std::exchange(record.attributes, work.attributes);
       if (work.owns_content) old_content = std::exchange(record.content, work.content);

@@ -50,9 +50,14 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path,
   std::unique_ptr<Database> database(new Database(handle, path));
   if (opened != SQLITE_OK) return database->error("opening", opened);
   sqlite3_busy_timeout(handle, static_cast<int>(options.busy_timeout_ms));
-  sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+  sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, options.is_damaged ? 0 : 1, nullptr);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
 
+  if (options.is_damaged) {
+    // SQLite's mode for recovery.
+    TRY(database->execute("PRAGMA writable_schema=ON"));
+    return database;
+  }
   TRY_ASSIGN(find_id, database->prepare("PRAGMA application_id"));
   TRY_ASSIGN(has_id, find_id.step());
   const std::int64_t id = has_id ? find_id.integer(0) : 0;

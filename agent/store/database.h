@@ -17,6 +17,8 @@ struct sqlite3_stmt;
 namespace runnel {
 
 struct DatabaseOptions {
+  // To read what can be read: also of a file that is shorter than its head says. Nothing is set up.
+  bool is_damaged = false;
   std::uint32_t application_id = 0;  // a database of another one is refused
   bool is_read_only = false;
   bool overwrites_deleted =

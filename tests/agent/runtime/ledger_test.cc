@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <random>
 
 #include "agent/base/log.h"
 #include "agent/runtime/session_core.h"
@@ -38,6 +39,7 @@ class Rig {
     options.disk = &disk;
     options.memory_budget = memory_budget;
     options.is_driven = true;
+    options.disk_quota = disk_quota;
     options.first_epoch = first_epoch;
     auto opened = Ledger::open(std::move(options));
     REQUIRE(opened.ok());
@@ -62,12 +64,14 @@ class Rig {
     ledger.reset();
   }
 
-  void give(int from, int to, std::function<void()> then = nullptr) {
+  void give(int from, int to, std::function<void()> then = nullptr, std::size_t size = 0) {
     SessionCore session(*ledger, source, *source_owner);
     session.begin_call();
     for (int i = from; i < to; ++i) {
       const FlowFile flowfile = session.create();
-      REQUIRE(session.write(flowfile, std::to_string(i)).ok());
+      std::string content = std::to_string(i) + ";";
+      while (content.size() < size) content += static_cast<char>(noise_() >> 56);
+      REQUIRE(session.write(flowfile, content).ok());
       session.transfer(flowfile, Relationship{0});
     }
     if (then) session.when_safe(std::move(then));
@@ -82,7 +86,7 @@ class Rig {
       session.begin_call();
       const FlowFile flowfile = session.get();
       if (!flowfile) break;
-      all.push_back(std::atoi(std::string(*session.content(flowfile, 100)).c_str()));
+      all.push_back(std::atoi(std::string(*session.content(flowfile, 10'000)).c_str()));
       session.drop(flowfile);
       REQUIRE(session.end_call().ok());
     }
@@ -91,6 +95,7 @@ class Rig {
   }
 
   EpochNumber first_epoch = 1;
+  std::uint64_t disk_quota = 0;
   ForgetfulDisk disk;
   ManualClock clock;
   std::unique_ptr<Ledger> ledger;
@@ -99,6 +104,7 @@ class Rig {
   std::unique_ptr<HandOver> source_owner, sink_owner;
 
  private:
+  std::mt19937_64 noise_;
   std::string path_;
 };
 
@@ -267,6 +273,39 @@ TEST_CASE("epochs go on beyond 32 bits: nothing counts as written that is not") 
   rig.disk.restart();
   rig.open({});
   CHECK(rig.take(1000).size() == static_cast<std::size_t>(given - 30));
+  CHECK(rig.ledger->loss().is_balanced());
+}
+
+TEST_CASE("the quota of the disk: reached, sources wait; freed again, they go on") {
+  Rig rig(6);
+  rig.disk_quota = 1 << 20;
+  QueueSpec spec;
+  spec.count_max = 0;
+  rig.open(spec);
+  int given = 0;
+  const auto write = [&] {
+    REQUIRE(rig.ledger->flush(1s).ok());
+    return rig.ledger->is_over_quota();
+  };
+  while (given < 5000 && !rig.ledger->is_over_quota()) {
+    rig.give(given, given + 20, nullptr, 1000);
+    given += 20;
+    write();
+  }
+  CHECK(given < 5000);
+  CHECK(given > 500);
+  // Nothing of it is lost, and it goes on when there is room.
+  int next = 0;
+  while (next < given) {
+    for (const int one : rig.take(100)) CHECK(one == next++);
+    write();
+  }
+  for (int i = 0; i < 4 && rig.ledger->is_over_quota(); ++i) {
+    rig.give(given, given + 1);
+    rig.take(1);
+    write();
+  }
+  CHECK_FALSE(rig.ledger->is_over_quota());
   CHECK(rig.ledger->loss().is_balanced());
 }
 

@@ -1,0 +1,272 @@
+// A damaged state directory, on the machine's own disk: the ledger opens, carries over what can be
+// read, counts the rest, and keeps the damaged file.
+
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "agent/base/log.h"
+#include "agent/runtime/session_core.h"
+
+namespace runnel {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t kPage = 4096;
+constexpr int kEach = 50;    // FlowFiles of a write
+constexpr int kWrites = 60;  // rows
+constexpr int kAll = kEach * kWrites;
+
+class Salvage {
+ public:
+  Salvage() {
+    path_ = (std::filesystem::temp_directory_path() / "runnel-salvage-XXXXXX").string();
+    REQUIRE(::mkdtemp(path_.data()) != nullptr);
+    set_log_sink([](std::string_view) {});
+  }
+  ~Salvage() {
+    close();
+    set_log_sink(nullptr);
+    std::filesystem::remove_all(path_);
+  }
+
+  void open() {
+    LedgerOptions options;
+    options.directory = path_;
+    options.clock = &clock;
+    options.is_driven = true;
+    auto opened = Ledger::open(std::move(options));
+    REQUIRE_MESSAGE(opened.ok(), opened.error().text());
+    ledger = std::move(*opened);
+    queue = *ledger->attach({.id = "queue", .name = "queue", .count_max = 0});
+    source.processor_id = "source";
+    source.outlets = {{"success", {queue}}};
+    source.line = ledger->open_line();
+    owner = std::make_unique<HandOver>(*ledger, source);
+  }
+  void close() {
+    if (!ledger) return;
+    ledger->close_line(source.line);
+    owner.reset();
+    ledger.reset();
+  }
+
+  // Fills, in many rows; `size` bytes each that do not compress.
+  void fill(std::size_t size = 200) {
+    std::uint64_t seed = 1;
+    for (int i = 0; i < kAll; i += kEach) {
+      SessionCore session(*ledger, source, *owner);
+      for (int n = i; n < i + kEach; ++n) {
+        std::string content = std::to_string(n) + ";";
+        while (content.size() < size) {
+          seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+          content += static_cast<char>(seed >> 56);
+        }
+        session.begin_call();
+        const FlowFile flowfile = session.create();
+        REQUIRE(session.write(flowfile, content).ok());
+        session.transfer(flowfile, Relationship{0});
+        REQUIRE(session.end_call().ok());
+      }
+      session.commit();
+      REQUIRE(ledger->flush(1s).ok());
+    }
+  }
+
+  // What can be read, by number; all of it is in memory then.
+  std::set<int> found() {
+    std::set<int> all;
+    for (const auto& parked : ledger->parked()) add(*ledger->find(parked.id), all);
+    add(*queue, all);
+    return all;
+  }
+
+  void check_balanced(std::size_t found_count) {
+    const LossFigures loss = ledger->loss();
+    CHECK(loss.is_balanced());
+    CHECK(loss.queued == found_count);
+  }
+
+  std::string database() const { return path_ + "/ledger.db"; }
+  const std::string& path() const { return path_; }
+  std::size_t quarantined() const {
+    const std::string folder = path_ + "/quarantine";
+    if (!std::filesystem::exists(folder)) return 0;
+    std::size_t count = 0;
+    for (const auto& one : std::filesystem::directory_iterator(folder)) {
+      CHECK(std::filesystem::exists(one.path() / "ledger.db"));
+      ++count;
+    }
+    return count;
+  }
+
+  ManualClock clock;
+  std::unique_ptr<Ledger> ledger;
+  Queue* queue = nullptr;
+  Wiring source;
+  std::unique_ptr<HandOver> owner;
+
+ private:
+  void add(Queue& of, std::set<int>& all) {
+    while (true) {
+      const Result<bool> more = ledger->page_in_next(of);
+      if (more.ok() && !*more) break;
+      REQUIRE((more.ok() || more.code() == Code::kCorrupt));
+    }
+    Lock lock(ledger->mutex());
+    of.held();
+    of.each([&all](Queue::Position, const FlowRecord& record, bool) {
+      std::string content(record.size, '\0');
+      const Result<std::size_t> got =
+          reader_of(record.content, record.offset, record.size)->read(content);
+      REQUIRE(got.ok());
+      CHECK(all.insert(std::atoi(content.c_str())).second);
+      return true;
+    });
+  }
+
+  std::string path_;
+};
+
+void flip(const std::string& file, std::size_t at, std::size_t count) {
+  std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+  REQUIRE(stream.good());
+  for (std::size_t i = 0; i < count; ++i) {
+    stream.seekg(static_cast<std::streamoff>(at + i));
+    const int byte = stream.get();
+    stream.seekp(static_cast<std::streamoff>(at + i));
+    stream.put(static_cast<char>(~byte));
+  }
+}
+
+TEST_CASE("whichever page is damaged: the agent starts, keeps what can be read, counts the rest") {
+  Salvage first;
+  first.open();
+  first.fill();
+  first.close();
+  const auto pages = std::filesystem::file_size(first.database()) / kPage;
+  REQUIRE(pages > 100);
+  std::size_t salvaged = 0;
+  std::size_t kept_least = kAll;
+  // The first page is the schema: see below.
+  for (std::size_t page = 1; page < pages; page += 9) {
+    CAPTURE(page);
+    Salvage one;
+    std::filesystem::copy(first.path(), one.path(),
+                          std::filesystem::copy_options::recursive |
+                              std::filesystem::copy_options::overwrite_existing);
+    flip(one.database(), page * kPage, 64);
+    one.open();
+    const std::set<int> found = one.found();
+    one.check_balanced(found.size());
+    const LossFigures loss = one.ledger->loss();
+    // The counters of the newest row are lost with it: those born in that write are known to
+    // nobody.
+    CHECK(loss.quarantined + found.size() >= kAll - kEach);
+    kept_least = std::min(kept_least, found.size());
+    // It works on, and the next start finds nothing to repair.
+    REQUIRE(one.ledger->flush(1s).ok());
+    CHECK(one.ledger->is_healthy());
+    CHECK(one.quarantined() <= 1);
+    salvaged += one.quarantined();
+    one.close();
+    one.open();
+    CHECK(one.ledger->repaired().empty());
+    CHECK(one.found().size() == found.size());
+    one.check_balanced(found.size());
+  }
+  MESSAGE("salvaged ", salvaged, ", least kept ", kept_least, " of ", kAll);
+  CHECK(salvaged > 0);
+}
+
+TEST_CASE("a truncated database: the agent starts, the file is put aside, figures agree") {
+  for (const std::size_t part : {90U, 50U, 10U}) {
+    CAPTURE(part);
+    Salvage one;
+    one.open();
+    one.fill();
+    one.close();
+    const auto size = std::filesystem::file_size(one.database());
+    std::filesystem::resize_file(one.database(), size * part / 100 / kPage * kPage);
+    one.open();
+    const std::set<int> found = one.found();
+    CHECK(one.quarantined() == 1);
+    CHECK_FALSE(one.ledger->repaired().empty());
+    one.check_balanced(found.size());
+    MESSAGE("of ", part, " % of the file: ", found.size());
+    one.fill();
+    CHECK(one.ledger->loss().is_balanced());
+  }
+}
+
+TEST_CASE("a database without a head, or without a byte: the agent starts") {
+  for (const bool is_empty : {false, true}) {
+    CAPTURE(is_empty);
+    Salvage one;
+    one.open();
+    one.fill();
+    one.close();
+    if (is_empty) {
+      std::filesystem::resize_file(one.database(), 0);
+    } else {
+      flip(one.database(), 0, 64);
+    }
+    one.open();
+    CHECK(one.quarantined() == (is_empty ? 0 : 1));
+    CHECK(one.found().empty());
+    one.check_balanced(0);
+    one.fill();
+    one.check_balanced(kAll);
+  }
+}
+
+TEST_CASE("a write-ahead log that ends early: as after a power cut, and nothing is put aside") {
+  Salvage one;
+  one.open();
+  one.fill();
+  // As it is while the agent runs.
+  const std::string copy = one.path() + "/copy";
+  std::filesystem::create_directory(copy);
+  for (const char* name : {"ledger.db", "ledger.db-wal"})
+    std::filesystem::copy(one.path() + "/" + name, copy + "/" + name);
+  one.close();
+  const auto size = std::filesystem::file_size(copy + "/ledger.db-wal");
+  REQUIRE(size > 100'000);
+  std::filesystem::resize_file(copy + "/ledger.db-wal", size / 2 + 777);
+  for (const char* name : {"ledger.db", "ledger.db-wal"})
+    std::filesystem::rename(copy + "/" + name, one.path() + "/" + name);
+  one.open();
+  const std::set<int> found = one.found();
+  CHECK(found.size() > 0);
+  CHECK(found.size() < kAll);
+  CHECK(found.size() % kEach == 0);
+  CHECK(*found.rbegin() == static_cast<int>(found.size()) - 1);
+  CHECK(one.quarantined() == 0);
+  one.check_balanced(found.size());
+}
+
+TEST_CASE("a missing segment file: what lies in it is counted as quarantined, the rest is there") {
+  Salvage one;
+  one.open();
+  one.fill(20'000);
+  one.close();
+  std::vector<std::filesystem::path> segments;
+  for (const auto& file : std::filesystem::directory_iterator(one.path() + "/content"))
+    segments.push_back(file.path());
+  REQUIRE_FALSE(segments.empty());
+  std::filesystem::remove(segments.front());
+  one.open();
+  const std::set<int> found = one.found();
+  one.check_balanced(found.size());
+  CHECK(one.ledger->loss().quarantined == kAll - found.size());
+  CHECK(one.ledger->loss().quarantined > 0);
+  one.fill();
+  CHECK(one.ledger->loss().is_balanced());
+}
+
+}  // namespace
+}  // namespace runnel
