@@ -370,6 +370,23 @@ TEST_CASE("an agent that was told to come less often is not late by what it said
   CHECK(stage.judged().connectivity == Connectivity::kOnline);
 }
 
+TEST_CASE("numbers beyond all bounds in a heartbeat are added up without running over") {
+  Stage stage;
+  c2::Heartbeat absurd = stage.heartbeat();
+  absurd.runnel->interval_ms = INT64_MAX;
+  for (int i = 0; i < 3; ++i) {
+    absurd.flow.queues.push_back(
+        {.id = std::to_string(i), .size = INT64_MAX, .data_size = INT64_MIN});
+  }
+  stage.beat(absurd);
+  stage.fleet->look_at("truck-1", [](const Agent& agent) {
+    CHECK(queued_count(agent) == INT64_MAX);
+    CHECK(queued_bytes(agent) == INT64_MIN);
+  });
+  stage.clock.advance(std::chrono::hours(24 * 60));
+  CHECK(stage.judged().connectivity == Connectivity::kOffline);
+}
+
 TEST_CASE("a restarted hub knows its agents, and says that it has not heard them yet") {
   Stage stage;
   const VersionPtr version = stage.push();
