@@ -2,8 +2,8 @@
 
 #include "agent/c2/lenient.h"
 
-#include <cmath>
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "agent/base/bytes.h"
