@@ -2,8 +2,8 @@
 
 #include "agent/c2/lenient.h"
 
+#include <algorithm>
 #include <cmath>
-#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "agent/base/bytes.h"
@@ -71,11 +71,9 @@ std::size_t skip_value(std::string_view text, std::size_t at) {
 }
 
 std::int64_t clamped(double number) {
-  constexpr double kEdge = 9'223'372'036'854'775'808.0;  // 2^63
   if (std::isnan(number)) return 0;
-  if (number >= kEdge) return std::numeric_limits<std::int64_t>::max();
-  if (number < -kEdge) return std::numeric_limits<std::int64_t>::min();
-  return static_cast<std::int64_t>(number);
+  constexpr auto kEdge = static_cast<double>(kIntegerMax);
+  return static_cast<std::int64_t>(std::clamp(number, -kEdge, kEdge));
 }
 
 }  // namespace
@@ -143,14 +141,14 @@ std::optional<std::int64_t> integer_member(const Json& object, std::string_view 
   const Json* found = member(object, name);
   if (found == nullptr) return std::nullopt;
   if (found->is_number_unsigned() &&
-      found->get<std::uint64_t>() >
-          static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
-    return std::numeric_limits<std::int64_t>::max();
-  if (found->is_number_integer()) return found->get<std::int64_t>();
+      found->get<std::uint64_t>() > static_cast<std::uint64_t>(kIntegerMax))
+    return kIntegerMax;
+  if (found->is_number_integer())
+    return std::clamp(found->get<std::int64_t>(), -kIntegerMax, kIntegerMax);
   if (found->is_number_float()) return clamped(found->get<double>());
   if (found->is_string()) {
     auto number = parse_int(found->get_ref<const std::string&>());
-    if (number.ok()) return *number;
+    if (number.ok()) return std::clamp(*number, -kIntegerMax, kIntegerMax);
   }
   return std::nullopt;
 }

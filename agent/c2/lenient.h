@@ -30,7 +30,10 @@ const Json* list_member(const Json& object, std::string_view name);
 // Numbers and booleans read as their texts, since ids come as numbers too; longer ones are cut.
 std::string text_of(const Json& value);
 std::string text_member(const Json& object, std::string_view name);
-// Texts that hold a number count; fractions are cut off, what is out of range is clamped.
+// What every JSON reader has whole (RFC 8259, section 6): a few numbers of it can still be added
+// up.
+inline constexpr std::int64_t kIntegerMax = std::int64_t{1} << 53;
+// Texts that hold a number count; fractions are cut off, what is beyond kIntegerMax is clamped.
 std::optional<std::int64_t> integer_member(const Json& object, std::string_view name);
 std::optional<double> decimal_member(const Json& object, std::string_view name);
 std::optional<bool> boolean_member(const Json& object, std::string_view name);

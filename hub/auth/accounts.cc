@@ -146,7 +146,7 @@ Result<NewSession> Accounts::log_in(const std::string& user, std::string_view pa
                       .csrf_token = csrf_of(session.secret),
                       .expires_ms = now + kSessionMs,
                       .session = sha256_hex(session.secret)};
-  TRY(store_.write([&](Database& database) -> Result<> {
+  const Result<> kept = store_.write([&](Database& database) -> Result<> {
     TRY_ASSIGN(insert, database.prepare("INSERT INTO sessions VALUES (?, ?, ?, ?, ?)"));
     return insert.bind_text(1, session.identity.session)
         .bind_text(2, user)
@@ -154,7 +154,9 @@ Result<NewSession> Accounts::log_in(const std::string& user, std::string_view pa
         .bind(4, now)
         .bind(5, session.identity.expires_ms)
         .run();
-  }));
+  });
+  // A full disk is not what kFull means here.
+  if (!kept.ok()) return unavailable(kept.error().text());
   Lock lock(mutex_);
   failures_.erase("user:" + user);
   return session;

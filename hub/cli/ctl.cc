@@ -163,23 +163,23 @@ int ctl_agent(const Ctl& ctl, const std::string& id) {
       stdout);
   if (!json["processors"].empty()) {
     std::vector<std::vector<std::string>> rows{
-        {"\nPROCESSOR", "TYPE", "STATE", "IN/S", "OUT/S", "ERROR"}};
+        {"PROCESSOR", "TYPE", "STATE", "IN/S", "OUT/S", "ERROR"}};
     for (const Json& each : json["processors"]) {
       rows.push_back({text_at(each, "name"), text_at(each, "type"), text_at(each, "run_state"),
                       number_at(each, "in_records_per_s"), number_at(each, "out_records_per_s"),
                       text_at(each, "error")});
     }
-    std::fputs(table_text(rows).c_str(), stdout);
+    std::fputs(("\n" + table_text(rows)).c_str(), stdout);
   }
   if (!json["queues"].empty()) {
-    std::vector<std::vector<std::string>> rows{{"\nCONNECTION", "QUEUED", "OF", "BYTES", "FULL"}};
+    std::vector<std::vector<std::string>> rows{{"CONNECTION", "QUEUED", "OF", "BYTES", "FULL"}};
     for (const Json& each : json["queues"]) {
       rows.push_back({text_at(each, "name"), number_at(each, "queued_count"),
                       number_at(each, "limit_count"),
                       size_text(each.value("queued_bytes", std::uint64_t{0})),
                       each.value("is_full", false) ? "yes" : ""});
     }
-    std::fputs(table_text(rows).c_str(), stdout);
+    std::fputs(("\n" + table_text(rows)).c_str(), stdout);
   }
   for (const Json& each : json["bulletins"]) {
     std::printf("\n%s %s %s: %s", iso_time(each.value("time_ms", std::int64_t{0})).c_str(),

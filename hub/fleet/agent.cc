@@ -220,15 +220,22 @@ std::string agent_version(const Agent& agent) {
 
 bool has_queues(const Agent& agent) { return agent.is_heard && !agent.last.flow.queues.empty(); }
 
+std::int64_t added(std::int64_t a, std::int64_t b) {
+  std::int64_t sum = 0;
+  if (!__builtin_add_overflow(a, b, &sum)) return sum;
+  return a < 0 ? INT64_MIN : INT64_MAX;
+}
+
 std::int64_t queued_count(const Agent& agent) {
   std::int64_t sum = 0;
-  for (const c2::Queue& queue : agent.last.flow.queues) sum += queue.size.value_or(0);
+  for (const c2::Queue& queue : agent.last.flow.queues) sum = added(sum, queue.size.value_or(0));
   return sum;
 }
 
 std::int64_t queued_bytes(const Agent& agent) {
   std::int64_t sum = 0;
-  for (const c2::Queue& queue : agent.last.flow.queues) sum += queue.data_size.value_or(0);
+  for (const c2::Queue& queue : agent.last.flow.queues)
+    sum = added(sum, queue.data_size.value_or(0));
   return sum;
 }
 

@@ -118,6 +118,8 @@ std::optional<FlowRef> reported_flow(const Agent& agent, const Catalog& catalog)
 
 std::string agent_type(const Agent& agent);
 std::string agent_version(const Agent& agent);
+// Stops at the largest number: agents may say anything.
+std::int64_t added(std::int64_t a, std::int64_t b);
 std::int64_t queued_count(const Agent& agent);
 std::int64_t queued_bytes(const Agent& agent);
 std::optional<std::int64_t> queued_age_ms(const Agent& agent);

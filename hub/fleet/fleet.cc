@@ -12,6 +12,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
+constexpr std::int64_t kIntervalMaxMs = std::int64_t{7} * 86'400'000;  // believed of an agent
+
 // The class of an agent that names none, or names it in letters that ours do not have.
 std::string class_of(const c2::Heartbeat& heartbeat) {
   std::string name = heartbeat.agent.agent_class.substr(0, 64);
@@ -121,7 +123,7 @@ void Fleet::take(Agent& agent, c2::Heartbeat&& heartbeat, const std::string& hos
   if (agent.reported_flow_id() != heartbeat.flow.flow_id) agent.is_dirty = true;
 
   if (heartbeat.runnel && heartbeat.runnel->interval_ms > 0) {
-    agent.interval_ms = heartbeat.runnel->interval_ms;
+    agent.interval_ms = std::min(heartbeat.runnel->interval_ms, kIntervalMaxMs);
   } else if (agent.is_heard) {
     const std::int64_t gap = std::chrono::duration_cast<milliseconds>(now - agent.heard_at).count();
     agent.interval_ms = agent.interval_ms == 0 ? gap : (agent.interval_ms * 7 + gap) / 8;

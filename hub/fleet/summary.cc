@@ -55,8 +55,8 @@ SummaryPtr Summaries::now() {
     summary->in_bytes_per_s += agent.rates.in_bytes_per_s.value_or(0);
     summary->out_records_per_s += agent.rates.out_records_per_s.value_or(0);
     summary->out_bytes_per_s += agent.rates.out_bytes_per_s.value_or(0);
-    summary->queued_count += queued_count(agent);
-    summary->queued_bytes += queued_bytes(agent);
+    summary->queued_count = added(summary->queued_count, queued_count(agent));
+    summary->queued_bytes = added(summary->queued_bytes, queued_bytes(agent));
     if (const auto age = queued_age_ms(agent)) {
       summary->queued_age_ms_max = std::max(summary->queued_age_ms_max.value_or(0), *age);
     }

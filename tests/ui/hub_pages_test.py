@@ -35,10 +35,12 @@ class Requests:
 def main():
     code = 1
     with Stand(keep=os.environ.get("RUNNEL_KEEP")) as stand:
-        hub = stand.start_hub()
+        # So that agents take what they are asked at once.
+        quick = (None, "--heartbeat", "1 sec")
+        hub = stand.start_hub(*quick)
         for name in AGENTS:
             stand.start_agent(name)
-        requests = Requests(stand, {"take-away": lambda: stand.hub.kill(), "bring-back": stand.start_hub})
+        requests = Requests(stand, {"take-away": lambda: stand.hub.kill(), "bring-back": lambda: stand.start_hub(*quick)})
         result = []
         env = {
             "RUNNEL_UI_URL": hub.operators,

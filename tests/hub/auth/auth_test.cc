@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "agent/base/hash.h"
 #include "hub/auth/accounts.h"
 #include "hub/auth/certificate.h"
 #include "hub/auth/password.h"
@@ -130,6 +131,30 @@ TEST_CASE("certificates are made for good names and renewed by the same CA") {
   CHECK(make_server_certificate(made->ca_pem, made->ca_key_pem, {"other.example"}).ok());
   CHECK(make_certificates({"a b"}).code() == Code::kInvalid);
   CHECK(make_server_certificate("x", "y", {"z"}).code() == Code::kInvalid);
+}
+
+TEST_CASE("a login on a full disk is not possible now, and no wrong password") {
+  HubFolder folder;
+  ManualClock clock;
+  Accounts accounts(*folder.store, clock);
+  REQUIRE(accounts.add_user("ann", "operator", "a good password").ok());
+  REQUIRE(folder.store->write(
+      [](Database& database) { return database.execute("PRAGMA max_page_count=1"); }));
+  // Down to the last byte, whichever page a row goes to.
+  int number = 0;
+  for (const std::size_t size : {500U, 1U}) {
+    for (int failed = 0; failed < 100;) {
+      const std::string key = sha256_hex(std::to_string(++number)) + std::string(size, 'x');
+      const auto filled = folder.store->write([&](Database& database) {
+        return database.execute("INSERT INTO sessions VALUES ('" + key + "', 'ann', 0, 0, 0)");
+      });
+      failed += filled.ok() ? 0 : 1;
+    }
+  }
+  CHECK(accounts.log_in("ann", "a good password", "here").code() == Code::kUnavailable);
+  REQUIRE(folder.store->write(
+      [](Database& database) { return database.execute("PRAGMA max_page_count=100000"); }));
+  CHECK(accounts.log_in("ann", "a good password", "here").ok());
 }
 
 }  // namespace

@@ -370,6 +370,54 @@ TEST_CASE("an agent that was told to come less often is not late by what it said
   CHECK(stage.judged().connectivity == Connectivity::kOnline);
 }
 
+TEST_CASE("numbers beyond all bounds in a heartbeat are added up without running over") {
+  Stage stage;
+  c2::Heartbeat absurd = stage.heartbeat();
+  absurd.runnel->interval_ms = INT64_MAX;
+  for (int i = 0; i < 3; ++i) {
+    absurd.flow.queues.push_back(
+        {.id = std::to_string(i), .size = INT64_MAX, .data_size = INT64_MIN});
+  }
+  stage.beat(absurd);
+  stage.fleet->look_at("truck-1", [](const Agent& agent) {
+    CHECK(queued_count(agent) == INT64_MAX);
+    CHECK(queued_bytes(agent) == INT64_MIN);
+  });
+  stage.clock.advance(std::chrono::hours(24 * 60));
+  CHECK(stage.judged().connectivity == Connectivity::kOffline);
+}
+
+TEST_CASE("what a full disk kept from being written is written when there is room again") {
+  Stage stage;
+  const auto pages = [&](int count) {
+    return stage.folder.store->write([&](Database& database) {
+      return database.execute("PRAGMA max_page_count=" + std::to_string(count));
+    });
+  };
+  REQUIRE(pages(1));
+  for (int i = 0; i < 200; ++i) {
+    c2::Heartbeat heartbeat = stage.heartbeat();
+    heartbeat.agent.identifier = "truck-" + std::to_string(i);
+    heartbeat.agent.agent_class = "class-of-many-letters-" + std::to_string(i);
+    stage.beat(heartbeat);
+  }
+  CHECK(!stage.classes->flush().ok());
+  CHECK(!stage.fleet->flush().ok());
+  CHECK(!stage.events->flush().ok());
+  REQUIRE(pages(100'000));
+  REQUIRE(stage.classes->flush());
+  REQUIRE(stage.manifests->flush());
+  REQUIRE(stage.fleet->flush());
+  REQUIRE(stage.events->flush());
+  stage.restart();
+  CHECK(stage.fleet->size() == 200);
+  CHECK(stage.classes->all().size() == 200);
+  CHECK(stage.manifests->all().size() == 1);
+  EventQuery query;
+  query.limit = 1'000;
+  CHECK(stage.events->find(query)->size() == 200);
+}
+
 TEST_CASE("a restarted hub knows its agents, and says that it has not heard them yet") {
   Stage stage;
   const VersionPtr version = stage.push();

@@ -118,7 +118,8 @@ function Actions({ agent, onAsk }: { agent: AgentDetail; onAsk: (ask: Ask) => vo
 
 function Head({ agent }: { agent: AgentDetail }) {
   const { flow_reported: reported, flow_desired: desired, ledger } = agent;
-  const reasons = [agent.connectivity_reason, agent.sync_reason, agent.health_reason].filter(Boolean);
+  const is_stopped_by_wish = agent.health === "stopped" && agent.run_wanted?.state === "stopped";
+  const reasons = [agent.connectivity_reason, agent.sync_reason, is_stopped_by_wish ? null : agent.health_reason].filter(Boolean);
   return (
     <section className="panel" aria-label="Summary">
       <div className="panel-body stack">

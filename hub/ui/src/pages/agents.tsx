@@ -103,7 +103,7 @@ export function AgentsPage() {
               </Empty>
             ) : (
               <Empty title="No agent has reported yet">
-                Start one with <code>runnel-agent run --hub URL --hub-ca FILE --agent-class CLASS --agent-id ID --state DIR</code>; it appears here with its
+                Start one with <code>runnel-agent run --hub URL --hub-ca FILE --hub-token-file FILE --agent-class CLASS --agent-id ID --state DIR</code>; it appears here with its
                 first heartbeat.
               </Empty>
             )

@@ -40,7 +40,7 @@ function FirstSteps() {
     <Panel title="No agent has reported yet">
       <Empty title="Start an agent that knows this hub">
         <p>
-          <code>runnel-agent run --state DIR --hub URL --hub-ca FILE --agent-class CLASS --agent-id ID</code>
+          <code>runnel-agent run --state DIR --hub URL --hub-ca FILE --hub-token-file FILE --agent-class CLASS --agent-id ID</code>
         </p>
         <p>
           It appears here with its first heartbeat. Then <Link href="/push">push a flow</Link> and deploy it to the agent's class.
@@ -142,7 +142,7 @@ function DeploymentLine({ deployment }: { deployment: Deployment }) {
     <li>
       <div className="row apart">
         <span>
-          <Link href={address("/agents", { class: deployment.class })}>{deployment.class}</Link> <span className="muted">runs</span>{" "}
+          <Link href={address("/agents", { class: deployment.class })}>{deployment.class}</Link> <span className="muted">is to run</span>{" "}
           <Link href={address(flowPath(deployment.flow), { tab: "status" })}>
             {deployment.flow} @ {deployment.version}
           </Link>
