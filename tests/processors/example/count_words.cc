@@ -1,4 +1,5 @@
-// CountWords: counts the words of each FlowFile's content into an attribute, and all of them over time.
+// CountWords: counts the words of each FlowFile's content into an attribute, and all of them over
+// time.
 
 #include <string>
 
@@ -37,7 +38,8 @@ class CountWords final : public Processor {
 
 ProcessorType count_words() {
   return Describe<CountWords>("CountWords", "Counts the words of each FlowFile's content.")
-      .property("Attribute", &CountWordsConfig::attribute, {.doc = "The attribute that gets the number."})
+      .property("Attribute", &CountWordsConfig::attribute,
+                {.doc = "The attribute that gets the number."})
       .property("Maximum Content Size", &CountWordsConfig::content_size_max,
                 {.doc = "A FlowFile with more content goes to `failure`.", .min = Size{1}})
       .relationship("success", "Counted.")
@@ -47,7 +49,8 @@ ProcessorType count_words() {
 Result<> CountWords::on_trigger(Session& session) {
   FlowFile flowfile = session.get();
   if (!flowfile) return {};
-  const Result<std::string_view> content = session.content(flowfile, config_.content_size_max.bytes);
+  const Result<std::string_view> content =
+      session.content(flowfile, config_.content_size_max.bytes);
   if (!content.ok()) {
     if (content.code() != Code::kFull) return content.error();  // rolled back, told, tried again
     session.transfer(flowfile, failure_);
