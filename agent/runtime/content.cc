@@ -291,7 +291,7 @@ namespace {
 class SliceReader final : public ContentReader {
  public:
   SliceReader(Content* content, std::uint64_t offset, std::uint64_t size)
-      : content_(content), at_(offset), end_(offset + size) {
+      : content_(content), begin_(offset), at_(offset), end_(offset + size) {
     if (content_ != nullptr) content_->retain();
   }
   ~SliceReader() override {
@@ -310,9 +310,11 @@ class SliceReader final : public ContentReader {
     }
     return filled;
   }
+  void rewind() override { at_ = begin_; }
 
  private:
   Content* const content_;
+  const std::uint64_t begin_;
   std::uint64_t at_;
   const std::uint64_t end_;
 };

@@ -43,6 +43,8 @@ class ContentReader {
   // Fills as much of `into` as there is; 0 at the end. kCorrupt when the stored bytes cannot be
   // read.
   virtual Result<std::size_t> read(std::span<char> into) = 0;
+  // Back to the front.
+  virtual void rewind() = 0;
 };
 
 // Writes content from front to back, whatever its size; large content goes to disk as it comes.

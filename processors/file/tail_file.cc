@@ -175,7 +175,9 @@ ProcessorType tail_file() {
   using C = TailFileConfig;
   return Describe<TailFile>("TailFile",
                             "Makes FlowFiles of the lines that are appended to a file, or to "
-                            "several, over their rotations.")
+                            "several, over their rotations. MiNiFi's `State File` and `Attribute "
+                            "Provider Service` are not there: the positions are committed with the "
+                            "lines, in the agent's own database.")
       .property("File to Tail", &C::file_to_tail,
                 {.doc = "The file's path; in the mode `Multiple file` a regular expression for "
                         "whole file names, which must not match their rotated versions.",

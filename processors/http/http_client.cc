@@ -6,9 +6,11 @@
 #include <curl/curl.h>
 #include <pthread.h>
 
+#include <algorithm>
 #include <atomic>
 #include <deque>
 #include <map>
+#include <optional>
 #include <thread>
 
 #include "agent/base/bytes.h"
@@ -17,7 +19,10 @@
 namespace runnel {
 namespace {
 
+using std::chrono::steady_clock;
+
 constexpr std::size_t kHeadersMax = 1000;
+constexpr curl_off_t kPaceMin = 1024;  // bytes a second
 constexpr long kRedirectsMax = 10;
 
 struct EasyDelete {
@@ -34,18 +39,30 @@ struct Exchange {
   HttpResponse response;
   std::unique_ptr<CURL, EasyDelete> easy;
   std::unique_ptr<curl_slist, ListDelete> headers;
-  std::size_t sent = 0;
+  std::uint64_t received = 0;
   bool is_too_large = false;
+  std::optional<Error> storage_error;  // of the body or the draft
+  bool is_connected = false;
+  bool is_stalled = false;
+  steady_clock::time_point connected_at{}, moved_at{};
+  curl_off_t moved = 0;
   char error[CURL_ERROR_SIZE] = {};
 };
 
 std::size_t on_body(char* bytes, std::size_t, std::size_t size, void* opaque) {
   auto& exchange = *static_cast<Exchange*>(opaque);
-  if (exchange.response.body.size() + size > exchange.request.response_size_max) {
+  exchange.received += size;
+  if (exchange.received > exchange.request.response_size_max) {
     exchange.is_too_large = true;
     return 0;
   }
-  exchange.response.body.append(bytes, size);
+  if (exchange.request.into) {
+    const Result<> written = exchange.request.into->write({bytes, size});
+    if (!written.ok()) exchange.storage_error = written.error();
+    return written.ok() ? size : 0;
+  }
+  std::string& kept = exchange.response.body;
+  kept.append(bytes, std::min(size, exchange.request.response_kept - kept.size()));
   return size;
 }
 
@@ -69,17 +86,39 @@ std::size_t on_header(char* bytes, std::size_t, std::size_t size, void* opaque) 
 
 std::size_t on_read(char* into, std::size_t, std::size_t size, void* opaque) {
   auto& exchange = *static_cast<Exchange*>(opaque);
-  const std::size_t take = std::min(size, exchange.request.body.size() - exchange.sent);
-  exchange.request.body.copy(into, take, exchange.sent);
-  exchange.sent += take;
-  return take;
+  const Result<std::size_t> got = exchange.request.body->read({into, size});
+  if (got.ok()) return *got;
+  exchange.storage_error = got.error();
+  return CURL_READFUNC_ABORT;
 }
 
 // A redirect may ask for the body again.
 int on_seek(void* opaque, curl_off_t offset, int origin) {
-  if (origin != SEEK_SET) return CURL_SEEKFUNC_CANTSEEK;
-  static_cast<Exchange*>(opaque)->sent = static_cast<std::size_t>(offset);
+  if (origin != SEEK_SET || offset != 0) return CURL_SEEKFUNC_CANTSEEK;
+  static_cast<Exchange*>(opaque)->request.body->rewind();
   return CURL_SEEKFUNC_OK;
+}
+
+// At least once a second. Ends an exchange in which nothing moves, or hardly anything.
+int on_progress(void* opaque, curl_off_t, curl_off_t down, curl_off_t, curl_off_t up) {
+  auto& exchange = *static_cast<Exchange*>(opaque);
+  const auto now = steady_clock::now();
+  if (!exchange.is_connected) {
+    curl_off_t connected_after = 0;
+    curl_easy_getinfo(exchange.easy.get(), CURLINFO_PRETRANSFER_TIME_T, &connected_after);
+    if (connected_after == 0) return 0;  // connecting has its own limit
+    exchange.is_connected = true;
+    exchange.connected_at = exchange.moved_at = now;
+  }
+  if (down + up != exchange.moved) {
+    exchange.moved = down + up;
+    exchange.moved_at = now;
+  }
+  const auto patience = exchange.request.read_timeout;
+  const auto earned = std::chrono::seconds(std::max<curl_off_t>(down + up, 0) / kPaceMin);
+  exchange.is_stalled =
+      now - exchange.moved_at > patience || now - exchange.connected_at > patience + earned;
+  return exchange.is_stalled ? 1 : 0;
 }
 
 void set_security(CURL* easy, const HttpRequest& request) {
@@ -93,11 +132,14 @@ void set_security(CURL* easy, const HttpRequest& request) {
   set(CURLOPT_SSLCERT, request.certificate_file);
   set(CURLOPT_SSLKEY, request.key_file);
   set(CURLOPT_KEYPASSWD, request.key_pass_phrase);
-  set(CURLOPT_PROXY, request.proxy_host);
+  // An empty one keeps curl from looking for one in the environment.
+  curl_easy_setopt(easy, CURLOPT_PROXY, request.proxy_host.c_str());
   if (request.proxy_port != 0)
     curl_easy_setopt(easy, CURLOPT_PROXYPORT, static_cast<long>(request.proxy_port));
   set(CURLOPT_PROXYUSERNAME, request.proxy_user);
   set(CURLOPT_PROXYPASSWORD, request.proxy_password);
+  set(CURLOPT_USERNAME, request.user);
+  set(CURLOPT_PASSWORD, request.password);
 }
 
 void set_up(Exchange& exchange) {
@@ -110,8 +152,13 @@ void set_up(Exchange& exchange) {
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, exchange.error);
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                    static_cast<long>(request.connection_timeout.count()));
-  curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
-                   static_cast<long>((request.connection_timeout + request.read_timeout).count()));
+  curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+  curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+  curl_easy_setopt(easy, CURLOPT_XFERINFODATA, &exchange);
+  curl_easy_setopt(easy, CURLOPT_MAX_SEND_SPEED_LARGE,
+                   static_cast<curl_off_t>(request.upload_speed_max));
+  curl_easy_setopt(easy, CURLOPT_MAX_RECV_SPEED_LARGE,
+                   static_cast<curl_off_t>(request.download_speed_max));
   curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, request.follows_redirects ? 1L : 0L);
   curl_easy_setopt(easy, CURLOPT_MAXREDIRS, kRedirectsMax);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
@@ -120,22 +167,21 @@ void set_up(Exchange& exchange) {
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, &exchange);
   curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request.method.c_str());
   if (request.method == "HEAD") curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-  if (request.sends_body) {
+  if (request.body) {
     curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
     curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
     curl_easy_setopt(easy, CURLOPT_READDATA, &exchange);
     curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);
     curl_easy_setopt(easy, CURLOPT_SEEKDATA, &exchange);
     if (!request.is_chunked) {
-      curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE,
-                       static_cast<curl_off_t>(request.body.size()));
+      curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(request.body_size));
     }
   }
   curl_slist* list = curl_slist_append(nullptr, "Expect:");
   for (const auto& [name, value] : request.headers) {
     list = curl_slist_append(list, (value.empty() ? name + ";" : name + ": " + value).c_str());
   }
-  if (request.sends_body && request.is_chunked)
+  if (request.body && request.is_chunked)
     list = curl_slist_append(list, "Transfer-Encoding: chunked");
   exchange.headers.reset(list);
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, list);
@@ -213,9 +259,15 @@ class CurlClient final : public HttpClient {
       char* url = nullptr;
       curl_easy_getinfo(exchange.easy.get(), CURLINFO_EFFECTIVE_URL, &url);
       if (url != nullptr) exchange.response.effective_url = url;
+      exchange.response.into = exchange.request.into;
       return std::move(exchange.response);
     }
     const std::string text = exchange.error[0] != 0 ? exchange.error : curl_easy_strerror(code);
+    if (exchange.storage_error) return corrupt(exchange.storage_error->text());
+    if (exchange.is_stalled) {
+      return unavailable("nothing moved for " + period_text(exchange.request.read_timeout) +
+                         ", or hardly anything");
+    }
     if (exchange.is_too_large) {
       return full("the answer is larger than " + size_text(exchange.request.response_size_max));
     }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "agent/base/result.h"
+#include "agent/sdk/session.h"
 
 namespace runnel {
 
@@ -19,13 +20,18 @@ struct HttpRequest {
   std::string method = "GET";
   std::string url;
   std::vector<std::pair<std::string, std::string>> headers;
-  std::string body;
-  bool sends_body = false;
+  std::shared_ptr<ContentReader> body;  // nullptr: none is sent
+  std::uint64_t body_size = 0;
   bool is_chunked = false;
   bool follows_redirects = true;
   bool verifies_peer = true;
   std::chrono::milliseconds connection_timeout{5000};
-  std::chrono::milliseconds read_timeout{15000};  // of the whole exchange
+  // How long nothing may move after connecting. An exchange that takes longer must make 1 KiB/s.
+  std::chrono::milliseconds read_timeout{15000};
+  std::string user;  // of Basic authentication
+  std::string password;
+  std::uint64_t upload_speed_max = 0;  // bytes a second; 0: any
+  std::uint64_t download_speed_max = 0;
   std::string ca_file;
   std::string certificate_file;
   std::string key_file;
@@ -34,7 +40,11 @@ struct HttpRequest {
   std::uint16_t proxy_port = 0;
   std::string proxy_user;
   std::string proxy_password;
-  std::size_t response_size_max = 64 << 20;
+  std::uint64_t response_size_max = 64 << 20;
+  // Where the answer's body goes. nullptr: its first `response_kept` bytes go to
+  // HttpResponse::body.
+  std::shared_ptr<ContentDraft> into;
+  std::size_t response_kept = 256 << 10;
 };
 
 struct HttpResponse {
@@ -43,12 +53,13 @@ struct HttpResponse {
   std::string effective_url;
   std::vector<std::pair<std::string, std::string>> headers;  // names as sent
   std::string body;
+  std::shared_ptr<ContentDraft> into;  // the request's
 };
 
 class HttpClient {
  public:
   // kInvalid: the request itself is at fault (no such scheme). kUnavailable: no answer came. kFull:
-  // the answer was too large.
+  // the answer was too large. kCorrupt: the body cannot be read, or the answer not be stored.
   using OnDone = std::function<void(Result<HttpResponse> response)>;
 
   static std::unique_ptr<HttpClient> open();

@@ -61,8 +61,8 @@ struct HttpServerOptions {
 
 class HttpServer {
  public:
-  // Called on civetweb's threads, which may wait in it. A body that is not read to its end closes
-  // the connection.
+  // Called on civetweb's threads, which may wait in it; their stacks have 100 KB. A body that is
+  // not read to its end closes the connection.
   using Handler = std::function<ServedResponse(const ServedRequest& request, ServedBody& body)>;
 
   // kUnavailable when the port is taken; kInvalid when the TLS options are at fault.

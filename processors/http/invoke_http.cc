@@ -75,7 +75,11 @@ struct InvokeHttpConfig {
   std::optional<std::string> key_file;
   std::optional<std::string> key_pass_phrase;
   std::uint32_t requests_max = 16;
-  Size body_size_max{16 << 20};
+  Size body_size_max{1 << 30};
+  std::optional<std::string> user;
+  std::optional<std::string> password;
+  std::optional<Size> upload_speed_max;
+  std::optional<Size> download_speed_max;
 };
 
 class InvokeHttp final : public Processor {
@@ -147,6 +151,15 @@ std::string without_line_ends(std::string_view value) {
   return out;
 }
 
+// A URL may hold a user and a password, which are nobody's business.
+std::string without_user(std::string_view url) {
+  const std::size_t host = url.find("://") + 3;
+  const std::size_t end = std::min(url.find_first_of("/?#", host), url.size());
+  const std::size_t at = url.substr(0, end).rfind('@');
+  if (at == url.npos || at < host) return std::string(url);
+  return std::string(url.substr(0, host)).append(url.substr(at + 1));
+}
+
 std::string date_now(std::int64_t wall_ms) {
   const std::time_t time = wall_ms / 1000;
   std::tm parts{};
@@ -162,14 +175,20 @@ std::string date_now(std::int64_t wall_ms) {
 ProcessorType invoke_http() {
   using C = InvokeHttpConfig;
   return Describe<InvokeHttp>(
-             "InvokeHTTP", "Sends an HTTP request for each FlowFile and routes it by the answer.")
+             "InvokeHTTP",
+             "Sends an HTTP request for each FlowFile and routes it by the answer. In place of "
+             "MiNiFi's `SSL Context Service` it has the properties `Security …`; its old "
+             "`send-message-body` is not there.")
       .property("HTTP Method", &C::method, {.doc = "The method."})
       .property("Remote URL", &C::remote_url,
                 {.doc = "Where to, `http://` or `https://`.", .required = true})
       .property("Connection Timeout", &C::connection_timeout,
                 {.doc = "How long connecting may take.", .min = 1ms, .max = 1h})
       .property("Read Timeout", &C::read_timeout,
-                {.doc = "How long the exchange may take after that.", .min = 1ms, .max = 24h})
+                {.doc = "How long nothing may move after that; an exchange that takes longer must "
+                        "make 1 KB a second.",
+                 .min = 1ms,
+                 .max = 24h})
       .property("Include Date Header", &C::include_date_header, {.doc = "Send a `Date` header."})
       .property("Follow Redirects", &C::follow_redirects, {.doc = "Follow redirects, ten at most."})
       .property(
@@ -209,10 +228,18 @@ ProcessorType invoke_http() {
       .property("Maximum Requests", &C::requests_max,
                 {.doc = "Requests under way at once.", .min = 1, .max = 1000})
       .property("Maximum Body Size", &C::body_size_max,
-                {.doc = "Bodies sent and received at most; a FlowFile with more content, or an "
-                        "answer above it, is a failure.",
-                 .min = Size{1},
-                 .max = Size{1 << 30}})
+                {.doc = "An answer with a larger body is a failure. Bodies are streamed: what is "
+                        "sent has no limit, what comes goes to disk.",
+                 .min = Size{1}})
+      .property("Basic Authentication Username", &C::user,
+                {.doc = "The user, where the server asks for Basic authentication."})
+      .property("Basic Authentication Password", &C::password,
+                {.doc = "The user's password.", .sensitive = true})
+      .property("Upload Speed Limit", &C::upload_speed_max,
+                {.doc = "Bytes a second that a request sends at most.", .min = Size{4096}})
+      .property(
+          "Download Speed Limit", &C::download_speed_max,
+          {.doc = "Bytes a second that an answer is received with at most.", .min = Size{4096}})
       .relationship("success", "FlowFiles that were answered with 2xx.")
       .relationship("response", "One FlowFile for each answer.")
       .relationship("retry", "FlowFiles that were answered with 5xx.")
@@ -289,7 +316,7 @@ void InvokeHttp::poll_url(Session& session) {
     return;
   }
   auto answer = std::make_shared<Answer>(
-      Answer{{}, request->url, random_uuid().text(), unavailable("no answer")});
+      Answer{{}, without_user(request->url), random_uuid().text(), unavailable("no answer")});
   ++under_way_;
   client_->send(std::move(*request), [this, answer](Result<HttpResponse> response) {
     on_answer(answer, std::move(response));
@@ -316,10 +343,10 @@ Result<> InvokeHttp::finish_poll(Session& session, const Answer& answer) {
 
 Result<> InvokeHttp::make_response(Session& session, FlowFile made, const Answer& answer,
                                    const HttpResponse& response) {
-  TRY(session.write(made, response.body));
+  if (response.into) TRY(session.write(made, *response.into));
   set_facts(made, answer, response);
   for (const auto& [name, value] : response.headers) made.set(name, to_utf8(value));
-  session.event(made, ProvenanceKind::kFetch, response.effective_url);
+  session.event(made, ProvenanceKind::kFetch, without_user(response.effective_url));
   session.transfer(made, response_);
   return {};
 }
@@ -335,8 +362,9 @@ Result<> InvokeHttp::begin(Session& session, FlowFile flowfile) {
     session.transfer(flowfile, failure_);
     return {};
   }
-  auto answer = std::make_shared<Answer>(Answer{session.hand_over(flowfile), request->url,
-                                                random_uuid().text(), unavailable("no answer")});
+  auto answer =
+      std::make_shared<Answer>(Answer{session.hand_over(flowfile), without_user(request->url),
+                                      random_uuid().text(), unavailable("no answer")});
   ++under_way_;
   client_->send(std::move(*request), [this, answer](Result<HttpResponse> response) {
     on_answer(answer, std::move(response));
@@ -368,9 +396,9 @@ Result<HttpRequest> InvokeHttp::request_for(Session& session, FlowFile flowfile)
                              config_.method == HttpMethod::kPut ||
                              config_.method == HttpMethod::kPatch;
   if (may_have_body && config_.send_message_body && flowfile) {
-    TRY_ASSIGN(body, session.content(flowfile, config_.body_size_max.bytes));
-    request.body = body;
-    request.sends_body = true;
+    TRY_ASSIGN(body, session.reader(flowfile));
+    request.body = std::move(body);
+    request.body_size = flowfile.size();
     request.headers.emplace_back("Content-Type", config_.content_type);
   }
   set_connection(request);
@@ -392,6 +420,13 @@ void InvokeHttp::set_connection(HttpRequest& request) const {
   request.proxy_user = config_.proxy_user.value_or("");
   request.proxy_password = config_.proxy_password.value_or("");
   request.response_size_max = config_.body_size_max.bytes;
+  request.user = config_.user.value_or("");
+  request.password = config_.password.value_or("");
+  request.upload_speed_max = config_.upload_speed_max.value_or(Size{0}).bytes;
+  request.download_speed_max = config_.download_speed_max.value_or(Size{0}).bytes;
+  request.response_kept = kAttributeBodyMax;
+  const bool is_attribute = config_.put_body_in_attribute && context_->has_input();
+  if (!is_attribute) request.into = context_->open_draft();
 }
 
 Result<std::vector<std::pair<std::string, std::string>>> InvokeHttp::headers_for(
@@ -422,7 +457,7 @@ void InvokeHttp::set_facts(FlowFile flowfile, const Answer& answer,
   flowfile.set("invokehttp.status.code", std::to_string(response.status));
   flowfile.set("invokehttp.status.message", response.status_message);
   flowfile.set("invokehttp.request.url", answer.url);
-  flowfile.set("invokehttp.response.url", response.effective_url);
+  flowfile.set("invokehttp.response.url", without_user(response.effective_url));
   flowfile.set("invokehttp.tx.id", answer.transaction);
 }
 
@@ -439,8 +474,7 @@ Result<> InvokeHttp::finish(Session& session, Answer answer) {
   session.event(flowfile, ProvenanceKind::kSend, answer.url);
   const bool is_good = response.status >= 200 && response.status < 300;
   if (config_.put_body_in_attribute) {
-    flowfile.set(*config_.put_body_in_attribute,
-                 std::string_view(response.body).substr(0, kAttributeBodyMax));
+    flowfile.set(*config_.put_body_in_attribute, to_utf8(response.body));
   } else if (is_good || config_.always_output_response) {
     TRY(make_response(session, session.create(flowfile), answer, response));
   }

@@ -378,7 +378,7 @@ ServedResponse ListenHttp::take(const ServedRequest& request, ServedBody& body) 
 // kCorrupt: the disk takes no more. Other codes are the body's.
 Result<> ListenHttp::receive(ServedBody& body, Arrival& arrival) {
   arrival.draft = context_->open_draft();
-  std::array<char, 32 << 10> piece;
+  std::array<char, 16 << 10> piece;
   while (true) {
     TRY_ASSIGN(got, body.read(piece));
     if (got == 0) return {};

@@ -142,8 +142,10 @@ std::string attribute_of(FlowFile flowfile, std::string_view name) {
 
 ProcessorType merge_content() {
   using C = MergeContentConfig;
-  return Describe<MergeContent>("MergeContent",
-                                "Packs FlowFiles into bins and makes one FlowFile of each bin.")
+  return Describe<MergeContent>(
+             "MergeContent",
+             "Packs FlowFiles into bins and makes one FlowFile of each bin. MiNiFi's "
+             "`Keep Path` is not there: archives (tar, zip) are not made.")
       .property("Merge Strategy", &C::merge_strategy,
                 {.doc = "`Bin-Packing Algorithm`: whatever comes, within the limits. `Defragment`: "
                         "the pieces of one FlowFile, by the "

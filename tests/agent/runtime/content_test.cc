@@ -161,5 +161,44 @@ TEST_CASE("after a failed fsync no content counts as safe any more") {
   content->release();
 }
 
+TEST_CASE("a draft becomes content once, is given out again, and goes when nobody wanted it") {
+  ForgetfulDisk disk(6);
+  std::mt19937 random(6);
+  const auto store = SegmentStore::open("state/content", disk).value();
+  const std::string large = text_of(random, 700'000);
+  {
+    SegmentDraft draft(*store);
+    for (std::size_t at = 0; at < large.size(); at += 1000)
+      REQUIRE(draft.write(std::string_view(large).substr(at, 1000)).ok());
+    CHECK(draft.size() == large.size());
+    Content* const first = draft.content().value();
+    Content* const again = draft.content().value();
+    CHECK(first == again);
+    CHECK(!first->is_in_memory());
+    first->release();
+    CHECK(read_all(again, 0, large.size(), 8192) == large);
+    again->release();
+  }
+  {
+    SegmentDraft unused(*store);
+    REQUIRE(unused.write(large).ok());
+  }
+  SegmentDraft empty(*store);
+  CHECK(empty.content().value() == nullptr);
+}
+
+TEST_CASE("a reader goes back to its front") {
+  Content* const content = Content::of_bytes("0123456789");
+  const auto reader = reader_of(content, 2, 5);
+  content->release();
+  std::string some(4, 0);
+  REQUIRE(reader->read(some).ok());
+  reader->rewind();
+  std::string all(9, 0);
+  const Result<std::size_t> got = reader->read(all);
+  REQUIRE(got.ok());
+  CHECK(all.substr(0, *got) == "23456");
+}
+
 }  // namespace
 }  // namespace runnel

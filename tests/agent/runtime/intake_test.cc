@@ -6,6 +6,7 @@
 
 #include <thread>
 
+#include "agent/runtime/content.h"
 #include "agent/sdk/describe.h"
 #include "tests/agent/runtime/stage.h"
 
@@ -141,6 +142,20 @@ TEST_CASE("what a failed call took is given again, and nothing is lost or double
   test.run();
   CHECK(role("sink").all() == std::vector<std::string>{"0", "1", "2", "3", "4"});
   CHECK(test.engine->status().loss.in == 5);
+}
+
+TEST_CASE("a draft that arrives becomes the content, and is given again after a failed call") {
+  Receiving test;
+  test.own.fails = 1;
+  Arrival arrival;
+  arrival.draft = std::make_shared<SegmentDraft>(test.engine->ledger().segments());
+  const std::string large(100'000, 'd');
+  REQUIRE(arrival.draft->write(large).ok());
+  REQUIRE(test.own.intake->deliver(std::move(arrival)).ok());
+  test.run();
+  test.clock.advance(5s);
+  test.run();
+  CHECK(role("sink").all() == std::vector<std::string>{large});
 }
 
 TEST_CASE("the intake is bounded by count and by bytes; one that is larger than all fits alone") {

@@ -150,5 +150,55 @@ TEST_CASE("PutFile never leaves its directory, and says why it would not write")
   CHECK_FALSE(fs::exists(out.path() + "/../evil"));
 }
 
+TEST_CASE("GetFile reads no pipes, follows no links in a circle, and outlives its directory") {
+  const test::TempFolder in;
+  const std::string folder = in.path() + "/in";
+  fs::create_directory(folder);
+  REQUIRE(::mkfifo((folder + "/pipe").c_str(), 0600) == 0);
+  fs::create_directory_symlink(folder, folder + "/circle");
+  fs::create_symlink("/no/such/file", folder + "/dangling");
+  write(folder + "/good", "good");
+  ProcessorRunner runner("GetFile", {{"Input Directory", folder}});
+  runner.advance(1s);
+  const auto taken = runner.taken("success");
+  REQUIRE(taken.size() == 1);
+  CHECK(taken[0].content == "good");
+  fs::remove_all(folder);
+  runner.advance(1min);
+  CHECK(runner.has_bulletin(folder));
+  fs::create_directory(folder);
+  write(folder + "/again", "again");
+  runner.advance(1min);
+  CHECK(runner.taken("success").size() == 1);
+}
+
+TEST_CASE("ListFile outlives its directory, and says which one went") {
+  const test::TempFolder in;
+  const std::string folder = in.path() + "/in";
+  fs::create_directory(folder);
+  write(folder + "/a", "a");
+  ProcessorRunner runner("ListFile", {{"Input Directory", folder}});
+  runner.advance(1s);
+  CHECK(runner.taken("success").size() == 1);
+  fs::remove_all(folder);
+  runner.advance(1min);
+  CHECK(runner.has_bulletin(folder));
+  fs::create_directory(folder);
+  write(folder + "/b", "b");
+  runner.advance(1min);
+  CHECK(runner.taken("success").size() == 1);
+}
+
+TEST_CASE("FetchFile hangs on no pipe, and takes no device for a file") {
+  const test::TempFolder in;
+  REQUIRE(::mkfifo((in.path() + "/pipe").c_str(), 0600) == 0);
+  ProcessorRunner runner("FetchFile", {{"File to Fetch", "${file}"}});
+  for (const std::string& file : {in.path() + "/pipe", std::string("/dev/zero"), in.path()}) {
+    runner.enqueue("", {{"file", file}});
+  }
+  runner.run();
+  CHECK(runner.count("failure") + runner.count("not.found") == 3);
+}
+
 }  // namespace
 }  // namespace runnel

@@ -71,5 +71,17 @@ TEST_CASE("a quote that is not closed is refused") {
   CHECK(made.error().text().find("Command Arguments") != std::string::npos);
 }
 
+TEST_CASE(
+    "a program that floods its error stream neither hangs nor fills memory, and is told in short") {
+  ProcessorRunner runner(
+      "ExecuteProcess",
+      {{"Command", "/bin/sh"},
+       {"Command Arguments", "-c 'head -c 20000000 /dev/zero | tr \"\\0\" e >&2; echo out'"}});
+  runner.advance(1s);
+  CHECK(runner.run_until([&] { return runner.count("success") == 1; }));
+  CHECK(runner.taken("success").at(0).content == "out\n");
+  for (const Bulletin& bulletin : runner.bulletins()) CHECK(bulletin.text.size() < 100'000);
+}
+
 }  // namespace
 }  // namespace runnel
