@@ -320,6 +320,8 @@ class Consuming(KafkaTest):
             self.kafka.produce("many", new[-1:], "-p", "1", "-k", "k", "-H", "h1=three", "-H", "h1=four")
             return self.processor(agent, "in-2")["made_count"] > 0
         wait_until("something for the one that begins at the end", has_more_for_the_latest, 30, every=0.5)
+        new += [f"more {number}" for number in range(5)]
+        self.kafka.produce("many", new[-5:], "-p", "1", "-k", "k", "-H", "h1=three", "-H", "h1=four")
         everything = ["old", *new]
         wait_until("the last message by all ways", lambda: self.ways_of(new[-1]) == {0, 1, 2, 3, 4, 5}, 20, every=0.5)
         got = collections.defaultdict(list)

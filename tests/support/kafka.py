@@ -177,11 +177,11 @@ class Kafka:
     def produce(self, topic, lines, *options):
         """Produces one message a line."""
         subprocess.run(["kcat", "-P", "-b", self.bootstrap, "-t", topic, *options], input="\n".join(lines).encode() + b"\n",
-                       check=True)
+                       check=True, timeout=60)
 
     def read_all(self, topic, template="%s\n"):
         """All messages of a topic, by a template of kcat (-f), as bytes split at line ends."""
         done = subprocess.run(["kcat", "-C", "-q", "-e", "-o", "beginning", "-b", self.bootstrap, "-t", topic, "-f", template,
                                "-X", "isolation.level=read_uncommitted"],
-                              stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, check=True)
+                              stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, check=True, timeout=60)
         return done.stdout.split(b"\n")[:-1]

@@ -246,7 +246,7 @@ class EmptySession final : public Session {
   void transfer(FlowFile, Relationship) override {}
   void drop(FlowFile) override {}
   void penalize(FlowFile) override {}
-  Handed hand_over(FlowFile) override { return {}; }
+  Handed hand_over(FlowFile, std::string_view) override { return {}; }
   FlowFile take_back(Handed) override { return {}; }
   void event(FlowFile, ProvenanceKind, std::string_view, std::string_view) override {}
   std::optional<std::string> state(std::string_view) override { return std::nullopt; }
