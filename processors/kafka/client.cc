@@ -136,6 +136,11 @@ class RealProducer final : public Producer {
     return refused(rd_kafka_last_error());
   }
 
+  void purge() override {
+    rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
+                                      RD_KAFKA_PURGE_F_NON_BLOCKING);
+  }
+
   void close(int flush_ms) override {
     if (!client_) return;
     if (flush_ms > 0) rd_kafka_flush(client_.get(), flush_ms);
@@ -192,14 +197,7 @@ class RealProducer final : public Producer {
   void handle(rd_kafka_t* client, rd_kafka_event_t* event) {
     switch (rd_kafka_event_type(event)) {
       case RD_KAFKA_EVENT_DR:
-        reports_.clear();
-        while (const rd_kafka_message_t* message = rd_kafka_event_message_next(event)) {
-          reports_.push_back(
-              {reinterpret_cast<std::uintptr_t>(message->_private), fate_of(message->err),
-               message->len, rd_kafka_topic_name(message->rkt),
-               message->err == RD_KAFKA_RESP_ERR_NO_ERROR ? "" : rd_kafka_err2str(message->err)});
-        }
-        on_reports_(reports_);
+        report(event);
         break;
       case RD_KAFKA_EVENT_ERROR:
         on_trouble_(
@@ -208,6 +206,23 @@ class RealProducer final : public Producer {
       default:
         break;
     }
+  }
+
+  // An event holds the messages of one batch.
+  void report(rd_kafka_event_t* event) {
+    reports_.clear();
+    bool is_too_large = false;
+    while (const rd_kafka_message_t* message = rd_kafka_event_message_next(event)) {
+      const bool is_good = message->err == RD_KAFKA_RESP_ERR_NO_ERROR;
+      is_too_large = message->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+      reports_.push_back({reinterpret_cast<std::uintptr_t>(message->_private),
+                          fate_of(message->err), message->len, rd_kafka_topic_name(message->rkt),
+                          is_good ? "" : rd_kafka_err2str(message->err)});
+    }
+    if (is_too_large && reports_.size() > 1) {
+      for (Report& one : reports_) one.fate = Fate::kCrowded;
+    }
+    on_reports_(reports_);
   }
 
   const OnReports on_reports_;

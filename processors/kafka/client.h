@@ -52,6 +52,8 @@ enum class Fate {
   kRefused,      // the broker or the client will never take it: too large, not authorized, no such
                  // topic
   kUndelivered,  // nobody knows: purged at stop, or the producer has died; to be sent again
+  kCrowded,  // the broker finds the batch that it was in too large: to be sent again in a smaller
+             // one. All reports of one call are of that batch.
 };
 
 struct Message {
@@ -84,6 +86,9 @@ class Producer {
   // Copies the message into the client's queue; the report follows. kFull: the queue is full, wait
   // for reports. kInvalid: never. One thread.
   virtual Result<> send(const Message& message, std::uint64_t cookie) = 0;
+  // What is queued or under way is reported kUndelivered. Does not wait; also from the reports'
+  // thread.
+  virtual void purge() = 0;
   // Waits at most so long for reports, then purges the rest, which is reported kUndelivered. After
   // it nothing is reported any more.
   virtual void close(int flush_ms) = 0;

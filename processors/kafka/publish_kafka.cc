@@ -84,7 +84,9 @@ class PublishKafka final : public Processor {
   using Config = PublishKafkaConfig;
   static Result<std::unique_ptr<PublishKafka>> make(Config config);
   explicit PublishKafka(Config config, std::optional<Regex> headers)
-      : config_(std::move(config)), headers_to_send_(std::move(headers)) {}
+      : config_(std::move(config)),
+        headers_to_send_(std::move(headers)),
+        batch_bytes_max_(config_.target_batch_payload_size.bytes) {}
   ~PublishKafka() override { stop(); }
 
   Result<> start(Context& context) override;
@@ -115,6 +117,7 @@ class PublishKafka final : public Processor {
   void note_unsent(const kafka::Message& message, std::uint64_t cookie, std::uint32_t messages,
                    std::uint64_t bytes, const Error& why);
   void settle(std::uint32_t flowfiles, std::uint64_t bytes);
+  void use_smaller_batches(std::string_view topic, std::uint64_t refused_bytes);
   Result<> send(Session& session, FlowFile flowfile, std::string_view content);
   void send_segments(kafka::Message message, std::uint64_t slot, std::string_view content);
   void refuse(Session& session, FlowFile flowfile, std::string_view why);
@@ -129,6 +132,7 @@ class PublishKafka final : public Processor {
   std::atomic<Handed::Owner*> handed_owner_{nullptr};
   std::unique_ptr<kafka::Producer> producer_;
   std::atomic<bool> is_producer_dead_{false};
+  std::atomic<std::uint64_t> batch_bytes_max_;
   std::atomic<std::uint32_t> in_flight_{0};
   std::atomic<std::uint64_t> in_flight_bytes_{0};
   // Set before the window is looked at again, read after it was changed: sequentially consistent,
@@ -197,7 +201,10 @@ ProcessorType publish_kafka() {
       .property("Batch Size", &C::batch_size,
                 {.doc = "Messages in one batch at most.", .min = 1, .max = 1'000'000})
       .property("Target Batch Payload Size", &C::target_batch_payload_size,
-                {.doc = "Bytes in one batch at most.", .min = Size{1}, .max = Size{2'147'483'647}})
+                {.doc = "Bytes in one batch at most; fewer once the broker has refused a batch as "
+                        "too large.",
+                 .min = Size{1},
+                 .max = Size{2'147'483'647}})
       .property("Max Request Size", &C::max_request_size,
                 {.doc = "The largest message that is sent; a larger FlowFile goes to `failure`. "
                         "The broker has a limit of "
@@ -254,7 +261,7 @@ kafka::Settings PublishKafka::settings() const {
   add("queue.buffering.max.kbytes",
       number(config_.queue_max_buffer_size.bytes / 1024 * 2 + 262'144));
   add("batch.num.messages", number(config_.batch_size));
-  add("batch.size", number(config_.target_batch_payload_size.bytes));
+  add("batch.size", number(batch_bytes_max_));
   add("message.max.bytes", number(config_.max_request_size.bytes));
   return all;
 }
@@ -417,12 +424,27 @@ void PublishKafka::note_unsent(const kafka::Message& message, std::uint64_t cook
 void PublishKafka::on_reports(std::span<const kafka::Report> reports) {
   std::uint32_t flowfiles = 0;
   std::uint64_t bytes = 0;
+  const bool is_crowded = !reports.empty() && reports[0].fate == kafka::Fate::kCrowded;
   for (const kafka::Report& report : reports) {
     if (note(report, 1, delivered_)) ++flowfiles;
     bytes += report.value_size;
   }
   Handed::transfer_all(delivered_, success_);
   settle(flowfiles, bytes);
+  if (is_crowded) use_smaller_batches(reports[0].topic, bytes);
+}
+
+// A broker's limit (`message.max.bytes`) is for batches, and nobody tells it to clients. What was
+// sent behind that batch must not overtake it: all comes back, and goes by a new producer.
+void PublishKafka::use_smaller_batches(std::string_view topic, std::uint64_t refused_bytes) {
+  const std::uint64_t smaller = std::min(batch_bytes_max_.load(), refused_bytes) / 2;
+  batch_bytes_max_ = std::max<std::uint64_t>(smaller, 1);
+  is_producer_dead_ = true;
+  producer_->purge();
+  context_->bulletin(BulletinLevel::kWarning,
+                     "topic `" + std::string(topic) + "` takes no batch of " +
+                         size_text(refused_bytes) + "; batches are smaller from now on");
+  context_->wake();
 }
 
 // Notes the fate of so many messages of one FlowFile; true when they were its last, and it is
@@ -456,6 +478,7 @@ bool PublishKafka::note(const kafka::Report& report, std::uint32_t messages,
       std::move(handed).transfer(failure_);
       break;
     case kafka::Fate::kUndelivered:
+    case kafka::Fate::kCrowded:
       is_undelivered_ = true;
       std::move(handed).give_back();
       break;

@@ -62,8 +62,8 @@ def make_certificates(folder):
         openssl("x509", "-req", "-in", path(name + ".csr"), "-CA", path("ca.pem"), "-CAkey", path("ca.key"),
                 "-CAcreateserial", "-days", "2", "-extfile", path(name + ".ext"), "-out", path(name + ".pem"))
         # Kafka wants PKCS 8 keys and key and chain in one file.
-        with open(path(name + ".both.pem"), "w") as both:
-            both.write(open(path(name + ".key")).read() + open(path(name + ".pem")).read())
+        with open(path(name + ".both.pem"), "w") as both, open(path(name + ".key")) as key, open(path(name + ".pem")) as chain:
+            both.write(key.read() + chain.read())
     return {name: path(name) for name in ("ca.pem", "server.pem", "server.key", "client.pem", "client.key",
                                           "server.both.pem", "client.both.pem")}
 
@@ -122,8 +122,8 @@ class Kafka:
         with open(self.config, "w") as config:
             config.writelines(f"{key}={value}\n" for key, value in values.items())
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        format_command = ["kafka.tools.StorageTool", "format", "-t", "-c", self.config]
-        format_command.insert(3, cluster)
+        # As one word: an id may begin with a dash.
+        format_command = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", self.config]
         if secure:
             for kind in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
                 format_command += ["--add-scram", f"{kind}=[name={USER},password={PASSWORD}]"]
@@ -177,11 +177,11 @@ class Kafka:
     def produce(self, topic, lines, *options):
         """Produces one message a line."""
         subprocess.run(["kcat", "-P", "-b", self.bootstrap, "-t", topic, *options], input="\n".join(lines).encode() + b"\n",
-                       check=True)
+                       check=True, timeout=60)
 
     def read_all(self, topic, template="%s\n"):
         """All messages of a topic, by a template of kcat (-f), as bytes split at line ends."""
         done = subprocess.run(["kcat", "-C", "-q", "-e", "-o", "beginning", "-b", self.bootstrap, "-t", topic, "-f", template,
                                "-X", "isolation.level=read_uncommitted"],
-                              stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, check=True)
+                              stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, check=True, timeout=60)
         return done.stdout.split(b"\n")[:-1]

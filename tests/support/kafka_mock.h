@@ -8,6 +8,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace runnel::test {
@@ -34,6 +35,14 @@ class KafkaMock {
   // Every answer comes so much later.
   void set_delay(std::chrono::milliseconds delay);
   void make_topic(const std::string& name, int partitions);
+  // What is in the topic: waits until there are `count` messages, partition by partition in order;
+  // fewer after 20 s. Without a group, whose first member the mock lets wait for three seconds.
+  struct Message {
+    std::string key;
+    std::string value;
+    std::vector<std::pair<std::string, std::string>> headers;
+  };
+  std::vector<Message> read(const std::string& topic, std::size_t count) const;
   // The topic answers everything with this error of Kafka's protocol (3: unknown topic); 0: no
   // more.
   void set_topic_error(const std::string& name, int error);

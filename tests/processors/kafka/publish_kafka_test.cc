@@ -35,7 +35,7 @@ PropertyValues from(const KafkaMock& kafka, PropertyValues more = {}) {
   more.emplace("Topic Names", "t");
   more.emplace("Group ID", "g");
   more.emplace("Offset Reset", "earliest");
-  more.emplace("Session Timeout", "6 sec");  // the mock does not know members again
+  more.emplace("Session Timeout", "4 sec");  // the mock does not know members again
   return more;
 }
 
@@ -62,12 +62,13 @@ TEST_CASE(
   CHECK(runner.queued() == 0);
   CHECK(runner.events(ProvenanceKind::kSend).size() >= 1);
   std::map<std::string, int> last;
-  for (const TakenFlowFile& one : read_back(kafka, 300, {{"Headers To Add As Attributes", "h1"}})) {
-    CHECK(one.attribute("h1") == "x");
-    const std::string key = one.attribute("kafka.key");
-    const int number = std::stoi(one.content);
-    if (last.contains(key)) CHECK(number > last[key]);
-    last[key] = number;
+  const std::vector<KafkaMock::Message> messages = kafka.read("t", 300);
+  CHECK(messages.size() == 300);
+  for (const KafkaMock::Message& one : messages) {
+    CHECK(one.headers == std::vector<std::pair<std::string, std::string>>{{"h1", "x"}});
+    const int number = std::stoi(one.value);
+    if (last.contains(one.key)) CHECK(number > last[one.key]);
+    last[one.key] = number;
   }
   CHECK(last.size() == 3);
 }
@@ -84,7 +85,7 @@ TEST_CASE("a broker that is away loses nothing: FlowFiles stay queued until it i
   CHECK(runner.queued() == 50);
   kafka.up();
   REQUIRE(runner.run_until([&] { return runner.count("success") == 51; }, 60s));
-  CHECK(read_back(kafka, 51).size() == 51);
+  CHECK(kafka.read("t", 51).size() == 51);
 }
 
 TEST_CASE("stopping gives back what is in flight, and it is sent again after the start") {
@@ -120,6 +121,21 @@ TEST_CASE("what the broker will never take goes to failure, and the operator is 
   REQUIRE(runner.run_until([&] { return runner.count("success") == 1; }));
 }
 
+TEST_CASE("a batch that the broker finds too large is sent again in smaller ones, in order") {
+  KafkaMock kafka;
+  ProcessorRunner runner("PublishKafka",
+                         to(kafka, {{"Partition", "0"}, {"Queue Buffering Max Time", "200 ms"}}),
+                         in_real_time());
+  kafka.fail_produce({10 /* message too large */});
+  for (int i = 0; i < 50; ++i) runner.enqueue(std::to_string(i));
+  REQUIRE(runner.run_until([&] { return runner.count("success") == 50; }));
+  CHECK(runner.count("failure") == 0);
+  CHECK(runner.has_bulletin("takes no batch"));
+  const auto messages = kafka.read("t", 50);
+  REQUIRE(messages.size() == 50);
+  for (std::size_t i = 0; i < messages.size(); ++i) CHECK(messages[i].value == std::to_string(i));
+}
+
 TEST_CASE("what cannot be sent goes to failure before it reaches the broker") {
   const KafkaMock kafka;
   ProcessorRunner runner("PublishKafka",
@@ -143,9 +159,9 @@ TEST_CASE("large content goes as several messages, in order") {
                          in_real_time());
   runner.enqueue("0123456789");
   REQUIRE(runner.run_until([&] { return runner.count("success") == 1; }));
-  const auto messages = read_back(kafka, 3);
+  const auto messages = kafka.read("t", 3);
   REQUIRE(messages.size() == 3);
-  CHECK(messages[0].content + messages[1].content + messages[2].content == "0123456789");
+  CHECK(messages[0].value + messages[1].value + messages[2].value == "0123456789");
 }
 
 TEST_CASE("a window of few bytes does not stand still") {
@@ -159,18 +175,25 @@ TEST_CASE("a window of few bytes does not stand still") {
 TEST_CASE("offsets move on only when the FlowFiles are safe; a new reader of the group goes on") {
   const KafkaMock kafka;
   {
-    ProcessorRunner writer("PublishKafka", to(kafka, {{"Partition", "0"}}), in_real_time());
-    for (int i = 0; i < 20; ++i) writer.enqueue(std::to_string(i));
+    ProcessorRunner writer(
+        "PublishKafka",
+        to(kafka,
+           {{"Partition", "0"}, {"Kafka Key", "k"}, {"Attributes to Send as Headers", "h1"}}),
+        in_real_time());
+    for (int i = 0; i < 20; ++i) writer.enqueue(std::to_string(i), {{"h1", "x"}});
     REQUIRE(writer.run_until([&] { return writer.count("success") == 20; }));
   }
   {
-    ProcessorRunner reader("ConsumeKafka", from(kafka), in_real_time());
+    ProcessorRunner reader("ConsumeKafka", from(kafka, {{"Headers To Add As Attributes", "h1"}}),
+                           in_real_time());
     REQUIRE(reader.run_until([&] { return reader.count("success") == 20; }));
     const auto taken = reader.taken("success");
     CHECK(taken[7].content == "7");
     CHECK(taken[7].attribute("kafka.offset") == "7");
     CHECK(taken[7].attribute("kafka.topic") == "t");
     CHECK(taken[7].attribute("kafka.count") == "1");
+    CHECK(taken[7].attribute("kafka.key") == "k");
+    CHECK(taken[7].attribute("h1") == "x");
     reader.flush();
     reader.stop();
   }
