@@ -140,7 +140,7 @@ void Ledger::put(Queue& queue, FlowRecord record, std::uint32_t now_ms,
                  std::vector<FlowRecord>& dropped) {
   queue.held();
   const FullRule rule = queue.spec().when_full;
-  if (rule == FullRule::kDropNewest && queue.is_full()) {
+  if (rule == FullRule::kDropNewest && (queue.is_full() || is_over_quota())) {
     count_end(record.epoch, End::kEvicted);
     dropped.push_back(record);
     return;
@@ -153,7 +153,9 @@ void Ledger::put(Queue& queue, FlowRecord record, std::uint32_t now_ms,
   accepted_bytes_ += record.size;
   if (rule != FullRule::kDropOldest) return;
   Queue::Position oldest = 0;
-  while (queue.is_full() && queue.count() > 1) {
+  // At the disk's quota, one goes for each that comes.
+  bool is_one_due = is_over_quota();
+  while ((queue.is_full() || std::exchange(is_one_due, false)) && queue.count() > 1) {
     const bool has_untaken = queue.oldest_untaken(oldest);
     const auto paged = queue.paged().begin();
     if (paged != queue.paged().end() && (!has_untaken || paged->first < oldest)) {

@@ -218,7 +218,8 @@ class Ledger {
   LossFigures loss();
   LedgerStatus status();
   bool is_healthy() const { return is_healthy_.load(std::memory_order_relaxed); }
-  // The quota of the disk is reached: sources must wait.
+  // The quota of the disk is reached: sources must wait, unless all that they feed drops when it is
+  // full; such queues drop one for each that comes.
   bool is_over_quota() const { return is_over_quota_.load(std::memory_order_relaxed); }
   // What opening had to repair, for people; empty: nothing.
   const std::string& repaired() const { return repaired_; }

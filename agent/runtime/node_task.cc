@@ -181,7 +181,7 @@ bool NodeTask::has_reason(SteadyTime now) {
   }
   const bool is_woken = is_woken_.exchange(false);
   if (node_.is_source()) {
-    if (node_.host_.ledger.is_over_quota()) {
+    if (!node_.plan_.blocking.empty() && node_.host_.ledger.is_over_quota()) {
       is_woken_ = true;
       node_.host_.scheduler.wake_at(*this, now + kDiskFullWait);
       return false;

@@ -309,5 +309,33 @@ TEST_CASE("the quota of the disk: reached, sources wait; freed again, they go on
   CHECK(rig.ledger->loss().is_balanced());
 }
 
+TEST_CASE("at the quota of the disk a queue that drops does so, and every drop is counted") {
+  for (const FullRule rule : {FullRule::kDropOldest, FullRule::kDropNewest}) {
+    Rig rig(7);
+    rig.disk_quota = 1 << 20;
+    QueueSpec spec;
+    spec.count_max = 0;
+    spec.when_full = rule;
+    rig.open(spec);
+    int given = 0;
+    while (given < 5000 && !rig.ledger->is_over_quota()) {
+      rig.give(given, given + 20, nullptr, 1000);
+      given += 20;
+      REQUIRE(rig.ledger->flush(1s).ok());
+    }
+    REQUIRE(rig.ledger->is_over_quota());
+    CHECK(rig.ledger->loss().evicted == 0);
+    const std::uint64_t full = rig.queue->count();
+    rig.give(given, given + 20, nullptr, 1000);
+    CHECK(rig.queue->count() == full);
+    CHECK(rig.ledger->loss().evicted == 20);
+    CHECK(rig.ledger->loss().is_balanced());
+    const std::vector<int> all = rig.take(10'000);
+    REQUIRE(all.size() == full);
+    CHECK(all.front() == (rule == FullRule::kDropOldest ? 20 : 0));
+    CHECK(all.back() == (rule == FullRule::kDropOldest ? given + 19 : given - 1));
+  }
+}
+
 }  // namespace
 }  // namespace runnel
