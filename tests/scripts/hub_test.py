@@ -472,6 +472,13 @@ class Ctl(HubTest):
         refused = subprocess.run([program, "flows", "push", bad], env=env, capture_output=True, text=True, timeout=30)
         self.assertEqual(refused.returncode, 1)
         self.assertIn("bad.yaml:2:1: ", refused.stderr)
+        remembered = self.stand.path("config", "runnel", "hub.json")
+        os.makedirs(os.path.dirname(remembered))
+        with open(remembered, "w", encoding="utf-8") as out:
+            out.write("no JSON")
+        broken = subprocess.run([program, "agents"], env=dict(env, XDG_CONFIG_HOME=self.stand.path("config")), capture_output=True, text=True, timeout=30)
+        self.assertEqual(broken.returncode, 78)
+        self.assertIn("log in again by `runnelctl login`", broken.stderr)
         self.assertEqual(subprocess.run([program, "nonsense"], env=env, capture_output=True, timeout=30).returncode, 2)
         self.assertEqual(subprocess.run([program, "deploy", "ghost", "--class", "c"], env=env, capture_output=True, timeout=30).returncode, 1)
 

@@ -1,4 +1,4 @@
-// runnelctl: arguments -> command -> exit code: 0 good, 1 failed, 2 usage.
+// runnelctl: arguments -> command -> exit code: 0 good, 1 failed, 2 usage, 78 configuration.
 
 #include <CLI/CLI.hpp>
 
@@ -90,7 +90,10 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   const auto saved = load_access(settings_file());
-  if (!saved.ok() && !*login) return failed(saved.error());
+  if (!saved.ok() && !*login) {
+    failed(saved.error());
+    return 78;
+  }
   const HubAccess access =
       resolve_access(given.access, environment_access(), saved.ok() ? *saved : HubAccess());
   if (*login) return ctl_login(access, given.user, given.password_file);
