@@ -467,18 +467,27 @@ FlowRecord Queue::page_out(Position position) {
   return record;
 }
 
-std::vector<std::pair<Queue::Position, SavedPlace>> Queue::pageable(std::size_t chunks_kept) const {
+std::vector<std::pair<Queue::Position, SavedPlace>> Queue::pageable(std::size_t chunks_kept,
+                                                                    std::uint64_t bytes,
+                                                                    std::uint64_t row_max) const {
   std::vector<std::pair<Position, SavedPlace>> found;
   if (spec_.order != QueueRule::kFirstIn) return found;
-  auto at = chunks_.lower_bound(take_ / kChunk);
-  for (std::size_t i = 0; i < chunks_kept && at != chunks_.end(); ++i) ++at;
-  for (; at != chunks_.end(); ++at) {
+  auto first = chunks_.lower_bound(take_ / kChunk);
+  for (std::size_t i = 0; i < chunks_kept && first != chunks_.end(); ++i) ++first;
+  std::uint64_t held = 0;
+  std::uint64_t row = 0;
+  for (auto at = chunks_.end(); at != first;) {
+    --at;
     const Chunk& chunk = *at->second;
-    for (std::size_t i = 0; i < kChunk; ++i) {
-      if (has(chunk.present, i) && has(chunk.saved, i) && !has(chunk.taken, i) &&
-          chunk.at[i].penalty_until_ms == 0) {
-        found.emplace_back(at->first * kChunk + i, (*chunk.places)[i]);
-      }
+    for (std::size_t i = kChunk; i-- > 0;) {
+      if (!has(chunk.present, i) || !has(chunk.saved, i)) continue;
+      const SavedPlace& place = (*chunk.places)[i];
+      if (place.batch > row_max) continue;
+      if (place.batch != row && held >= bytes) return found;
+      row = place.batch;
+      if (has(chunk.taken, i) || chunk.at[i].penalty_until_ms != 0) continue;
+      held += weight(chunk.at[i]);
+      found.emplace_back(at->first * kChunk + i, place);
     }
   }
   return found;

@@ -160,9 +160,12 @@ class Queue {
   // Takes one saved, untaken record out of memory (its count stays, by `add_paged`). Its references
   // go to the caller.
   FlowRecord page_out(Position position) REQUIRES(mutex_);
-  // The newest chunk's saved, untaken records: what can be paged out with the least harm. Empty:
-  // nothing.
-  std::vector<std::pair<Position, SavedPlace>> pageable(std::size_t chunks_kept) const
+  // Saved, untaken records that hold `bytes` together, the newest first, so that paging them out
+  // does the least harm; the oldest of them is the first of its row that is not among the first
+  // `chunks_kept` chunks. Empty: nothing.
+  std::vector<std::pair<Position, SavedPlace>> pageable(std::size_t chunks_kept,
+                                                        std::uint64_t bytes,
+                                                        std::uint64_t row_max) const
       REQUIRES(mutex_);
 
   struct Traffic {
