@@ -56,8 +56,12 @@ std::uint64_t Queue::weight(const FlowRecord& record) {
 }
 
 Queue::Chunk* Queue::chunk_at(Position position) const {
-  const auto found = chunks_.find(position / kChunk);
-  return found == chunks_.end() ? nullptr : found->second.get();
+  const std::uint64_t number = position / kChunk;
+  if (found_chunk_ != nullptr && found_number_ == number) return found_chunk_;
+  const auto found = chunks_.find(number);
+  if (found == chunks_.end()) return nullptr;
+  found_number_ = number;
+  return found_chunk_ = found->second.get();
 }
 
 Queue::Chunk& Queue::chunk_for(Position position) {
@@ -71,6 +75,7 @@ Queue::Chunk& Queue::chunk_for(Position position) {
 void Queue::forget_chunk(std::uint64_t number) {
   const auto found = chunks_.find(number);
   if (found == chunks_.end() || found->second->count != 0) return;
+  if (found_number_ == number) found_chunk_ = nullptr;
   spare_ = std::move(found->second);
   spare_->places.reset();
   chunks_.erase(found);
@@ -243,7 +248,7 @@ std::size_t Queue::take(std::size_t count_max, std::uint32_t now_ms, std::vector
   std::size_t count = 0;
   Taken taken{};
   while (count < count_max) {
-    const bool is_taken_now = take_penalized(now_ms, taken) ||
+    const bool is_taken_now = (!penalized_.empty() && take_penalized(now_ms, taken)) ||
                               (spec_.order == QueueRule::kFirstIn ? take_first_in(now_ms, taken)
                                                                   : take_ordered(now_ms, taken));
     if (!is_taken_now) break;

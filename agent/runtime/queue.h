@@ -217,6 +217,9 @@ class Queue {
 
   std::map<std::uint64_t, std::unique_ptr<Chunk>> chunks_
       GUARDED_BY(mutex_);  // by position / kChunk
+  // What `chunk_at` found last: mostly it is asked for again.
+  mutable Chunk* found_chunk_ GUARDED_BY(mutex_) = nullptr;
+  mutable std::uint64_t found_number_ GUARDED_BY(mutex_) = 0;
   Chunk* tail_chunk_ GUARDED_BY(mutex_) = nullptr;
   std::unique_ptr<Chunk> spare_ GUARDED_BY(mutex_);  // empty
   Position tail_ GUARDED_BY(mutex_) = 0;             // the next one to be given
