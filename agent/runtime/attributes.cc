@@ -2,22 +2,31 @@
 
 #include "agent/runtime/attributes.h"
 
-#include <cstdlib>
+#include <algorithm>
 #include <cstring>
 #include <new>
 
 #include "agent/base/assert.h"
+#include "agent/runtime/block_cache.h"
 
 namespace runnel {
 namespace {
 
-constexpr std::size_t kSlack = 96;  // so that a few more attributes fit without another block
+constexpr std::size_t kSlack = 96;   // so that a few more attributes fit without another block
+constexpr std::size_t kFirst = 176;  // what a few attributes take, so that they need one block
 constexpr std::size_t kSizeMax = 1U << 30;
 
 std::uint32_t number_at(const char* at) {
   std::uint32_t number = 0;
   std::memcpy(&number, at, sizeof number);
   return number;
+}
+
+// As string_view's; but most names differ in their first byte.
+int compare(std::string_view a, std::string_view b) {
+  if (!a.empty() && !b.empty() && a[0] != b[0])
+    return static_cast<unsigned char>(a[0]) < static_cast<unsigned char>(b[0]) ? -1 : 1;
+  return a.compare(b);
 }
 
 void put_number(char* at, std::size_t number) {
@@ -29,13 +38,13 @@ void put_number(char* at, std::size_t number) {
 
 Attributes* Attributes::allocate(std::size_t capacity) {
   RUNNEL_ASSERT(capacity < kSizeMax);
-  void* const memory = std::malloc(sizeof(Attributes) + capacity);
-  RUNNEL_ASSERT(memory != nullptr);
+  void* const memory = take_block(sizeof(Attributes) + capacity);
   return new (memory) Attributes(static_cast<std::uint32_t>(capacity));
 }
 
 void Attributes::release() {
-  if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) std::free(this);
+  if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1)
+    give_block(this, sizeof(Attributes) + capacity_);
 }
 
 Attributes::Entry Attributes::entry_at(const char* at) {
@@ -86,9 +95,11 @@ std::size_t Attributes::locate(std::string_view name, std::size_t& size) const {
   const char* at = bytes();
   const char* const end = at + used_;
   size = 0;
+  // Mostly they come in the order of names.
+  if (last_ != 0 && compare(entry_at(at + last_).name, name) < 0) return used_;
   while (at < end) {
     const Entry entry = entry_at(at);
-    const int order = entry.name.compare(name);
+    const int order = compare(entry.name, name);
     if (order == 0) size = entry.size();
     if (order >= 0) break;
     at += entry.size();
@@ -104,6 +115,7 @@ Attributes* Attributes::respaced(Attributes* from, std::size_t at, std::size_t o
   if (is_ours && used <= from->capacity_) {
     std::memmove(from->bytes() + at + fresh, from->bytes() + at + old, tail);
     from->used_ = static_cast<std::uint32_t>(used);
+    from->last_ = 0;
     return from;
   }
   Attributes* const made = allocate(used + kSlack);
@@ -117,11 +129,12 @@ Attributes* Attributes::respaced(Attributes* from, std::size_t at, std::size_t o
 Attributes* Attributes::with(Attributes* from, std::string_view name, std::string_view value) {
   const std::size_t fresh = 8 + name.size() + value.size();
   RUNNEL_ASSERT(fresh < kSizeMax);
-  if (from == nullptr) from = allocate(fresh + kSlack);
+  if (from == nullptr) from = allocate(std::max(fresh, kFirst));
   std::size_t old = 0;
   const std::size_t at = from->locate(name, old);
   if (old == fresh && entry_at(from->bytes() + at).value == value) return from;
   Attributes* const made = respaced(from, at, old, fresh);
+  if (at + fresh == made->used_) made->last_ = static_cast<std::uint32_t>(at);
   char* const entry = made->bytes() + at;
   put_number(entry, name.size());
   put_number(entry + 4, value.size());

@@ -60,6 +60,7 @@ class Attributes {
   std::atomic<std::uint32_t> refs_{1};
   std::uint32_t used_ = 0;
   std::uint32_t capacity_;
+  std::uint32_t last_ = 0;  // where the last entry begins; 0 also when it is not known
 };
 
 }  // namespace runnel

@@ -3,13 +3,13 @@
 #include "agent/runtime/content.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <new>
 
 #include "agent/base/bytes.h"
 #include "agent/base/log.h"
+#include "agent/runtime/block_cache.h"
 
 namespace runnel {
 namespace {
@@ -165,8 +165,7 @@ struct Content::Rope : Content {
 };
 
 Content* Content::of_bytes(std::string_view bytes) {
-  void* const memory = std::malloc(sizeof(Content) + bytes.size());
-  RUNNEL_ASSERT(memory != nullptr);
+  void* const memory = take_block(sizeof(Content) + bytes.size());
   auto* const content = new (memory) Content(Kind::kMemory, bytes.size());
   if (!bytes.empty()) std::memcpy(reinterpret_cast<char*>(content + 1), bytes.data(), bytes.size());
   return content;
@@ -212,7 +211,7 @@ void Content::release() {
   if (refs_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   switch (kind_) {
     case Kind::kMemory:
-      std::free(this);
+      give_block(this, sizeof(Content) + size_);
       return;
     case Kind::kSegment:
       delete static_cast<Segment*>(this);

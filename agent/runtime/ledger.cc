@@ -41,6 +41,7 @@ Ledger::~Ledger() {
       Lock lock(mutex_);
       is_closing_ = true;
       writer_wake_.notify_all();
+      packer_wake_.notify_all();
       notifier_wake_.notify_all();
       written_wake_.notify_all();
     }
@@ -50,6 +51,7 @@ Ledger::~Ledger() {
       checkpoint_wake_.notify_all();
     }
     writer_.join();
+    packer_.join();
     notifier_.join();
     checkpointer_.join();
   }
@@ -254,6 +256,7 @@ void Ledger::settle() {
   if (unsaved_bytes_ >= kUnsavedMax) is_cut_wanted_ = true;
   // The writer is woken only when what it waits for has become earlier.
   if (is_idle_ && (is_cut_wanted_ || next_cut_at() < sleeps_until_)) writer_wake_.notify_one();
+  if (is_worth_packing_ahead()) packer_wake_.notify_one();
   for (const auto& line : lines_) {
     if (!line->waiters_.empty() && !line->is_calling_ && is_safe(line->waiters_.front())) {
       has_news_ = true;
@@ -331,7 +334,7 @@ void Ledger::urge() {
 
 Result<> Ledger::flush(std::chrono::milliseconds within) {
   if (options_.is_driven) {
-    TRY(drive_write());
+    while (!driven_.empty()) TRY(drive_write());
     drive_cut(true);
     return drive_write();
   }
@@ -584,6 +587,7 @@ LedgerStatus Ledger::status() {
 }
 
 void Ledger::set_provenance(ProvenanceLog* log) {
+  Lock use(provenance_use_mutex_);
   Lock lock(mutex_);
   provenance_ = log;
 }

@@ -22,8 +22,9 @@
 //  5. After a failed write nothing is acknowledged, the same write is tried again on a database
 //  that was opened anew, and nothing newer overtakes it.
 //
-// Threads: `ledger` cuts, packs and writes; `checkpoint` moves the WAL into the database;
-// `notifier` calls those who waited. Any thread may commit.
+// Threads: `ledger` cuts, packs and writes; while it waits for the disk and much waits for it,
+// `packer` cuts and packs the next write; `checkpoint` moves the WAL into the database; `notifier`
+// calls those who waited. Any thread may commit.
 
 #pragma once
 
@@ -37,6 +38,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -195,9 +197,9 @@ class Ledger {
   Result<> flush(std::chrono::milliseconds within);
 
   // ---- driven: what the threads would do, one step at a time
-  // Begins a write, if one is due (`is_all`: of everything, due or not) and none is under way.
+  // Begins a write, if one is due (`is_all`: of everything, due or not) and no two are under way.
   bool drive_cut(bool is_all);
-  // Tries to finish the write under way. After an error it is still under way.
+  // Tries to finish the older write under way. After an error it is still under way.
   Result<> drive_write();
   // Calls those whose waiting is over.
   void drive_notify();
@@ -293,6 +295,9 @@ class Ledger {
 
   // -- the writer
   void write_loop();
+  void pack_loop();
+  std::unique_ptr<Write> next_write();
+  bool is_worth_packing_ahead() const REQUIRES(mutex_);
   void notify_loop();
   void checkpoint_loop();
   EpochNumber cut_epoch() REQUIRES(mutex_);
@@ -304,7 +309,7 @@ class Ledger {
   void cut_queue(Queue& queue, Write& write) REQUIRES(mutex_);
   void cut_effects(Write& write) REQUIRES(mutex_);
   static void pack(Write& write);
-  Result<> write_rows(Write& write);
+  Result<> write_rows(Write& write, ProvenanceLog* provenance) REQUIRES(provenance_use_mutex_);
   Result<bool> is_written(const Write& write);
   Result<> write(Write& write);
   Result<> attempt(Write& write);
@@ -318,6 +323,9 @@ class Ledger {
   void written(Write& write) REQUIRES(mutex_);
   Result<> reopen();
   void page_out();
+  void page_out_batch(Queue& queue, std::uint64_t row,
+                      std::span<const std::pair<Queue::Position, SavedPlace>> newest_first,
+                      std::vector<FlowRecord>& gone) REQUIRES(mutex_);
   void measure();
 
   LedgerOptions options_;
@@ -337,9 +345,9 @@ class Ledger {
   std::atomic<bool> is_healthy_{true};
   std::atomic<bool> is_over_quota_{false};
 
-  std::unique_ptr<Database> database_;  // the writer's thread
-  bool is_unknown_ = false;             // the last write failed: the writer's thread
-  std::unique_ptr<Write> driven_;       // under way, when there are no threads
+  std::unique_ptr<Database> database_;         // the writer's thread
+  bool is_unknown_ = false;                    // the last write failed: the writer's thread
+  std::deque<std::unique_ptr<Write>> driven_;  // under way, when there are no threads
   std::unique_ptr<Statements> statements_;
   Mutex reader_mutex_;
   std::unique_ptr<Database> reader_ GUARDED_BY(reader_mutex_);
@@ -349,6 +357,7 @@ class Ledger {
 
   Mutex mutex_;
   CondVar writer_wake_;
+  CondVar packer_wake_;
   CondVar notifier_wake_;
   CondVar written_wake_;
   std::map<std::string, std::unique_ptr<Queue>> queues_
@@ -381,8 +390,14 @@ class Ledger {
   std::uint64_t unsaved_bytes_ GUARDED_BY(mutex_) = 0;
   Counters totals_ GUARDED_BY(mutex_);
 
+  // Two stages: one write is at the disk, the next one is packed or being packed.
+  bool is_at_disk_ GUARDED_BY(mutex_) = false;
+  bool is_packing_ GUARDED_BY(mutex_) = false;  // the packer
+  std::unique_ptr<Write> packed_ GUARDED_BY(mutex_);
+
   std::unordered_map<std::uint64_t, Batch> batches_ GUARDED_BY(mutex_);
   std::uint64_t next_batch_ GUARDED_BY(mutex_) = 1;
+  std::uint64_t written_row_ GUARDED_BY(mutex_) = 0;  // rows up to here are on disk
   std::map<std::uint64_t, std::vector<std::uint32_t>> done_
       GUARDED_BY(mutex_);  // row -> indexes, not yet written
   std::vector<std::uint64_t> removable_ GUARDED_BY(mutex_);
@@ -399,6 +414,7 @@ class Ledger {
 
   std::vector<std::shared_ptr<SafeLine>> lines_ GUARDED_BY(mutex_);
   ProvenanceLog* provenance_ GUARDED_BY(mutex_) = nullptr;
+  Mutex provenance_use_mutex_;  // held while a write takes its events; outside of `mutex_`
   bool is_closing_ GUARDED_BY(mutex_) = false;
   bool has_news_ GUARDED_BY(mutex_) = false;  // for the notifier
   std::string trouble_ GUARDED_BY(mutex_);
@@ -412,6 +428,7 @@ class Ledger {
   std::uint64_t wal_bytes_ GUARDED_BY(checkpoint_mutex_) = 0;
   bool is_checkpoint_closing_ GUARDED_BY(checkpoint_mutex_) = false;
   std::thread writer_;
+  std::thread packer_;
   std::thread notifier_;
   std::thread checkpointer_;
 };

@@ -103,6 +103,7 @@ void Ledger::choose_quota() {
 
 void Ledger::start_threads() {
   writer_ = std::thread([this] { write_loop(); });
+  packer_ = std::thread([this] { pack_loop(); });
   notifier_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "notifier");
     notify_loop();
@@ -218,6 +219,7 @@ Result<> Ledger::load_batches() {
   totals_.in = newest.counters[0];
   for (std::size_t end = 0; end < kEnds; ++end) totals_.ends[end] = newest.counters[end + 1];
   for (const auto& [id, head] : heads) offer_batch(id, head);
+  written_row_ = next_batch_ - 1;
   return {};
 }
 

@@ -31,7 +31,6 @@ struct Ledger::Write {
   std::vector<std::uint64_t> removed;
   std::vector<StateChange> state;
   std::vector<QueueRow> queues;
-  ProvenanceLog* provenance = nullptr;
   bool is_packed = false;
 };
 

@@ -22,6 +22,12 @@ constexpr std::uint64_t kRestartAt = 16 << 20;  // make the writer wait until th
 constexpr std::uint64_t kFrame = 4096 + 24;     // of one page in the WAL
 constexpr std::size_t kChunksKept = 8;  // of a queue's head, in memory whatever the budget says
 constexpr std::uint64_t kMeasureEvery = 16;  // writes
+// A row takes no more FlowFiles than this, and no more bytes: what is packed and paged in at once.
+constexpr std::size_t kRowCount = 4096;
+constexpr std::uint64_t kRowBytes = 2 << 20;
+// With so much waiting the next write is packed while one is at the disk. With less it is cut when
+// the disk is free, so that it takes all that has come until then.
+constexpr std::uint64_t kPackAheadAt = 1 << 20;
 
 void release(const FlowRecord& record) {
   if (record.attributes != nullptr) record.attributes->release();
@@ -97,42 +103,53 @@ EpochNumber Ledger::cut_epoch() {
 
 void Ledger::cut_queue(Queue& queue, Write& write) {
   queue.held();
-  Write::Row row;
-  row.id = next_batch_;
-  row.queue = queue.key();
-  Batch batch;
-  batch.queue = queue.key();
+  const std::size_t rows_before = write.rows.size();
   std::map<std::uint64_t, std::shared_ptr<SegmentFile>> segments;
-  queue.save_each(write.epoch, [&](Queue::Position position, const FlowRecord& record) {
-    if (record.attributes != nullptr) record.attributes->retain();
-    if (record.content != nullptr) {
-      record.content->retain();
-      if (!record.content->is_in_memory()) {
-        record.content->each_piece(record.offset, record.size,
-                                   [&segments](const Content::Piece& piece) {
-                                     if (piece.file != nullptr)
-                                       segments.emplace(piece.file->number(), piece.file);
-                                   });
-      }
+  const auto end_row = [&]() REQUIRES(mutex_) {
+    Write::Row& row = write.rows.back();
+    Batch batch;
+    batch.queue = row.queue;
+    row.head.count = row.records.size();
+    for (const auto& [number, segment] : segments) {
+      row.head.segments.push_back(number);
+      batch.segments.push_back(segment);
     }
-    add_to_ranges(row.head.positions, position);
-    row.head.bytes += record.size;
-    const std::int64_t start_ms = record.entry_ms - record.lineage_lead_ms;
-    row.head.oldest_ms = row.records.empty() ? start_ms : std::min(row.head.oldest_ms, start_ms);
-    row.records.push_back(record);
-    return SavedPlace{row.id, static_cast<std::uint32_t>(row.records.size() - 1)};
-  });
-  if (row.records.empty()) return;
-  ++next_batch_;
-  row.head.count = row.records.size();
-  for (const auto& [number, segment] : segments) {
-    row.head.segments.push_back(number);
-    batch.segments.push_back(segment);
-  }
-  batch.count = batch.left = static_cast<std::uint32_t>(row.records.size());
-  batch.done.assign(row.records.size(), false);
-  batches_.emplace(row.id, std::move(batch));
-  write.rows.push_back(std::move(row));
+    segments.clear();
+    batch.count = batch.left = static_cast<std::uint32_t>(row.records.size());
+    batch.done.assign(row.records.size(), false);
+    batches_.emplace(row.id, std::move(batch));
+  };
+  std::uint64_t row_bytes = 0;  // in memory, without attributes
+  queue.save_each(
+      write.epoch, [&](Queue::Position position, const FlowRecord& record) REQUIRES(mutex_) {
+        const bool is_first = write.rows.size() == rows_before;
+        if (is_first || write.rows.back().records.size() >= kRowCount || row_bytes >= kRowBytes) {
+          if (!is_first) end_row();
+          row_bytes = 0;
+          write.rows.push_back(
+              {.id = next_batch_++, .queue = queue.key(), .head = {}, .records = {}, .body = {}});
+          write.rows.back().records.reserve(std::min<std::uint64_t>(queue.unsaved(), kRowCount));
+        }
+        Write::Row& row = write.rows.back();
+        if (record.attributes != nullptr) record.attributes->retain();
+        if (record.content != nullptr) {
+          record.content->retain();
+          if (record.content->is_in_memory()) {
+            row_bytes += record.size;
+          } else {
+            record.content->each_piece(record.offset, record.size,
+                                       [&segments](const Content::Piece& piece) {
+                                         if (piece.file != nullptr)
+                                           segments.emplace(piece.file->number(), piece.file);
+                                       });
+          }
+        }
+        add_to_ranges(row.head.positions, position);
+        row.head.bytes += record.size;
+        row.records.push_back(record);
+        return SavedPlace{row.id, static_cast<std::uint32_t>(row.records.size() - 1)};
+      });
+  if (write.rows.size() != rows_before) end_row();
 }
 
 void Ledger::cut_effects(Write& write) {
@@ -186,7 +203,6 @@ std::unique_ptr<Ledger::Write> Ledger::cut(bool is_all) {
     state_changes_.pop_front();
   }
   write->queues = std::exchange(queue_rows_, {});
-  write->provenance = provenance_;
   const bool is_needed = !write->rows.empty() || !done_.empty() || !write->state.empty() ||
                          !write->queues.empty() ||
                          (provenance_ != nullptr && provenance_->has_unwritten());
@@ -231,7 +247,7 @@ void Ledger::pack(Write& write) {
   write.is_packed = true;
 }
 
-Result<> Ledger::write_rows(Write& write) {
+Result<> Ledger::write_rows(Write& write, ProvenanceLog* provenance) {
   TRY_ASSIGN(transaction, Transaction::begin(*database_));
   for (const QueueRow& queue : write.queues) {
     Statement& put = statements_->put_queue;
@@ -257,8 +273,8 @@ Result<> Ledger::write_rows(Write& write) {
     if (change.value) statement.bind_blob(3, *change.value);
     TRY(statement.run());
   }
-  if (write.provenance != nullptr) {
-    const ProvenanceWrite rows = write.provenance->take(options_.clock->wall_ms());
+  if (provenance != nullptr) {
+    const ProvenanceWrite rows = provenance->take(options_.clock->wall_ms());
     for (const ProvenanceRow& row : rows.insert) {
       Statement& insert = statements_->insert_provenance;
       insert.bind(1, static_cast<std::int64_t>(row.id))
@@ -282,15 +298,23 @@ Result<> Ledger::write(Write& write) {
   pack(write);
   TRY(segments_->sync());
   const std::int64_t before = database_->pages_written();
-  const Result<> done = write_rows(write);
-  if (write.provenance != nullptr) {
-    if (done.ok()) {
-      write.provenance->written();
-    } else {
-      write.provenance->failed();
+  {
+    Lock use(provenance_use_mutex_);
+    ProvenanceLog* provenance = nullptr;
+    {
+      Lock lock(mutex_);
+      provenance = provenance_;
     }
+    const Result<> done = write_rows(write, provenance);
+    if (provenance != nullptr) {
+      if (done.ok()) {
+        provenance->written();
+      } else {
+        provenance->failed();
+      }
+    }
+    TRY(done);
   }
-  TRY(done);
   const auto pages =
       static_cast<std::uint64_t>(std::max<std::int64_t>(0, database_->pages_written() - before));
   Lock lock(mutex_);
@@ -365,25 +389,26 @@ void Ledger::write_until_done(Write& write) {
 
 bool Ledger::drive_cut(bool is_all) {
   RUNNEL_ASSERT(options_.is_driven);
-  if (driven_) return false;
+  if (driven_.size() == 2) return false;
   Lock lock(mutex_);
   if (!is_all && next_cut_at() > now()) return false;
-  driven_ = cut(is_all);
+  driven_.push_back(cut(is_all));
   return true;
 }
 
 Result<> Ledger::drive_write() {
-  if (!driven_) return {};
-  if (!driven_->rows.empty()) {
-    const Result<> done = attempt(*driven_);
+  if (driven_.empty()) return {};
+  Write& oldest = *driven_.front();
+  if (!oldest.rows.empty()) {
+    const Result<> done = attempt(oldest);
     is_healthy_ = done.ok();
     TRY(done);
   }
   {
     Lock lock(mutex_);
-    written(*driven_);
+    written(oldest);
   }
-  driven_.reset();
+  driven_.pop_front();
   measure();
   page_out();
   return {};
@@ -406,42 +431,84 @@ void Ledger::written(Write& write) {
   trouble_.clear();
   saved_through_ = std::max(saved_through_, write.epoch);
   cuts_written_ = write.cut;
+  if (!write.rows.empty()) written_row_ = write.rows.back().id;
   for (const std::uint64_t id : write.removed) note_row_gone(id);
   forget_old_epochs();
   written_wake_.notify_all();
   notifier_wake_.notify_one();
 }
 
+// The packer's, or one that is cut and packed now that the disk is free; nullptr: closing.
+std::unique_ptr<Ledger::Write> Ledger::next_write() {
+  std::unique_ptr<Write> write;
+  Lock lock(mutex_);
+  while (true) {
+    if (is_packing_) {
+      writer_wake_.wait(mutex_);
+      continue;
+    }
+    if (packed_) {
+      write = std::move(packed_);
+      break;
+    }
+    const SteadyTime at = next_cut_at();
+    if (at <= now()) {
+      write = cut(false);
+      break;
+    }
+    if (is_closing_) return nullptr;
+    is_idle_ = true;
+    sleeps_until_ = at;
+    if (at == SteadyTime::max()) {
+      writer_wake_.wait(mutex_);
+    } else {
+      writer_wake_.wait_until(mutex_, at);
+    }
+    is_idle_ = false;
+  }
+  is_at_disk_ = true;
+  if (is_worth_packing_ahead()) packer_wake_.notify_one();
+  return write;
+}
+
 void Ledger::write_loop() {
   pthread_setname_np(pthread_self(), "ledger");
-  while (true) {
-    std::unique_ptr<Write> write;
-    {
-      Lock lock(mutex_);
-      while (true) {
-        const SteadyTime at = next_cut_at();
-        if (at <= now()) break;
-        if (is_closing_) return;
-        is_idle_ = true;
-        sleeps_until_ = at;
-        if (at == SteadyTime::max()) {
-          writer_wake_.wait(mutex_);
-        } else {
-          writer_wake_.wait_until(mutex_, at);
-        }
-        is_idle_ = false;
-      }
-      write = cut(false);
-    }
+  while (std::unique_ptr<Write> write = next_write()) {
     if (!write->rows.empty()) write_until_done(*write);
     {
       Lock lock(mutex_);
+      is_at_disk_ = false;
       if (is_closing_ && !is_healthy()) return;
       written(*write);
     }
     write.reset();
     measure();
     page_out();
+  }
+}
+
+bool Ledger::is_worth_packing_ahead() const {
+  return is_at_disk_ && is_cut_wanted_ && unsaved_bytes_ >= kPackAheadAt && !is_packing_ &&
+         packed_ == nullptr;
+}
+
+// The first stage, while the disk is busy: at most one write ahead, so that groups grow.
+void Ledger::pack_loop() {
+  pthread_setname_np(pthread_self(), "packer");
+  Lock lock(mutex_);
+  while (!is_closing_) {
+    if (!is_worth_packing_ahead()) {
+      packer_wake_.wait(mutex_);
+      continue;
+    }
+    std::unique_ptr<Write> write = cut(false);
+    is_packing_ = true;
+    mutex_.unlock();
+    pack(*write);
+    mutex_.lock();
+    packed_ = std::move(write);
+    is_packing_ = false;
+    writer_wake_.notify_one();
   }
 }
 
@@ -480,28 +547,39 @@ void Ledger::page_out() {
     for (const auto& [id, queue] : queues_) {
       if (held <= options_.memory_budget) break;
       queue->held();
-      std::map<std::uint64_t, std::vector<Queue::Position>> by_batch;
-      for (const auto& [position, place] : queue->pageable(kChunksKept, now_ms()))
-        by_batch[place.batch].push_back(position);
-      for (auto batch = by_batch.rbegin();
-           batch != by_batch.rend() && held > options_.memory_budget; ++batch) {
-        const auto known = batches_.find(batch->first);
-        // Only as a whole: what is in memory would otherwise come a second time.
-        if (known == batches_.end() || known->second.left != batch->second.size()) continue;
+      const auto found = queue->pageable({.chunks_kept = kChunksKept,
+                                          .bytes = held - options_.memory_budget,
+                                          .row_max = written_row_},
+                                         now_ms());
+      for (std::size_t begin = 0; begin < found.size() && held > options_.memory_budget;) {
+        const std::uint64_t row = found[begin].second.batch;
+        std::size_t end = begin;
+        while (end < found.size() && found[end].second.batch == row) ++end;
         const std::uint64_t before = queue->memory_bytes();
-        Queue::Paged paged{batch->first, batch->second.size(), 0, batch->second.back(), INT64_MAX};
-        for (const Queue::Position position : batch->second) {
-          gone.push_back(queue->page_out(position));
-          paged.bytes += gone.back().size;
-          paged.oldest_ms =
-              std::min(paged.oldest_ms, gone.back().entry_ms - gone.back().lineage_lead_ms);
-        }
-        queue->add_paged(batch->second.front(), paged);
+        page_out_batch(*queue, row, std::span(found).subspan(begin, end - begin), gone);
         held -= before - queue->memory_bytes();
+        begin = end;
       }
     }
   }
   for (const FlowRecord& record : gone) release(record);
+}
+
+// Only as a whole: what is in memory would otherwise come a second time.
+void Ledger::page_out_batch(Queue& queue, std::uint64_t row,
+                            std::span<const std::pair<Queue::Position, SavedPlace>> newest_first,
+                            std::vector<FlowRecord>& gone) {
+  const auto known = batches_.find(row);
+  if (known == batches_.end() || known->second.left != newest_first.size()) return;
+  queue.held();
+  Queue::Paged paged{row, newest_first.size(), 0, newest_first.front().first, INT64_MAX};
+  for (const auto& [position, place] : newest_first) {
+    const FlowRecord record = queue.page_out(position);
+    paged.bytes += record.size;
+    paged.oldest_ms = std::min(paged.oldest_ms, record.entry_ms - record.lineage_lead_ms);
+    gone.push_back(record);
+  }
+  queue.add_paged(newest_first.back().first, paged);
 }
 
 void Ledger::checkpoint_loop() {

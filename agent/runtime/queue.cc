@@ -68,8 +68,12 @@ std::uint64_t Queue::weight(const FlowRecord& record) {
 }
 
 Queue::Chunk* Queue::chunk_at(Position position) const {
-  const auto found = chunks_.find(position / kChunk);
-  return found == chunks_.end() ? nullptr : found->second.get();
+  const std::uint64_t number = position / kChunk;
+  if (found_chunk_ != nullptr && found_number_ == number) return found_chunk_;
+  const auto found = chunks_.find(number);
+  if (found == chunks_.end()) return nullptr;
+  found_number_ = number;
+  return found_chunk_ = found->second.get();
 }
 
 Queue::Chunk& Queue::chunk_for(Position position) {
@@ -83,6 +87,7 @@ Queue::Chunk& Queue::chunk_for(Position position) {
 void Queue::forget_chunk(std::uint64_t number) {
   const auto found = chunks_.find(number);
   if (found == chunks_.end() || found->second->count != 0) return;
+  if (found_number_ == number) found_chunk_ = nullptr;
   spare_ = std::move(found->second);
   spare_->places.reset();
   chunks_.erase(found);
@@ -330,7 +335,7 @@ std::size_t Queue::take(std::size_t count_max, std::uint32_t now_ms, std::vector
   std::size_t count = 0;
   Taken taken{};
   while (count < count_max) {
-    bool is_taken_now = take_penalized(now_ms, taken);
+    bool is_taken_now = !penalized_.empty() && take_penalized(now_ms, taken);
     if (!is_taken_now) {
       is_taken_now = spec_.order == QueueRule::kFirstIn     ? take_first_in(now_ms, taken)
                      : spec_.order == QueueRule::kLiveFirst ? take_live_first(now_ms, taken)
@@ -648,29 +653,37 @@ FlowRecord Queue::page_out(Position position) {
   return record;
 }
 
-std::vector<std::pair<Queue::Position, SavedPlace>> Queue::pageable(std::size_t chunks_kept,
+std::vector<std::pair<Queue::Position, SavedPlace>> Queue::pageable(const PageOut& wanted,
                                                                     std::uint32_t now_ms) {
   if (!is_sequential()) return {};
-  if (spec_.order == QueueRule::kFirstIn) return pageable_from(take_, UINT64_MAX, chunks_kept);
+  if (spec_.order == QueueRule::kFirstIn) return pageable_from(take_, UINT64_MAX, wanted);
   advance_live(now_ms);
-  auto found = pageable_from(take_, live_from_, chunks_kept);
+  auto found = pageable_from(take_, live_from_, wanted);
   // So much comes in 10 s that it does not fit: what is paged out is backlog from then on.
-  if (found.empty()) found = pageable_from(live_take_, UINT64_MAX, chunks_kept);
+  if (found.empty()) found = pageable_from(live_take_, UINT64_MAX, wanted);
   return found;
 }
 
 std::vector<std::pair<Queue::Position, SavedPlace>> Queue::pageable_from(
-    Position from, Position to, std::size_t chunks_kept) const {
+    Position from, Position to, const PageOut& wanted) const {
   std::vector<std::pair<Position, SavedPlace>> found;
-  auto at = chunks_.lower_bound(from / kChunk);
-  for (std::size_t i = 0; i < chunks_kept && at != chunks_.end(); ++i) ++at;
-  for (; at != chunks_.end() && at->first * kChunk < to; ++at) {
+  auto first = chunks_.lower_bound(from / kChunk);
+  for (std::size_t i = 0; i < wanted.chunks_kept && first != chunks_.end(); ++i) ++first;
+  std::uint64_t held = 0;
+  std::uint64_t row = 0;
+  for (auto at = chunks_.end(); at != first;) {
+    --at;
     const Chunk& chunk = *at->second;
-    for (std::size_t i = 0; i < kChunk && at->first * kChunk + i < to; ++i) {
-      if (has(chunk.present, i) && has(chunk.saved, i) && !has(chunk.taken, i) &&
-          chunk.at[i].penalty_until_ms == 0) {
-        found.emplace_back(at->first * kChunk + i, (*chunk.places)[i]);
-      }
+    for (std::size_t i = kChunk; i-- > 0;) {
+      if (at->first * kChunk + i >= to) continue;
+      if (!has(chunk.present, i) || !has(chunk.saved, i)) continue;
+      const SavedPlace& place = (*chunk.places)[i];
+      if (place.batch > wanted.row_max) continue;
+      if (place.batch != row && held >= wanted.bytes) return found;
+      row = place.batch;
+      if (has(chunk.taken, i) || chunk.at[i].penalty_until_ms != 0) continue;
+      held += weight(chunk.at[i]);
+      found.emplace_back(at->first * kChunk + i, place);
     }
   }
   return found;

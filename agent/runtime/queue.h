@@ -172,10 +172,16 @@ class Queue {
   // Takes one saved, untaken record out of memory (its count stays, by `add_paged`). Its references
   // go to the caller.
   FlowRecord page_out(Position position) REQUIRES(mutex_);
-  // The saved, untaken records that can be paged out with the least harm: all but the first chunks
-  // that will be taken; live-first, those of the backlog, if there are any. Empty: nothing.
-  std::vector<std::pair<Position, SavedPlace>> pageable(std::size_t chunks_kept,
-                                                        std::uint32_t now_ms) REQUIRES(mutex_);
+  struct PageOut {
+    std::size_t chunks_kept;  // of those that will be taken next
+    std::uint64_t bytes;      // so much is to leave memory
+    std::uint64_t row_max;    // younger rows are not on disk yet
+  };
+  // Saved, untaken records that hold so much together, the newest first, so that paging them out
+  // does the least harm; live-first, those of the backlog, if there are any. The oldest of them is
+  // the first of its row that does not stand in the chunks that are kept. Empty: nothing.
+  std::vector<std::pair<Position, SavedPlace>> pageable(const PageOut& wanted, std::uint32_t now_ms)
+      REQUIRES(mutex_);
 
   // ---- expiry
   // The untaken ones in memory whose lineage began before `start_ms`.
@@ -233,7 +239,7 @@ class Queue {
   void recount_memory() REQUIRES(mutex_);
   bool take_first_in(std::uint32_t now_ms, Taken& taken) REQUIRES(mutex_);
   std::vector<std::pair<Position, SavedPlace>> pageable_from(Position from, Position to,
-                                                             std::size_t chunks_kept) const
+                                                             const PageOut& wanted) const
       REQUIRES(mutex_);
   bool take_live_first(std::uint32_t now_ms, Taken& taken) REQUIRES(mutex_);
   void advance_live(std::uint32_t now_ms) REQUIRES(mutex_);
@@ -260,6 +266,9 @@ class Queue {
 
   std::map<std::uint64_t, std::unique_ptr<Chunk>> chunks_
       GUARDED_BY(mutex_);  // by position / kChunk
+  // What `chunk_at` found last: mostly it is asked for again.
+  mutable Chunk* found_chunk_ GUARDED_BY(mutex_) = nullptr;
+  mutable std::uint64_t found_number_ GUARDED_BY(mutex_) = 0;
   Chunk* tail_chunk_ GUARDED_BY(mutex_) = nullptr;
   std::unique_ptr<Chunk> spare_ GUARDED_BY(mutex_);  // empty
   Position tail_ GUARDED_BY(mutex_) = 0;             // the next one to be given

@@ -132,17 +132,16 @@ void SessionCore::fan_out() {
 void SessionCore::commit() {
   if (call_ == 0) return finish();
   fan_out();
-  std::vector<FlowRecord> gone;  // their references are released when the mutex is free
-  gone.reserve(works_.size());
-  std::vector<Queue*> readied;
-  std::vector<Queue*> roomy;
+  gone_.clear();
+  readied_.clear();
+  roomy_.clear();
   {
     Lock lock(ledger_.mutex());
-    commit_locked(gone, readied, roomy);
+    commit_locked();
     ledger_.settle();
   }
   tell_provenance();
-  for (const FlowRecord& record : gone) runnel::release(record);
+  for (const FlowRecord& record : gone_) runnel::release(record);
   if (wiring_.counters != nullptr) {
     ProcessorCounters& counters = *wiring_.counters;
     counters.read_bytes.fetch_add(read_bytes_, std::memory_order_relaxed);
@@ -153,8 +152,8 @@ void SessionCore::commit() {
   const bool gives_back = next_taken_ < taken_.size();
   finish();
   if (gives_back && taken_from_->on_ready) taken_from_->on_ready();
-  call_each(readied, &Queue::on_ready);
-  call_each(roomy, &Queue::on_room);
+  call_each(readied_, &Queue::on_ready);
+  call_each(roomy_, &Queue::on_room);
 }
 
 bool SessionCore::retried(Work& work) {
@@ -166,8 +165,7 @@ bool SessionCore::retried(Work& work) {
   return true;
 }
 
-void SessionCore::commit_locked(std::vector<FlowRecord>& gone, std::vector<Queue*>& readied,
-                                std::vector<Queue*>& roomy) {
+void SessionCore::commit_locked() {
   // The epochs that each call combines belong together.
   EpochNumber birth = 0;
   const auto birth_epoch = [&]() REQUIRES(ledger_.mutex()) {
@@ -207,14 +205,14 @@ void SessionCore::commit_locked(std::vector<FlowRecord>& gone, std::vector<Queue
       work.entry_ms = old.entry_ms;  // it may have followed the wall clock
       ++in_count;
       in_bytes += old.size;
-      if (was_full && !work.from->is_full()) roomy.push_back(work.from);
+      if (was_full && !work.from->is_full()) roomy_.push_back(work.from);
       // What was not replaced is handed on with its reference; what was replaced is let go.
       FlowRecord left;
       if (work.owns_attributes) left.attributes = old.attributes;
       if (work.owns_content || (work.has_new_content && work.content == nullptr))
         left.content = old.content;
       work.owns_attributes = work.owns_content = false;
-      if (left.attributes != nullptr || left.content != nullptr) gone.push_back(left);
+      if (left.attributes != nullptr || left.content != nullptr) gone_.push_back(left);
     } else {
       ledger_.count_birth(work.epoch, 1);
       ++made_count;
@@ -230,14 +228,14 @@ void SessionCore::commit_locked(std::vector<FlowRecord>& gone, std::vector<Queue
                                                            : End::kOut;
       ledger_.count_end(work.epoch, end);
       ++dropped_count;
-      gone.push_back(record);
+      gone_.push_back(record);
       continue;
     }
     Queue& to = *outlet->queues[work.way];
     ++out_count;
     out_bytes += record.size;
-    ledger_.put(to, record, now_ms, gone);
-    if (readied.empty() || readied.back() != &to) readied.push_back(&to);
+    ledger_.put(to, record, now_ms, gone_);
+    if (readied_.empty() || readied_.back() != &to) readied_.push_back(&to);
   }
   for (StateEdit& edit : edits_) {
     const EpochNumber epoch = has_inputs ? newest : birth_epoch();

@@ -246,8 +246,7 @@ class SessionCore final : public Session {
   void set_content(Work& work, Content* content);
   void tell(ProvenanceKind kind, std::uint64_t flowfile, std::uint64_t parent);
   void fan_out();
-  void commit_locked(std::vector<FlowRecord>& gone, std::vector<Queue*>& readied,
-                     std::vector<Queue*>& roomy) REQUIRES(ledger_.mutex());
+  void commit_locked() REQUIRES(ledger_.mutex());
   bool retried(Work& work) REQUIRES(ledger_.mutex());
   void tell_provenance();
   void finish();
@@ -260,6 +259,10 @@ class SessionCore final : public Session {
   std::size_t next_taken_ = 0;
   Queue* taken_from_ = nullptr;
   std::size_t next_input_ = 0;
+  // Of one commit; members, so that their memory is used again.
+  std::vector<FlowRecord> gone_;  // their references are released when the mutex is free
+  std::vector<Queue*> readied_;
+  std::vector<Queue*> roomy_;
   std::vector<Told> told_;
   std::shared_ptr<const std::string> last_sent_to_;  // mostly the next one's, too
   std::vector<StateEdit> edits_;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -80,13 +81,12 @@ class Flow {
       each(0, slice, [&](SessionCore& session) {
         FlowFile f = session.create();
         char number[24];
-        const int length = std::snprintf(number, sizeof number, "%llu",
-                                         static_cast<unsigned long long>(++sequence_));
+        const char* const end = std::to_chars(number, number + sizeof number, ++sequence_).ptr;
         f.set("mqtt.broker", "tcp://127.0.0.1:1883");
         f.set("mqtt.qos", "1");
         f.set("mqtt.topic", "vehicle/17/telemetry");
         f.set("mime.type", "application/json");
-        f.set("sequence", {number, static_cast<std::size_t>(length)});
+        f.set("sequence", {number, static_cast<std::size_t>(end - number)});
         f.set("speed", sequence_ % 50 == 0 ? "0" : "61.5");
         static_cast<void>(session.write(f, content).ok());
         session.transfer(f, kFirst);

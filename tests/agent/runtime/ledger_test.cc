@@ -337,5 +337,65 @@ TEST_CASE("at the quota of the disk a queue that drops does so, and every drop i
   }
 }
 
+TEST_CASE("two writes under way reach the disk in their order, and none is told before its own") {
+  for (const bool fails : {false, true}) {
+    Rig rig(3);
+    rig.open({});
+    REQUIRE(rig.ledger->flush(1s).ok());
+    bool is_first_safe = false;
+    bool is_second_safe = false;
+    rig.give(0, 50, [&is_first_safe] { is_first_safe = true; });
+    REQUIRE(rig.ledger->drive_cut(true));
+    // What the first one saves has moved on before it is written.
+    CHECK(rig.take(20).size() == 20);
+    rig.give(50, 80, [&is_second_safe] { is_second_safe = true; });
+    REQUIRE(rig.ledger->drive_cut(true));
+    CHECK_FALSE(rig.ledger->drive_cut(true));
+    if (fails) {
+      rig.disk.fail_at(1);
+      CHECK_FALSE(rig.ledger->drive_write().ok());
+      rig.ledger->drive_notify();
+      CHECK_FALSE(is_first_safe);
+    }
+    REQUIRE(rig.ledger->drive_write().ok());
+    rig.ledger->drive_notify();
+    CHECK(is_first_safe);
+    CHECK_FALSE(is_second_safe);
+    REQUIRE(rig.ledger->drive_write().ok());
+    rig.ledger->drive_notify();
+    CHECK(is_second_safe);
+    CHECK(rig.queue->count() == 60);
+    CHECK(rig.ledger->loss().is_balanced());
+    if (fails) continue;
+    rig.disk.cut();
+    rig.close();
+    rig.disk.restart();
+    rig.open({});
+    CHECK(rig.queue->count() == 60);
+    CHECK(rig.take(100).size() == 60);
+    CHECK(rig.ledger->loss().is_balanced());
+  }
+}
+
+TEST_CASE("what is cut but not yet on disk stays in memory, whatever the budget says") {
+  Rig rig(4);
+  QueueSpec spec;
+  spec.count_max = spec.bytes_max = 0;
+  rig.open(spec, 1);
+  REQUIRE(rig.ledger->flush(1s).ok());
+  rig.give(0, 6000);
+  REQUIRE(rig.ledger->drive_cut(true));
+  rig.give(6000, 12'000);
+  REQUIRE(rig.ledger->drive_cut(true));
+  REQUIRE(rig.ledger->drive_write().ok());  // and pages out what it may
+  std::vector<int> all = rig.take(12'000);
+  REQUIRE(all.size() == 12'000);
+  for (int i = 0; i < 12'000; ++i) {
+    if (all[static_cast<std::size_t>(i)] != i) FAIL(i);
+  }
+  REQUIRE(rig.ledger->flush(1s).ok());
+  CHECK(rig.ledger->loss().is_balanced());
+}
+
 }  // namespace
 }  // namespace runnel
