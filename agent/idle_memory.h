@@ -1,7 +1,6 @@
 // IdleMemory: gives back what the start and bursts have needed, once the agent is quiet.
 //
-// The allocator keeps what was freed (after a burst of 20,000 messages: 20 MiB), and the pages of
-// libraries that only the start needed stay mapped (10 MiB).
+// The allocator keeps what was freed: after a burst of 20,000 messages 20 MiB.
 
 #pragma once
 

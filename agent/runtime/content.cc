@@ -9,6 +9,7 @@
 
 #include "agent/base/bytes.h"
 #include "agent/base/log.h"
+#include "agent/runtime/attributes.h"
 #include "agent/runtime/block_cache.h"
 
 namespace runnel {
@@ -381,6 +382,16 @@ Result<Content*> SegmentDraft::content() {
   }
   if (content_ != nullptr) content_->retain();
   return content_;
+}
+
+void retain(const FlowRecord& record) {
+  if (record.attributes != nullptr) record.attributes->retain();
+  if (record.content != nullptr) record.content->retain();
+}
+
+void release(const FlowRecord& record) {
+  if (record.attributes != nullptr) record.attributes->release();
+  if (record.content != nullptr) record.content->release();
 }
 
 }  // namespace runnel

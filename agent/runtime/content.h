@@ -15,6 +15,7 @@
 #include "agent/base/mutex.h"
 #include "agent/base/result.h"
 #include "agent/runtime/disk.h"
+#include "agent/sdk/flow_record.h"
 #include "agent/sdk/session.h"
 
 namespace runnel {
@@ -189,5 +190,9 @@ class SegmentDraft final : public ContentDraft {
   bool is_finished_ = false;
   Content* content_ = nullptr;
 };
+
+// The references that a copy of a record holds: to its attributes and to its content. Any thread.
+void retain(const FlowRecord& record);
+void release(const FlowRecord& record);
 
 }  // namespace runnel

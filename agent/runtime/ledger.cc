@@ -16,11 +16,6 @@ using namespace std::chrono_literals;
 
 constexpr std::uint64_t kUnsavedMax = 4 << 20;  // bytes that wait; then a cut is made at once
 
-void release(const FlowRecord& record) {
-  if (record.attributes != nullptr) record.attributes->release();
-  if (record.content != nullptr) record.content->release();
-}
-
 }  // namespace
 
 Ledger::Ledger(LedgerOptions options)

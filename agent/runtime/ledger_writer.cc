@@ -1,8 +1,6 @@
-// The ledger's writer: cuts, packs, writes, and tries again until it is on disk. And the
-// checkpoints, on a thread of their own.
+// The ledger's writer: cuts, packs, writes, and tries again until it is on disk.
 
 #include <pthread.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -17,27 +15,13 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::uint64_t kPassiveAt = 4 << 20;   // bytes of WAL: move it into the database
-constexpr std::uint64_t kRestartAt = 16 << 20;  // make the writer wait until the WAL can begin anew
-constexpr std::uint64_t kFrame = 4096 + 24;     // of one page in the WAL
-constexpr std::size_t kChunksKept = 8;  // of a queue's head, in memory whatever the budget says
-constexpr std::uint64_t kMeasureEvery = 16;  // writes
+constexpr std::uint64_t kFrame = 4096 + 24;  // of one page in the WAL
 // A row takes no more FlowFiles than this, and no more bytes: what is packed and paged in at once.
 constexpr std::size_t kRowCount = 4096;
 constexpr std::uint64_t kRowBytes = 2 << 20;
 // With so much waiting the next write is packed while one is at the disk. With less it is cut when
 // the disk is free, so that it takes all that has come until then.
 constexpr std::uint64_t kPackAheadAt = 1 << 20;
-
-void release(const FlowRecord& record) {
-  if (record.attributes != nullptr) record.attributes->release();
-  if (record.content != nullptr) record.content->release();
-}
-
-std::uint64_t file_bytes(const std::string& path) {
-  struct stat status {};
-  return ::stat(path.c_str(), &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
-}
 
 }  // namespace
 
@@ -341,21 +325,19 @@ Result<> Ledger::reopen() {
 }
 
 // One try. After a failed one nobody knows what is on disk, so that the next begins with a database
-// that is opened anew; a write that turns out to be there counts once a checkpoint has put it into
-// the database itself, whose fsync is another one than that which failed.
+// that is opened anew, and whose log is moved into it: what an fsync that failed has dropped must
+// not lie below what is written next, and a write that turns out to be there after all counts only
+// when another fsync than that one says so.
 Result<> Ledger::attempt(Write& write) {
   if (!statements_ || is_unknown_) {
     Result<> opened = reopen().within("opening the database again");
     if (!opened.ok() && opened.code() == Code::kCorrupt) opened = salvage(opened.error());
     TRY(opened);
     TRY_ASSIGN(is_there, is_written(write));
-    if (is_there) {
-      TRY_ASSIGN(moved, database_->checkpoint(CheckpointMode::kTruncate));
-      if (!moved.is_complete) return unavailable("the database is busy");
-      is_unknown_ = false;
-      return {};
-    }
+    TRY_ASSIGN(moved, database_->checkpoint(CheckpointMode::kTruncate));
+    if (!moved.is_complete) return unavailable("the database is busy");
     is_unknown_ = false;
+    if (is_there) return {};
   }
   Result<> done = this->write(write);
   if (!done.ok() && done.code() == Code::kCorrupt) {
@@ -509,111 +491,6 @@ void Ledger::pack_loop() {
     packed_ = std::move(write);
     is_packing_ = false;
     writer_wake_.notify_one();
-  }
-}
-
-// ---- what follows a write
-
-void Ledger::measure() {
-  const std::uint64_t wal = file_bytes(database_path() + "-wal");
-  {
-    Lock lock(checkpoint_mutex_);
-    wal_bytes_ = wal;
-    if (wal >= kPassiveAt) checkpoint_wake_.notify_one();
-  }
-  bool is_due = false;
-  {
-    Lock lock(mutex_);
-    is_due = cuts_written_ % kMeasureEvery == 1 || is_over_quota_;
-  }
-  if (!is_due || !database_) return;
-  const Result<std::uint64_t> used = database_->used_bytes();
-  const std::uint64_t content = segments_->bytes();
-  Lock lock(mutex_);
-  if (used.ok()) database_bytes_ = *used;
-  is_over_quota_ = database_bytes_ + content >= options_.disk_quota;
-}
-
-// Above the budget, batches that lie far behind their queue's head leave memory.
-void Ledger::page_out() {
-  std::vector<FlowRecord> gone;
-  {
-    Lock lock(mutex_);
-    std::uint64_t held = 0;
-    for (const auto& [id, queue] : queues_) {
-      queue->held();
-      held += queue->memory_bytes();
-    }
-    for (const auto& [id, queue] : queues_) {
-      if (held <= options_.memory_budget) break;
-      queue->held();
-      const auto found = queue->pageable({.chunks_kept = kChunksKept,
-                                          .bytes = held - options_.memory_budget,
-                                          .row_max = written_row_},
-                                         now_ms());
-      for (std::size_t begin = 0; begin < found.size() && held > options_.memory_budget;) {
-        const std::uint64_t row = found[begin].second.batch;
-        std::size_t end = begin;
-        while (end < found.size() && found[end].second.batch == row) ++end;
-        const std::uint64_t before = queue->memory_bytes();
-        page_out_batch(*queue, row, std::span(found).subspan(begin, end - begin), gone);
-        held -= before - queue->memory_bytes();
-        begin = end;
-      }
-    }
-  }
-  for (const FlowRecord& record : gone) release(record);
-}
-
-// Only as a whole: what is in memory would otherwise come a second time.
-void Ledger::page_out_batch(Queue& queue, std::uint64_t row,
-                            std::span<const std::pair<Queue::Position, SavedPlace>> newest_first,
-                            std::vector<FlowRecord>& gone) {
-  const auto known = batches_.find(row);
-  if (known == batches_.end() || known->second.left != newest_first.size()) return;
-  queue.held();
-  Queue::Paged paged{row, newest_first.size(), 0, newest_first.front().first, INT64_MAX};
-  for (const auto& [position, place] : newest_first) {
-    const FlowRecord record = queue.page_out(position);
-    paged.bytes += record.size;
-    paged.oldest_ms = std::min(paged.oldest_ms, record.entry_ms - record.lineage_lead_ms);
-    gone.push_back(record);
-  }
-  queue.add_paged(newest_first.back().first, paged);
-}
-
-void Ledger::checkpoint_loop() {
-  pthread_setname_np(pthread_self(), "checkpoint");
-  std::unique_ptr<Database> database;
-  unsigned salvages_seen = salvages_;
-  while (true) {
-    CheckpointMode mode = CheckpointMode::kPassive;
-    {
-      Lock lock(checkpoint_mutex_);
-      while (!is_checkpoint_closing_ && wal_bytes_ < kPassiveAt)
-        checkpoint_wake_.wait(checkpoint_mutex_);
-      if (is_checkpoint_closing_) return;
-      if (wal_bytes_ >= kRestartAt) mode = CheckpointMode::kTruncate;
-      wal_bytes_ = 0;  // until the next write measures it
-    }
-    const unsigned salvages = salvages_;
-    if (salvages != salvages_seen) database.reset();
-    salvages_seen = salvages;
-    if (!database) {
-      Result<std::unique_ptr<Database>> opened =
-          Database::open(database_path(), database_options());
-      if (!opened.ok()) continue;
-      database = std::move(*opened);
-    }
-    const Result<Database::CheckpointResult> done = database->checkpoint(mode);
-    if (!done.ok()) {
-      log_warn("ledger", "checkpoint failed", {{"reason", done.error().text()}});
-      database.reset();
-      continue;
-    }
-    Lock lock(mutex_);
-    written_bytes_ +=
-        static_cast<std::uint64_t>(std::max<std::int64_t>(0, done->written_pages)) * 4096;
   }
 }
 

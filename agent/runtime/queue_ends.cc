@@ -9,15 +9,6 @@
 #include "agent/runtime/content.h"
 
 namespace runnel {
-void retain(const FlowRecord& record) {
-  if (record.attributes != nullptr) record.attributes->retain();
-  if (record.content != nullptr) record.content->retain();
-}
-
-void release(const FlowRecord& record) {
-  if (record.attributes != nullptr) record.attributes->release();
-  if (record.content != nullptr) record.content->release();
-}
 
 QueuedFlowFile shown(const FlowRecord& record, std::uint32_t queued_at_ms, Ledger& ledger) {
   QueuedFlowFile out;
@@ -25,7 +16,7 @@ QueuedFlowFile shown(const FlowRecord& record, std::uint32_t queued_at_ms, Ledge
   out.uuid = flowfile_uuid(ledger.instance_id(), record.id);
   out.size = record.size;
   out.entry_ms = record.entry_ms;
-  out.lineage_start_ms = record.entry_ms - record.lineage_lead_ms;
+  out.lineage_start_ms = record.lineage_start_ms();
   const std::uint32_t now_ms = ledger.now_ms();
   if (queued_at_ms != 0) {
     const bool is_past = is_reached(queued_at_ms, now_ms);

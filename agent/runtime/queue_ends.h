@@ -19,10 +19,6 @@
 
 namespace runnel {
 
-// The references that a copy of a record holds.
-void retain(const FlowRecord& record);
-void release(const FlowRecord& record);
-
 // What is shown of a FlowFile that came into its queue then, by the ledger's clock; 0: unknown.
 QueuedFlowFile shown(const FlowRecord& record, std::uint32_t queued_at_ms, Ledger& ledger);
 // The first `content_max` bytes of its content; the record's references must hold.

@@ -9,11 +9,6 @@
 namespace runnel {
 namespace {
 
-void release(const FlowRecord& record) {
-  if (record.attributes != nullptr) record.attributes->release();
-  if (record.content != nullptr) record.content->release();
-}
-
 void call_each(const std::vector<Queue*>& queues, std::function<void()> Queue::*hook) {
   Queue* last = nullptr;
   for (Queue* const queue : queues) {

@@ -145,7 +145,7 @@ FlowFile SessionCore::get() {
     work.position = taken.position;
     has_progress_ = true;
     const auto expire = taken_from_->expire_ms();
-    if (expire != 0 && wall_ms_ - (work.entry_ms - work.lineage_lead_ms) > expire) {
+    if (expire != 0 && wall_ms_ - (work.lineage_start_ms()) > expire) {
       work.fate = Fate::kExpired;
       tell(ProvenanceKind::kExpire, work.id, 0);
       continue;
@@ -239,7 +239,7 @@ FlowFile SessionCore::merge(std::span<const FlowFile> parts, MergeText text) {
     work.epoch = std::max(work.epoch, from.epoch);
     // One that was made here is younger than all that came from queues.
     if (from.from == nullptr && !from.inherits) work.inherits = false;
-    const std::int64_t lead = wall_ms_ - (from.entry_ms - from.lineage_lead_ms);
+    const std::int64_t lead = wall_ms_ - (from.lineage_start_ms());
     work.lineage_lead_ms = static_cast<std::uint32_t>(
         std::clamp<std::int64_t>(std::max<std::int64_t>(lead, work.lineage_lead_ms), 0,
                                  std::numeric_limits<std::uint32_t>::max()));

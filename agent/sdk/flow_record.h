@@ -27,6 +27,9 @@ struct FlowRecord {
   EpochNumber epoch = 0;               // of its birth, which its descendants inherit
   std::uint32_t lineage_lead_ms = 0;   // how much earlier than `entry_ms` its oldest ancestor came
   std::uint32_t penalty_until_ms = 0;  // by the ledger's own clock; 0: none
+
+  // Wall time at which its oldest ancestor came.
+  std::int64_t lineage_start_ms() const { return entry_ms - lineage_lead_ms; }
 };
 static_assert(sizeof(FlowRecord) == 64);
 

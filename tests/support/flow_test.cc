@@ -252,7 +252,8 @@ class Runner {
       node.penalty_period = std::chrono::nanoseconds(0);
       const ComponentSpec& spec = type_of(node)->spec;
       const auto mocked = test_.mocks.find(node.path);
-      if (spec.input == InputRule::kForbidden) {
+      if (spec.input == InputRule::kForbidden ||
+          (spec.input == InputRule::kAllowed && !has_input(group, node.id))) {
         mock_source(node, spec);
       } else if (mocked != test_.mocks.end()) {
         mock_paths_.push_back(node.path);
@@ -263,6 +264,11 @@ class Runner {
       }
     }
     for (ProcessGroup& inner : group.groups) mock_group(inner);
+  }
+
+  static bool has_input(const ProcessGroup& group, const std::string& id) {
+    return std::any_of(group.connections.begin(), group.connections.end(),
+                       [&id](const Connection& connection) { return connection.to.id == id; });
   }
 
   void mock_source(ProcessorNode& node, const ComponentSpec& spec) {

@@ -12,11 +12,6 @@
 namespace runnel {
 namespace {
 
-void release(const FlowRecord& record) {
-  if (record.attributes != nullptr) record.attributes->release();
-  if (record.content != nullptr) record.content->release();
-}
-
 std::string bytes_of(const FlowRecord& record) {
   std::string bytes(record.size, '\0');
   const Result<std::size_t> got =

@@ -338,8 +338,10 @@ TEST_CASE("at the quota of the disk a queue that drops does so, and every drop i
 }
 
 TEST_CASE("two writes under way reach the disk in their order, and none is told before its own") {
-  for (const bool fails : {false, true}) {
-    Rig rig(3);
+  for (std::uint64_t seed = 1; seed <= 24; ++seed) {
+    const bool fails = seed % 2 == 0;
+    CAPTURE(seed);
+    Rig rig(seed);
     rig.open({});
     REQUIRE(rig.ledger->flush(1s).ok());
     bool is_first_safe = false;
@@ -366,7 +368,6 @@ TEST_CASE("two writes under way reach the disk in their order, and none is told 
     CHECK(is_second_safe);
     CHECK(rig.queue->count() == 60);
     CHECK(rig.ledger->loss().is_balanced());
-    if (fails) continue;
     rig.disk.cut();
     rig.close();
     rig.disk.restart();
