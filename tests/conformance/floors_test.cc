@@ -66,7 +66,6 @@ const std::vector<Door> kDoors{
     {{"librdkafka/"}, {"processors/kafka"}},
     {{"curl/"}, {"processors/http", "agent/uplink", "hub/alerts", "hub/cli"}},
     {{"civetweb.h", "CivetServer.h"}, {"processors/http", "agent/admin", "hub/http"}},
-    {{"simdjson"}, {"processors/record"}},
     {{"CLI/"}, {"agent", "hub", "hub/cli", "hub/cli/main"}},
     {{"systemd/"}, {"agent", "hub"}},
     {{"argon2.h"}, {"hub/auth"}},
