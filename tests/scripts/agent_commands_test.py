@@ -113,6 +113,16 @@ class Commands(AgentTest):
                 self.assertEqual(done.returncode, 1)
                 self.assertIn("No space left on device", done.stderr)
 
+    def test_a_ca_file_without_a_certificate_is_refused_at_the_start(self):
+        done = self.command("run", "--flow", self.flow, "--hub", "https://127.0.0.1:1", "--hub-ca", self.flow)
+        self.assertEqual(done.returncode, 78)
+        self.assertIn("holds no certificate", done.stderr)
+
+    def test_an_empty_token_file_is_called_empty(self):
+        done = self.command("run", "--flow", self.flow, "--hub", "https://127.0.0.1:1", "--hub-token-file", self.write("token", ""))
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("is empty", done.stderr)
+
     def test_describe_knows_every_processor(self):
         done = self.command("describe", "--json", state=False)
         types = [one["type"] for one in json.loads(done.stdout)]
