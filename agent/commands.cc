@@ -9,6 +9,10 @@
 namespace runnel {
 namespace {
 
+// The most that a running agent gives in one answer.
+constexpr std::int64_t kLimitMax = 1000;
+constexpr std::int64_t kContentMax = 1 << 20;
+
 // `NAME=VALUE`, as often as the option is given.
 Result<ParameterValues> parameters_of(const std::vector<std::string>& given) {
   ParameterValues out;
@@ -42,6 +46,13 @@ struct Words {
   ProvenanceRequest provenance;
   std::function<int()> command;
 };
+
+// A name that a script left empty must not stand for "all".
+const CLI::Validator kNamed(
+    [](const std::string& name) {
+      return name.empty() ? std::string("the name is empty") : std::string();
+    },
+    "");
 
 int run_command(const Words& words, char** argv) {
   auto parameters = parameters_of(words.parameters);
@@ -131,27 +142,33 @@ CLI::App* add_inspection(CLI::App& app, Words& words, const std::string& name,
   return added;
 }
 
+void add_limit(CLI::App& command, Words& words) {
+  command.add_option("--limit", words.limit, "At most so many; up to 1000.")
+      ->check(CLI::Range(std::int64_t{1}, kLimitMax));
+}
+
 void add_queue_commands(CLI::App& app, Words& words) {
   CLI::App* queue = app.add_subcommand("queue", "Look into a connection's queue, or empty it.");
   queue->require_subcommand(1);
   CLI::App* list = add_inspection(
       *queue, words, "list", "The FlowFiles queued, in the order of taking.",
       [&words] { return queue_list_command(words.where, words.target, words.limit); });
-  list->add_option("CONNECTION", words.target, "Name, path or id.")->required();
-  list->add_option("--limit", words.limit, "At most so many; up to 1000.");
+  list->add_option("CONNECTION", words.target, "Name, path or id.")->required()->check(kNamed);
+  add_limit(*list, words);
   CLI::App* peek =
       add_inspection(*queue, words, "peek", "One FlowFile with its content.", [&words] {
         return queue_peek_command(words.where, words.target, words.provenance.flowfile,
                                   words.content_max);
       });
-  peek->add_option("CONNECTION", words.target, "Name, path or id.")->required();
+  peek->add_option("CONNECTION", words.target, "Name, path or id.")->required()->check(kNamed);
   peek->add_option("FLOWFILE", words.provenance.flowfile,
                    "Its uuid or number; default: the first.");
-  peek->add_option("--bytes", words.content_max, "Bytes of content shown; up to 1048576.");
+  peek->add_option("--bytes", words.content_max, "Bytes of content shown; up to 1048576.")
+      ->check(CLI::Range(std::int64_t{0}, kContentMax));
   CLI::App* purge =
       add_inspection(*queue, words, "purge", "Remove what is queued; counted in the loss ledger.",
                      [&words] { return queue_purge_command(words.where, words.target); });
-  purge->add_option("CONNECTION", words.target, "Name, path or id.")->required();
+  purge->add_option("CONNECTION", words.target, "Name, path or id.")->required()->check(kNamed);
 }
 
 void add_inspections(CLI::App& app, Words& words) {
@@ -174,20 +191,21 @@ void add_inspections(CLI::App& app, Words& words) {
   provenance->add_option("--from", words.provenance.from,
                          "Since: an age (`1 hour`) or a time (2026-01-01T00:00:00Z).");
   provenance->add_option("--to", words.provenance.to, "Until, likewise.");
-  provenance->add_option("--limit", words.limit, "At most so many; up to 1000.");
+  add_limit(*provenance, words);
   CLI::App* tap =
       add_inspection(app, words, "tap", "Show the next FlowFiles that enter a connection.",
                      [&words] { return tap_command(words.where, words.target, words.count); });
-  tap->add_option("CONNECTION", words.target, "Name, path or id.")->required();
-  tap->add_option("--count", words.count, "End after so many.");
+  tap->add_option("CONNECTION", words.target, "Name, path or id.")->required()->check(kNamed);
+  tap->add_option("--count", words.count, "End after so many.")
+      ->check(CLI::PositiveNumber);
   CLI::App* start =
       add_inspection(app, words, "start", "Start a processor that stands still, or all of them.",
                      [&words] { return start_command(words.where, words.target); });
-  start->add_option("PROCESSOR", words.target, "Name, path or id; none: all.");
+  start->add_option("PROCESSOR", words.target, "Name, path or id; none: all.")->check(kNamed);
   CLI::App* stop =
       add_inspection(app, words, "stop", "Stop a processor, or all of them; the agent stays.",
                      [&words] { return stop_command(words.where, words.target); });
-  stop->add_option("PROCESSOR", words.target, "Name, path or id; none: all.");
+  stop->add_option("PROCESSOR", words.target, "Name, path or id; none: all.")->check(kNamed);
   add_queue_commands(app, words);
 }
 

@@ -3,7 +3,9 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -21,7 +23,12 @@ int failed(const Error& error) {
   return kExitFailed;
 }
 
-void print(const std::string& text) { std::fputs(text.c_str(), stdout); }
+// What could not be written (a full disk behind `>`) must not pass for a good answer.
+int print(const std::string& text) {
+  std::fputs(text.c_str(), stdout);
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return kExitGood;
+  return failed(unavailable(std::string("writing the output: ") + std::strerror(errno)));
+}
 
 std::string laid_out(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -34,8 +41,7 @@ int ask(const Inspection& where, const Json& request, const Show& show) {
   if (!client.ok()) return failed(client.error());
   const auto result = client->ask(request);
   if (!result.ok()) return failed(result.error());
-  print(where.as_json ? laid_out(*result) : show(*result));
-  return kExitGood;
+  return print(where.as_json ? laid_out(*result) : show(*result));
 }
 
 // Columns as wide as their widest cell; the last one runs free.
@@ -253,11 +259,12 @@ int queue_purge_command(const Inspection& where, const std::string& connection) 
 int tap_command(const Inspection& where, const std::string& connection, std::int64_t count) {
   auto client = ControlClient::connect(where.state_dir);
   if (!client.ok()) return failed(client.error());
+  int code = kExitGood;
   const auto done =
       client->ask({{"command", "tap"}, {"connection", connection}, {"count", positive(count)}},
-                  [&where](const Json& item) {
-                    print(where.as_json ? line_of(item) : flowfile_text(item));
-                    std::fflush(stdout);
+                  [&where, &code](const Json& item) {
+                    if (code != kExitGood) return;  // said once
+                    code = print(where.as_json ? line_of(item) : flowfile_text(item));
                   });
   if (!done.ok()) return failed(done.error());
   const auto left_out = (*done)["left_out_count"].get<std::uint64_t>();
@@ -265,7 +272,7 @@ int tap_command(const Inspection& where, const std::string& connection, std::int
     std::fprintf(stderr,
                  "%llu FlowFiles were left out: they came faster than they could be shown\n",
                  static_cast<unsigned long long>(left_out));
-  return kExitGood;
+  return code;
 }
 
 int start_command(const Inspection& where, const std::string& processor) {

@@ -95,9 +95,12 @@ Result<std::string> token_of(const PropertyValues& values) {
   if (file == values.end()) return std::string();
   std::ifstream in(file->second);
   std::string token;
-  if (!std::getline(in, token))
-    return invalid("`hub_token_file`: `" + file->second + "` cannot be read");
-  return std::string(trimmed(token));
+  if (!in) return invalid("`hub_token_file`: `" + file->second + "` cannot be read");
+  std::getline(in, token);
+  token = std::string(trimmed(token));
+  if (token.empty())
+    return invalid("`hub_token_file`: the first line of `" + file->second + "` is empty");
+  return token;
 }
 
 }  // namespace

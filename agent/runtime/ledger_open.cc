@@ -70,6 +70,9 @@ Result<std::unique_ptr<Ledger>> Ledger::open(LedgerOptions options) {
   ledger->shelf_ = std::make_unique<Shelf>(*ledger);
   Result<> opened = ledger->open_database();
   if (opened.ok()) opened = ledger->load();
+  // Before anything is written: what the last run could not name any more may be what fills the
+  // disk.
+  if (opened.ok()) ledger->segments_->remove_orphans();
   if (opened.ok()) opened = ledger->begin_generation();
   if (!opened.ok() && opened.code() == Code::kCorrupt) {
     TRY(ledger->salvage(opened.error()));

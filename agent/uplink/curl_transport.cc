@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <fstream>
 #include <mutex>
 
 #include "agent/base/bytes.h"
@@ -153,6 +154,14 @@ CURLcode CurlTransport::perform() {
   return code;
 }
 
+bool holds_certificate(const std::string& path) {
+  std::ifstream in(path);
+  for (std::string line; std::getline(in, line);)
+    if (line.starts_with("-----BEGIN ") && line.find("CERTIFICATE-----") != std::string::npos)
+      return true;
+  return false;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Transport>> curl_transport(CurlOptions options) {
@@ -160,6 +169,10 @@ Result<std::unique_ptr<Transport>> curl_transport(CurlOptions options) {
   std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
   if (!options.ca_file.empty() && access(options.ca_file.c_str(), R_OK) != 0)
     return invalid("the hub's CA file `" + options.ca_file + "` cannot be read");
+  // Else the agent would run, and never reach its hub.
+  if (!options.ca_file.empty() && !holds_certificate(options.ca_file))
+    return invalid("the hub's CA file `" + options.ca_file +
+                   "` holds no certificate in PEM; it is `ca.pem` of the hub's data folder");
   std::unique_ptr<CURL, FreeEasy> easy(curl_easy_init());
   std::unique_ptr<CURLM, FreeMulti> multi(curl_multi_init());
   if (easy == nullptr || multi == nullptr) return unavailable("libcurl cannot start");

@@ -4,6 +4,7 @@
 
 #include <argon2.h>
 
+#include "agent/base/bytes.h"
 #include "agent/base/ids.h"
 #include "agent/base/mutex.h"
 
@@ -28,6 +29,8 @@ Result<std::string> password_hash(std::string_view password) {
     return invalid("a password needs at least " + std::to_string(kPasswordMin) + " characters");
   }
   if (password.size() > kPasswordMax) return invalid("the password is too long");
+  // It comes to the login as JSON: nobody could ever log in with any other.
+  if (!is_utf8(password)) return invalid("a password must be UTF-8");
   const std::string salt = random_bytes(kSalt);
   std::string encoded(argon2_encodedlen(kPasses, kMemoryKib, kLanes, kSalt, kHash, Argon2_id),
                       '\0');

@@ -137,7 +137,7 @@ Router::Guard c2_guard(std::string token) {
     if (token.empty() || equal_in_constant_time(request.bearer(), token)) return std::nullopt;
     return problem(
         401, "unauthenticated",
-        "agents show the class token: --hub-token FILE; `runnel-hub token agents` prints it");
+        "agents show the class token: --hub-token-file FILE; `runnel-hub token agents` prints it");
   };
 }
 

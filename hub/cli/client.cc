@@ -100,11 +100,24 @@ Result<Answer> Client::send(std::string_view method, const std::string& path,
   return answer;
 }
 
+Result<std::string> written_json(const Json& json) {
+  try {
+    return json.dump();
+  } catch (const Json::type_error&) {
+    return invalid("what was given is not UTF-8; the hub takes no other text");
+  }
+}
+
 Result<Json> Client::get(const std::string& path) const { return ask("GET", path); }
 
 Result<Json> Client::ask(std::string_view method, const std::string& path, const Json* body,
                          std::string_view file) const {
-  TRY_ASSIGN(answer, send(method, path, body == nullptr ? "" : body->dump()));
+  std::string text_sent;
+  if (body != nullptr) {
+    TRY_ASSIGN(written, written_json(*body));
+    text_sent = std::move(written);
+  }
+  TRY_ASSIGN(answer, send(method, path, text_sent));
   Json json = answer.body.empty() ? Json::object() : Json::parse(answer.body, nullptr, false);
   if (answer.is_good() && !json.is_discarded()) return json;
   if (!json.is_object()) {

@@ -48,6 +48,9 @@ class Client {
   HubAccess access_;
 };
 
+// As it is sent; kInvalid for text that is not UTF-8, which JSON cannot carry.
+Result<std::string> written_json(const Json& json);
+
 // One segment of a path, encoded.
 std::string segment(std::string_view text);
 

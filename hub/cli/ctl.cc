@@ -53,8 +53,9 @@ Result<HubAccess> log_in(HubAccess access, const std::string& user,
   access.token.clear();
   if (!access.ca.empty()) access.ca = std::filesystem::absolute(access.ca).string();
   const Client client(access);
-  TRY_ASSIGN(answer,
-             client.send("POST", "login", Json{{"user", user}, {"password", password}}.dump()));
+  if (!is_utf8(password)) return invalid("the password is not UTF-8");
+  TRY_ASSIGN(body, written_json(Json{{"user", user}, {"password", password}}));
+  TRY_ASSIGN(answer, client.send("POST", "login", body));
   const Json session = Json::parse(answer.body, nullptr, false);
   if (!answer.is_good() || !session.is_object()) {
     return invalid(session.is_object() ? text_at(session, "detail") : "the hub refused the login");

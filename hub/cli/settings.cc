@@ -38,14 +38,15 @@ std::string settings_file() {
 }
 
 Result<> save_access(const std::string& file, const HubAccess& access) {
+  TRY_ASSIGN(text,
+             written_json(Json{{"hub", access.hub}, {"ca", access.ca}, {"token", access.token}}));
+  text += '\n';
   std::error_code error;
   std::filesystem::create_directories(std::filesystem::path(file).parent_path(), error);
   const std::string temporary = file + ".new";
   const int handle = ::open(temporary.c_str(), O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0600);
   if (handle < 0) return unavailable("writing `" + file + "`: " + std::strerror(errno));
   ::fchmod(handle, 0600);
-  const std::string text =
-      Json{{"hub", access.hub}, {"ca", access.ca}, {"token", access.token}}.dump(1) + "\n";
   const bool is_written =
       ::write(handle, text.data(), text.size()) == static_cast<ssize_t>(text.size());
   ::close(handle);

@@ -77,9 +77,11 @@ struct Agent {
 
   std::vector<Operation> operations;  // oldest first: the open ones and the last that ended
   Connectivity announced = Connectivity::kNeverSeen;  // by an event
-  bool is_dirty = false;                              // a flush has to write it
-  SteadyTime watched_until{};                         // somebody looks at it
-  Sync noted_sync = Sync::kUnassigned;                // by an event
+  std::string boot_before;       // of the process that was heard before this one; empty: none
+  SteadyTime shared_again_at{};  // not before then is it said again that two agents share the id
+  bool is_dirty = false;         // a flush has to write it
+  SteadyTime watched_until{};    // somebody looks at it
+  Sync noted_sync = Sync::kUnassigned;  // by an event
 
   // What the counters said at the last tick of the metrics.
   SteadyTime ticked_heard_at{};

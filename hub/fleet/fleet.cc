@@ -14,6 +14,8 @@ using std::chrono::milliseconds;
 
 constexpr std::int64_t kIntervalMaxMs = std::int64_t{7} * 86'400'000;  // believed of an agent
 
+constexpr auto kSharedAgain = std::chrono::hours(1);
+
 // The class of an agent that names none, or names it in letters that ours do not have.
 std::string class_of(const c2::Heartbeat& heartbeat) {
   std::string name = heartbeat.agent.agent_class.substr(0, 64);
@@ -110,11 +112,24 @@ Result<c2::HeartbeatResponse> Fleet::heartbeat(c2::Heartbeat heartbeat,
   return response;
 }
 
+// A process that has ended does not come back: who was there before its successor is a second
+// agent. Both are heard in turn, so that is said now and then only.
+void Fleet::say_restarted(Agent& agent, const c2::Heartbeat& next) {
+  const bool is_shared = next.runnel && next.runnel->boot == agent.boot_before;
+  if (agent.last.runnel) agent.boot_before = agent.last.runnel->boot;
+  if (!is_shared) return say(agent, "agent_restarted", "warning", agent.id + " has started anew");
+  const SteadyTime now = parts_.clock.steady();
+  if (now < agent.shared_again_at) return;
+  agent.shared_again_at = now + kSharedAgain;
+  say(agent, "agent_restarted", "error",
+      "two agents go by the id `" + agent.id + "`; give each one of its own by --agent-id");
+}
+
 void Fleet::take(Agent& agent, c2::Heartbeat&& heartbeat, const std::string& host_url) {
   const SteadyTime now = parts_.clock.steady();
   const bool is_restarted = is_new_process(agent, heartbeat);
   if (is_restarted) {
-    say(agent, "agent_restarted", "warning", agent.id + " has started anew");
+    say_restarted(agent, heartbeat);
     // A new process tries a flow anew that its predecessor could not run.
     if (agent.is_failed && !agent.is_runnel()) agent.is_failed = false;
     agent.bulletins.clear();

@@ -120,6 +120,7 @@ class Fleet {
 
   // All below: inside the agent's shard's lock.
   void take(Agent& agent, c2::Heartbeat&& heartbeat, const std::string& host_url);
+  void say_restarted(Agent& agent, const c2::Heartbeat& next);
   void take_bulletins(Agent& agent, std::vector<c2::ProcessorBulletin> bulletins,
                       bool is_same_process);
   void aim(Agent& agent, const ClassState* wanted);

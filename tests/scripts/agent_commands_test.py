@@ -96,6 +96,33 @@ class Commands(AgentTest):
         self.assertIn("agent.yaml:1:1: ", done.stderr)
         self.assertIn("agent.yaml:2:12: ", done.stderr)
 
+    def test_an_empty_name_does_not_stand_for_all_and_a_bad_number_is_no_empty_answer(self):
+        self.running()
+        for words in (("stop", ""), ("start", ""), ("queue", "purge", ""), ("queue", "list", "line", "--limit", "-1"), ("queue", "peek", "line", "--bytes", "-5"),
+                      ("tap", "line", "--count", "0"), ("provenance", "--limit", "0"), ("provenance", "--limit", "1001")):
+            with self.subTest(words):
+                self.assertEqual(self.command(*words).returncode, 2)
+        self.assertEqual(self.ask("status")["state"], "running")
+
+    def test_an_answer_that_cannot_be_written_is_a_failure(self):
+        self.running()
+        for words in (("status", "--json"), ("tap", "line", "--count", "2")):
+            with open("/dev/full", "w", encoding="utf-8") as full, self.subTest(words):
+                done = subprocess.run([self.stand.program("runnel-agent"), *words, "--state", self.state], stdout=full, stderr=subprocess.PIPE, text=True,
+                                      timeout=20)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn("No space left on device", done.stderr)
+
+    def test_a_ca_file_without_a_certificate_is_refused_at_the_start(self):
+        done = self.command("run", "--flow", self.flow, "--hub", "https://127.0.0.1:1", "--hub-ca", self.flow)
+        self.assertEqual(done.returncode, 78)
+        self.assertIn("holds no certificate", done.stderr)
+
+    def test_an_empty_token_file_is_called_empty(self):
+        done = self.command("run", "--flow", self.flow, "--hub", "https://127.0.0.1:1", "--hub-token-file", self.write("token", ""))
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("is empty", done.stderr)
+
     def test_describe_knows_every_processor(self):
         done = self.command("describe", "--json", state=False)
         types = [one["type"] for one in json.loads(done.stdout)]

@@ -462,6 +462,23 @@ class Ctl(HubTest):
         self.stand.ctl("stop", "truck-1", "--processor", "make")
         wait_until("it stands still", lambda: "stopped" in self.stand.ctl("agent", "truck-1"))
 
+    def test_text_that_is_not_utf_8_is_refused_and_no_name_left_empty_means_the_whole_flow(self):
+        self.start()
+        env = dict(os.environ, RUNNEL_HUB=self.stand.hub.operators, RUNNEL_CA=self.stand.hub.ca, RUNNEL_TOKEN=self.token, HOME=self.stand.folder)
+        program = self.stand.program("runnelctl")
+        password = self.stand.path("latin-1")
+        with open(password, "wb") as out:
+            out.write(b"caf\xe9 au lait\n")
+        for words in (["login", "--password-file", password], ["deploy", b"\xff", "--class", "trucks"], ["stop", "--class", "trucks", "--processor", b"\xff"]):
+            with self.subTest(words):
+                done = subprocess.run([program, *words], env=env, capture_output=True, text=True, timeout=30)
+                self.assertEqual(done.returncode, 1)
+                self.assertTrue(done.stderr.startswith("runnelctl: "), done.stderr)
+        init = [self.stand.program("runnel-hub"), "init", "--data", self.stand.path("other"), "--password-file", password]
+        self.assertEqual(subprocess.run(init, capture_output=True, timeout=30).returncode, 78)
+        empty = subprocess.run([program, "stop", "--class", "trucks", "--processor", ""], env=env, capture_output=True, timeout=30)
+        self.assertEqual(empty.returncode, 2)
+
     def test_exit_codes_say_what_went_wrong(self):
         self.start()
         bad = self.stand.path("bad.yaml")

@@ -78,7 +78,11 @@ int main(int argc, char** argv) {
     auto* one = run->add_option("agent", given.run.agent, "The agent");
     auto* of_class = run->add_option("--class", given.run.agent_class, "All agents of this class")
                          ->excludes(one);
-    run->add_option("--processor", given.run.processor, "Only this processor: name or id");
+    // A name that a script left empty must not stand for the whole flow.
+    run->add_option("--processor", given.run.processor, "Only this processor: name or id")
+        ->check([](const std::string& name) {
+          return name.empty() ? std::string("the name is empty") : std::string();
+        });
     run->callback([run, &given, one, of_class] {
       given.run.verb = run->get_name();
       if (one->count() + of_class->count() == 0) throw CLI::RequiredError("an agent, or --class");

@@ -31,7 +31,9 @@ class Rig {
     std::filesystem::remove_all(path_);
   }
 
-  void open(QueueSpec spec, std::uint64_t memory_budget = 64 << 20) {
+  const std::string& directory() const { return path_; }
+
+  LedgerOptions options(std::uint64_t memory_budget) {
     LedgerOptions options;
     options.directory = path_;
     options.clock = &clock;
@@ -41,7 +43,11 @@ class Rig {
     options.is_driven = true;
     options.disk_quota = disk_quota;
     options.first_epoch = first_epoch;
-    auto opened = Ledger::open(std::move(options));
+    return options;
+  }
+
+  void open(QueueSpec spec, std::uint64_t memory_budget = 64 << 20) {
+    auto opened = Ledger::open(options(memory_budget));
     REQUIRE(opened.ok());
     ledger = std::move(*opened);
     spec.id = spec.name = "queue";
@@ -376,6 +382,25 @@ TEST_CASE("two writes under way reach the disk in their order, and none is told 
     CHECK(rig.take(100).size() == 60);
     CHECK(rig.ledger->loss().is_balanced());
   }
+}
+
+TEST_CASE("content that no batch names is gone before the first write, which a full disk refuses") {
+  Rig rig(5);
+  rig.open({});
+  REQUIRE(rig.ledger->flush(1s).ok());
+  rig.close();
+  const std::string orphan = rig.directory() + "/content/77.seg";
+  {
+    const auto file = rig.disk.make(orphan);
+    REQUIRE(file.ok());
+    REQUIRE((*file)->write_at(0, "never named").ok());
+    REQUIRE((*file)->sync().ok());
+    REQUIRE(rig.disk.sync_directory(rig.directory() + "/content").ok());
+  }
+  REQUIRE(rig.disk.exists(orphan));
+  rig.disk.fail_at(1);
+  CHECK_FALSE(Ledger::open(rig.options(64 << 20)).ok());
+  CHECK_FALSE(rig.disk.exists(orphan));
 }
 
 TEST_CASE("what is cut but not yet on disk stays in memory, whatever the budget says") {

@@ -21,6 +21,11 @@ TEST_CASE("a password matches its hash and no other") {
   CHECK(random_password().size() == 20);
 }
 
+TEST_CASE("a password that no login could carry is refused") {
+  CHECK(password_hash("caf\xc3\xa9 au lait").ok());
+  CHECK_FALSE(password_hash("caf\xe9 au lait").ok());
+}
+
 TEST_CASE("a session lives by use, and not longer than its hours") {
   HubFolder folder;
   ManualClock clock;

@@ -278,6 +278,29 @@ TEST_CASE("an agent that starts anew in a stopped class is stopped anew") {
   CHECK(detail == "class trucks is to be stopped, as ann asked");
 }
 
+TEST_CASE("two agents that go by one id are told from one that starts anew, once an hour") {
+  Stage stage;
+  const auto said = [&stage](std::string_view severity) {
+    EventQuery query;
+    query.kinds = {"agent_restarted"};
+    query.severities = {std::string(severity)};
+    return stage.events->find(query)->size();
+  };
+  stage.beat(running(stage.heartbeat(), "first"));
+  stage.beat(running(stage.heartbeat(), "second"));
+  CHECK(said("warning") == 1);
+  CHECK(said("error") == 0);
+  for (int turn = 0; turn < 5; ++turn) {
+    stage.beat(running(stage.heartbeat(), "first"));
+    stage.beat(running(stage.heartbeat(), "second"));
+  }
+  CHECK(said("warning") == 1);
+  CHECK(said("error") == 1);
+  stage.clock.advance(std::chrono::hours(2));
+  stage.beat(running(stage.heartbeat(), "first"));
+  CHECK(said("error") == 2);
+}
+
 TEST_CASE(
     "an agent that was offline while its class was stopped and started again is left running") {
   Stage stage;
