@@ -276,6 +276,8 @@ class Ledger {
   void balance() REQUIRES(mutex_);
   Result<> begin_generation();
   Result<> salvage(const Error& why);
+  Result<> put_aside();
+  Result<Statement> prepare_read(std::string_view sql) REQUIRES(reader_mutex_);
   Result<> keep_ids_unique();
   void choose_quota();
   void start_threads();
@@ -311,6 +313,7 @@ class Ledger {
   static void pack(Write& write);
   Result<> write_rows(Write& write, ProvenanceLog* provenance) REQUIRES(provenance_use_mutex_);
   Result<bool> is_written(const Write& write);
+  Result<bool> resume(const Write& write);
   Result<> write(Write& write);
   Result<> attempt(Write& write);
   void wait_until_told(SteadyTime deadline) REQUIRES(mutex_);
@@ -345,8 +348,9 @@ class Ledger {
   std::atomic<bool> is_healthy_{true};
   std::atomic<bool> is_over_quota_{false};
 
-  std::unique_ptr<Database> database_;         // the writer's thread
-  bool is_unknown_ = false;                    // the last write failed: the writer's thread
+  std::unique_ptr<Database> database_;  // the writer's thread
+  bool is_unknown_ = false;             // the last write failed: the writer's thread
+  std::string put_aside_;  // the folder of the damaged one, until all is carried over: the writer's
   std::deque<std::unique_ptr<Write>> driven_;  // under way, when there are no threads
   std::unique_ptr<Statements> statements_;
   Mutex reader_mutex_;

@@ -91,6 +91,11 @@ Result<> Ledger::open_database() {
   return {};
 }
 
+Result<Statement> Ledger::prepare_read(std::string_view sql) {
+  if (!reader_) return unavailable("the ledger's database is not repaired yet");
+  return reader_->prepare(sql);
+}
+
 void Ledger::choose_quota() {
   if (options_.disk_quota != 0) return;
   struct statvfs disk {};
@@ -335,7 +340,7 @@ Result<> Ledger::page_in_batch(Queue& queue, Queue::Position first, Queue::Paged
   BatchHead head;
   {
     Lock lock(reader_mutex_);
-    TRY_ASSIGN(select, reader_->prepare("SELECT head, body FROM batch WHERE id = ?"));
+    TRY_ASSIGN(select, prepare_read("SELECT head, body FROM batch WHERE id = ?"));
     select.bind(1, static_cast<std::int64_t>(paged.batch));
     const Result<bool> has_row = select.step();
     if (!has_row.ok() && has_row.code() != Code::kCorrupt) return has_row.error();
@@ -397,15 +402,7 @@ Result<> Ledger::page_in_batch(Queue& queue, Queue::Position first, Queue::Paged
 
 // ---- salvage
 
-Result<> Ledger::salvage(const Error& why) {
-  log_error("ledger", "the database is damaged; what can be read is carried over",
-            {{"reason", why.text()}});
-  statements_.reset();
-  database_.reset();
-  {
-    Lock lock(reader_mutex_);
-    reader_.reset();
-  }
+Result<> Ledger::put_aside() {
   const std::string quarantine = options_.directory + "/quarantine";
   TRY(make_directory(quarantine));
   std::string folder = quarantine + "/" + iso_time(options_.clock->wall_ms());
@@ -418,11 +415,25 @@ Result<> Ledger::salvage(const Error& why) {
     if (std::rename(from.c_str(), to.c_str()) != 0 && errno != ENOENT)
       return unavailable("moving `" + from + "`: " + std::strerror(errno));
   }
-  TRY(open_database());
+  put_aside_ = folder;
+  return {};
+}
+
+Result<> Ledger::salvage(const Error& why) {
+  log_error("ledger", "the database is damaged; what can be read is carried over",
+            {{"reason", why.text()}});
+  // Nobody reads before it is done: a row that is not carried over yet would be missing for good.
+  Lock paging(paging_mutex_);
+  Lock reading(reader_mutex_);
+  statements_.reset();
+  database_.reset();
+  reader_.reset();
+  if (put_aside_.empty()) TRY(put_aside());
+  TRY(reopen());
   std::uint64_t carried = 0;
   DatabaseOptions damaged = database_options();
   damaged.is_damaged = true;
-  Result<std::unique_ptr<Database>> old = Database::open(folder + "/ledger.db", damaged);
+  Result<std::unique_ptr<Database>> old = Database::open(put_aside_ + "/ledger.db", damaged);
   if (old.ok()) {
     struct Table {
       const char* name;
@@ -452,17 +463,23 @@ Result<> Ledger::salvage(const Error& why) {
           is_whole = has_row.ok() && !*has_row;
           if (!has_row.ok() || !*has_row) break;
           for (int i = 0; i < table.count; ++i) select->copy_column(i, insert, i + 1);
-          if (insert.run().ok()) ++carried;
+          const Result<> inserted = insert.run();
+          if (inserted.ok()) ++carried;
+          // The row may make no sense; but a disk that does not take it is tried again.
+          if (!inserted.ok() && inserted.code() != Code::kInvalid) return inserted;
         }
         if (is_whole) break;
       }
     }
   }
-  is_salvaged_ = true;
   TRY(keep_ids_unique());
+  TRY_ASSIGN(reader, Database::open(database_path(), database_options()));
+  reader_ = std::move(reader);
+  is_salvaged_ = true;
   const std::string told = "the ledger's database was damaged (" + why.text() +
-                           "); it was put aside into " + folder + ", and " +
+                           "); it was put aside into " + put_aside_ + ", and " +
                            std::to_string(carried) + " rows were carried over";
+  put_aside_.clear();
   if (salvages_++ == 0 && !writer_.joinable()) repaired_ = told;  // told by who opens it
   log_error("ledger", told);
   return {};
@@ -494,7 +511,7 @@ constexpr std::string_view kRowsBefore =
 
 Result<std::optional<ProvenanceRow>> Ledger::Shelf::first_from(std::uint64_t from) {
   Lock lock(ledger_.reader_mutex_);
-  TRY_ASSIGN(select, ledger_.reader_->prepare(kFirstRow));
+  TRY_ASSIGN(select, ledger_.prepare_read(kFirstRow));
   select.bind(1, static_cast<std::int64_t>(from));
   TRY_ASSIGN(has_row, select.step());
   if (!has_row) return std::optional<ProvenanceRow>();
@@ -509,7 +526,7 @@ Result<> Ledger::Shelf::each_before(std::uint64_t before,
     std::optional<ProvenanceRow> row;
     {
       Lock lock(ledger_.reader_mutex_);
-      TRY_ASSIGN(select, ledger_.reader_->prepare(kRowsBefore));
+      TRY_ASSIGN(select, ledger_.prepare_read(kRowsBefore));
       select.bind(1, static_cast<std::int64_t>(below));
       TRY_ASSIGN(has_row, select.step());
       if (has_row) row = row_of(select);
@@ -521,7 +538,7 @@ Result<> Ledger::Shelf::each_before(std::uint64_t before,
 
 Result<std::string> Ledger::Shelf::body(std::uint64_t id) {
   Lock lock(ledger_.reader_mutex_);
-  TRY_ASSIGN(select, ledger_.reader_->prepare("SELECT body FROM provenance WHERE id = ?"));
+  TRY_ASSIGN(select, ledger_.prepare_read("SELECT body FROM provenance WHERE id = ?"));
   select.bind(1, static_cast<std::int64_t>(id));
   TRY_ASSIGN(has_row, select.step());
   if (!has_row) return not_found("provenance row " + std::to_string(id) + " is gone");
