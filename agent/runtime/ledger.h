@@ -276,7 +276,10 @@ class Ledger {
   void balance() REQUIRES(mutex_);
   Result<> begin_generation();
   Result<> salvage(const Error& why);
+  std::string unfinished_folder() const;
+  bool is_repair_unfinished() const;
   Result<> put_aside();
+  Result<std::string> end_put_aside();
   Result<Statement> prepare_read(std::string_view sql) REQUIRES(reader_mutex_);
   Result<> keep_ids_unique();
   void choose_quota();
@@ -348,9 +351,8 @@ class Ledger {
   std::atomic<bool> is_healthy_{true};
   std::atomic<bool> is_over_quota_{false};
 
-  std::unique_ptr<Database> database_;  // the writer's thread
-  bool is_unknown_ = false;             // the last write failed: the writer's thread
-  std::string put_aside_;  // the folder of the damaged one, until all is carried over: the writer's
+  std::unique_ptr<Database> database_;         // the writer's thread
+  bool is_unknown_ = false;                    // the last write failed: the writer's thread
   std::deque<std::unique_ptr<Write>> driven_;  // under way, when there are no threads
   std::unique_ptr<Statements> statements_;
   Mutex reader_mutex_;

@@ -68,7 +68,8 @@ Result<std::unique_ptr<Ledger>> Ledger::open(LedgerOptions options) {
   TRY_ASSIGN(segments, SegmentStore::open(ledger->options_.directory + "/content", disk));
   ledger->segments_ = std::move(segments);
   ledger->shelf_ = std::make_unique<Shelf>(*ledger);
-  Result<> opened = ledger->open_database();
+  Result<> opened = ledger->is_repair_unfinished() ? corrupt("an earlier repair was not finished")
+                                                   : ledger->open_database();
   if (opened.ok()) opened = ledger->load();
   if (opened.ok()) opened = ledger->begin_generation();
   if (!opened.ok() && opened.code() == Code::kCorrupt) {
@@ -402,21 +403,41 @@ Result<> Ledger::page_in_batch(Queue& queue, Queue::Position first, Queue::Paged
 
 // ---- salvage
 
+// Where a damaged database lies until all that can be read of it is carried over: a repair that was
+// interrupted, by a cut of the power too, is found here and taken up again.
+std::string Ledger::unfinished_folder() const {
+  return options_.directory + "/quarantine/unfinished";
+}
+
+bool Ledger::is_repair_unfinished() const {
+  return ::access(unfinished_folder().c_str(), F_OK) == 0;
+}
+
 Result<> Ledger::put_aside() {
-  const std::string quarantine = options_.directory + "/quarantine";
-  TRY(make_directory(quarantine));
-  std::string folder = quarantine + "/" + iso_time(options_.clock->wall_ms());
-  for (int i = 2; ::access(folder.c_str(), F_OK) == 0; ++i)
-    folder = quarantine + "/" + iso_time(options_.clock->wall_ms()) + "-" + std::to_string(i);
-  TRY(make_directory(folder));
-  for (const char* ending : {"", "-wal", "-shm"}) {
+  TRY(make_directory(options_.directory + "/quarantine"));
+  TRY(make_directory(unfinished_folder()));
+  const std::string moved = unfinished_folder() + "/ledger.db";
+  if (::access(moved.c_str(), F_OK) == 0) return {};  // it goes last
+  for (const char* ending : {"-wal", "-shm", ""}) {
     const std::string from = database_path() + ending;
-    const std::string to = folder + "/ledger.db" + ending;
-    if (std::rename(from.c_str(), to.c_str()) != 0 && errno != ENOENT)
+    if (std::rename(from.c_str(), (moved + ending).c_str()) != 0 && errno != ENOENT)
       return unavailable("moving `" + from + "`: " + std::strerror(errno));
   }
-  put_aside_ = folder;
-  return {};
+  TRY(real_disk().sync_directory(unfinished_folder()));
+  return real_disk().sync_directory(options_.directory);
+}
+
+// Its name is its time from now on; which one is told.
+Result<std::string> Ledger::end_put_aside() {
+  const std::string quarantine = options_.directory + "/quarantine";
+  const std::string named = quarantine + "/" + iso_time(options_.clock->wall_ms());
+  std::string folder = named;
+  for (int i = 2; ::access(folder.c_str(), F_OK) == 0; ++i)
+    folder = named + "-" + std::to_string(i);
+  if (std::rename(unfinished_folder().c_str(), folder.c_str()) != 0)
+    return unavailable("moving `" + unfinished_folder() + "`: " + std::strerror(errno));
+  TRY(real_disk().sync_directory(quarantine));
+  return folder;
 }
 
 Result<> Ledger::salvage(const Error& why) {
@@ -428,12 +449,13 @@ Result<> Ledger::salvage(const Error& why) {
   statements_.reset();
   database_.reset();
   reader_.reset();
-  if (put_aside_.empty()) TRY(put_aside());
+  TRY(put_aside());
   TRY(reopen());
   std::uint64_t carried = 0;
   DatabaseOptions damaged = database_options();
   damaged.is_damaged = true;
-  Result<std::unique_ptr<Database>> old = Database::open(put_aside_ + "/ledger.db", damaged);
+  Result<std::unique_ptr<Database>> old =
+      Database::open(unfinished_folder() + "/ledger.db", damaged);
   if (old.ok()) {
     struct Table {
       const char* name;
@@ -474,12 +496,13 @@ Result<> Ledger::salvage(const Error& why) {
   }
   TRY(keep_ids_unique());
   TRY_ASSIGN(reader, Database::open(database_path(), database_options()));
+  old = unavailable("closed");
+  TRY_ASSIGN(folder, end_put_aside());
   reader_ = std::move(reader);
   is_salvaged_ = true;
   const std::string told = "the ledger's database was damaged (" + why.text() +
-                           "); it was put aside into " + put_aside_ + ", and " +
+                           "); it was put aside into " + folder + ", and " +
                            std::to_string(carried) + " rows were carried over";
-  put_aside_.clear();
   if (salvages_++ == 0 && !writer_.joinable()) repaired_ = told;  // told by who opens it
   log_error("ledger", told);
   return {};

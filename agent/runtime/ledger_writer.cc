@@ -331,7 +331,7 @@ Result<> Ledger::reopen() {
 // below what is written next, and a write that turns out to be there after all counts only when
 // another fsync than that one says so.
 Result<bool> Ledger::resume(const Write& write) {
-  if (!put_aside_.empty()) return corrupt("an earlier repair was not finished");
+  if (is_repair_unfinished()) return corrupt("an earlier repair was not finished");
   TRY(reopen().within("opening the database again"));
   TRY_ASSIGN(is_there, is_written(write));
   TRY_ASSIGN(moved, database_->checkpoint(CheckpointMode::kTruncate));

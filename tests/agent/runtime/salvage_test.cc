@@ -338,5 +338,33 @@ TEST_CASE("a write of which a repair has carried over a part is written as a who
   CHECK(one.ledger->loss().is_balanced());
 }
 
+TEST_CASE("a repair that the power has interrupted is taken up by the next start") {
+  Salvage one;
+  one.open();
+  one.fill();
+  one.close();
+  const std::string unfinished = one.path() + "/quarantine/unfinished";
+  // Just begun; all moved; half of it carried over.
+  for (const int step : {0, 1, 2}) {
+    CAPTURE(step);
+    std::filesystem::create_directories(unfinished);
+    if (step > 0) std::filesystem::rename(one.database(), unfinished + "/ledger.db");
+    if (step > 1) {
+      std::filesystem::copy(unfinished + "/ledger.db", one.database());
+      auto database = *Database::open(one.database(), {.application_id = 0x524E4C31});
+      REQUIRE(
+          database->execute("DELETE FROM batch WHERE id > (SELECT max(id) / 2 FROM batch)").ok());
+    }
+    one.open();
+    CHECK_FALSE(one.ledger->repaired().empty());
+    CHECK_FALSE(std::filesystem::exists(unfinished));
+    CHECK(one.quarantined() == static_cast<std::size_t>(step) + 1);
+    CHECK(one.found().size() == kAll);
+    one.check_balanced(kAll);
+    CHECK(one.ledger->loss().quarantined == 0);
+    one.close();
+  }
+}
+
 }  // namespace
 }  // namespace runnel
