@@ -317,6 +317,7 @@ class Ledger {
   Result<> write_rows(Write& write, ProvenanceLog* provenance) REQUIRES(provenance_use_mutex_);
   Result<bool> is_written(const Write& write);
   Result<bool> resume(const Write& write);
+  void tell_queues(Write& write);
   Result<> write(Write& write);
   Result<> attempt(Write& write);
   void wait_until_told(SteadyTime deadline) REQUIRES(mutex_);

@@ -339,6 +339,21 @@ Result<bool> Ledger::resume(const Write& write) {
   return is_there;
 }
 
+// All connections are written again after a repair, whose rows may not have been readable.
+void Ledger::tell_queues(Write& write) {
+  std::vector<QueueRow> all;
+  {
+    Lock lock(mutex_);
+    for (const auto& [id, queue] : queues_) {
+      queue->held();
+      const auto flow = parked_of_.find(id);
+      all.push_back({queue->key(), id, queue->spec().name,
+                     flow == parked_of_.end() ? std::nullopt : std::optional(flow->second)});
+    }
+  }
+  write.queues = std::move(all);  // newer than what it had
+}
+
 // One try.
 Result<> Ledger::attempt(Write& write) {
   if (!statements_ || is_unknown_) {
@@ -351,6 +366,7 @@ Result<> Ledger::attempt(Write& write) {
     // What was carried over of this write is written again with the rest of it.
     if (!is_there.ok() && is_there.code() == Code::kCorrupt) {
       TRY(salvage(is_there.error()));
+      tell_queues(write);
     } else {
       TRY(is_there);
     }
@@ -361,6 +377,7 @@ Result<> Ledger::attempt(Write& write) {
     // Damage is found where rows are read or deleted, too. What memory knows of rows stays right:
     // those that were not carried over are missing, which is found when their turn comes.
     TRY(salvage(done.error()));
+    tell_queues(write);
     done = this->write(write);
     is_unknown_ = !done.ok();
   }

@@ -312,6 +312,25 @@ TEST_CASE("while a repair cannot go on nobody reads; what can be read is there w
   one.check_balanced(found.size());
 }
 
+TEST_CASE("what memory knows of connections is there again after a repair while running") {
+  Salvage one;
+  one.open();
+  damage_what_is_deleted_next(one);
+  {
+    auto database = *Database::open(one.database(), {.application_id = 0x524E4C31});
+    auto find = *database->prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'queue'");
+    REQUIRE(*find.step());
+    flip(one.database(), (static_cast<std::size_t>(find.integer(0)) - 1) * kPage, 64);
+  }
+  REQUIRE(one.ledger->drive_cut(true));
+  REQUIRE(one.ledger->drive_write().ok());
+  REQUIRE(one.quarantined() == 1);
+  one.close();
+  one.open();
+  CHECK(one.ledger->parked().empty());
+  CHECK(one.queue->count() > kAll / 2);
+}
+
 TEST_CASE("a write of which a repair has carried over a part is written as a whole") {
   Salvage one;
   one.open();
