@@ -274,6 +274,7 @@ void Ledger::close_line(const std::shared_ptr<SafeLine>& line) {
     Lock lock(mutex_);
     line->is_closed_ = true;
     gone.swap(line->waiters_);
+    written_wake_.notify_all();  // a flush that waits for these
     while (line->is_calling_) written_wake_.wait(mutex_);
     std::erase(lines_, line);
   }

@@ -276,6 +276,11 @@ class Ledger {
   void balance() REQUIRES(mutex_);
   Result<> begin_generation();
   Result<> salvage(const Error& why);
+  std::string unfinished_folder() const;
+  bool is_repair_unfinished() const;
+  Result<> put_aside();
+  Result<std::string> end_put_aside();
+  Result<Statement> prepare_read(std::string_view sql) REQUIRES(reader_mutex_);
   Result<> keep_ids_unique();
   void choose_quota();
   void start_threads();
@@ -311,6 +316,8 @@ class Ledger {
   static void pack(Write& write);
   Result<> write_rows(Write& write, ProvenanceLog* provenance) REQUIRES(provenance_use_mutex_);
   Result<bool> is_written(const Write& write);
+  Result<bool> resume(const Write& write);
+  void tell_queues(Write& write);
   Result<> write(Write& write);
   Result<> attempt(Write& write);
   void wait_until_told(SteadyTime deadline) REQUIRES(mutex_);

@@ -68,7 +68,8 @@ Result<std::unique_ptr<Ledger>> Ledger::open(LedgerOptions options) {
   TRY_ASSIGN(segments, SegmentStore::open(ledger->options_.directory + "/content", disk));
   ledger->segments_ = std::move(segments);
   ledger->shelf_ = std::make_unique<Shelf>(*ledger);
-  Result<> opened = ledger->open_database();
+  Result<> opened = ledger->is_repair_unfinished() ? corrupt("an earlier repair was not finished")
+                                                   : ledger->open_database();
   if (opened.ok()) opened = ledger->load();
   // Before anything is written: what the last run could not name any more may be what fills the
   // disk.
@@ -92,6 +93,11 @@ Result<> Ledger::open_database() {
   Lock lock(reader_mutex_);
   reader_ = std::move(reader);
   return {};
+}
+
+Result<Statement> Ledger::prepare_read(std::string_view sql) {
+  if (!reader_) return unavailable("the ledger's database is not repaired yet");
+  return reader_->prepare(sql);
 }
 
 void Ledger::choose_quota() {
@@ -338,7 +344,7 @@ Result<> Ledger::page_in_batch(Queue& queue, Queue::Position first, Queue::Paged
   BatchHead head;
   {
     Lock lock(reader_mutex_);
-    TRY_ASSIGN(select, reader_->prepare("SELECT head, body FROM batch WHERE id = ?"));
+    TRY_ASSIGN(select, prepare_read("SELECT head, body FROM batch WHERE id = ?"));
     select.bind(1, static_cast<std::int64_t>(paged.batch));
     const Result<bool> has_row = select.step();
     if (!has_row.ok() && has_row.code() != Code::kCorrupt) return has_row.error();
@@ -400,32 +406,59 @@ Result<> Ledger::page_in_batch(Queue& queue, Queue::Position first, Queue::Paged
 
 // ---- salvage
 
+// Where a damaged database lies until all that can be read of it is carried over: a repair that was
+// interrupted, by a cut of the power too, is found here and taken up again.
+std::string Ledger::unfinished_folder() const {
+  return options_.directory + "/quarantine/unfinished";
+}
+
+bool Ledger::is_repair_unfinished() const {
+  return ::access(unfinished_folder().c_str(), F_OK) == 0;
+}
+
+Result<> Ledger::put_aside() {
+  TRY(make_directory(options_.directory + "/quarantine"));
+  TRY(make_directory(unfinished_folder()));
+  const std::string moved = unfinished_folder() + "/ledger.db";
+  if (::access(moved.c_str(), F_OK) == 0) return {};  // it goes last
+  for (const char* ending : {"-wal", "-shm", ""}) {
+    const std::string from = database_path() + ending;
+    if (std::rename(from.c_str(), (moved + ending).c_str()) != 0 && errno != ENOENT)
+      return unavailable("moving `" + from + "`: " + std::strerror(errno));
+  }
+  TRY(real_disk().sync_directory(unfinished_folder()));
+  return real_disk().sync_directory(options_.directory);
+}
+
+// Its name is its time from now on; which one is told.
+Result<std::string> Ledger::end_put_aside() {
+  const std::string quarantine = options_.directory + "/quarantine";
+  const std::string named = quarantine + "/" + iso_time(options_.clock->wall_ms());
+  std::string folder = named;
+  for (int i = 2; ::access(folder.c_str(), F_OK) == 0; ++i)
+    folder = named + "-" + std::to_string(i);
+  if (std::rename(unfinished_folder().c_str(), folder.c_str()) != 0)
+    return unavailable("moving `" + unfinished_folder() + "`: " + std::strerror(errno));
+  TRY(real_disk().sync_directory(quarantine));
+  return folder;
+}
+
 Result<> Ledger::salvage(const Error& why) {
   log_error("ledger", "the database is damaged; what can be read is carried over",
             {{"reason", why.text()}});
+  // Nobody reads before it is done: a row that is not carried over yet would be missing for good.
+  Lock paging(paging_mutex_);
+  Lock reading(reader_mutex_);
   statements_.reset();
   database_.reset();
-  {
-    Lock lock(reader_mutex_);
-    reader_.reset();
-  }
-  const std::string quarantine = options_.directory + "/quarantine";
-  TRY(make_directory(quarantine));
-  std::string folder = quarantine + "/" + iso_time(options_.clock->wall_ms());
-  for (int i = 2; ::access(folder.c_str(), F_OK) == 0; ++i)
-    folder = quarantine + "/" + iso_time(options_.clock->wall_ms()) + "-" + std::to_string(i);
-  TRY(make_directory(folder));
-  for (const char* ending : {"", "-wal", "-shm"}) {
-    const std::string from = database_path() + ending;
-    const std::string to = folder + "/ledger.db" + ending;
-    if (std::rename(from.c_str(), to.c_str()) != 0 && errno != ENOENT)
-      return unavailable("moving `" + from + "`: " + std::strerror(errno));
-  }
-  TRY(open_database());
+  reader_.reset();
+  TRY(put_aside());
+  TRY(reopen());
   std::uint64_t carried = 0;
   DatabaseOptions damaged = database_options();
   damaged.is_damaged = true;
-  Result<std::unique_ptr<Database>> old = Database::open(folder + "/ledger.db", damaged);
+  Result<std::unique_ptr<Database>> old =
+      Database::open(unfinished_folder() + "/ledger.db", damaged);
   if (old.ok()) {
     struct Table {
       const char* name;
@@ -455,14 +488,21 @@ Result<> Ledger::salvage(const Error& why) {
           is_whole = has_row.ok() && !*has_row;
           if (!has_row.ok() || !*has_row) break;
           for (int i = 0; i < table.count; ++i) select->copy_column(i, insert, i + 1);
-          if (insert.run().ok()) ++carried;
+          const Result<> inserted = insert.run();
+          if (inserted.ok()) ++carried;
+          // The row may make no sense; but a disk that does not take it is tried again.
+          if (!inserted.ok() && inserted.code() != Code::kInvalid) return inserted;
         }
         if (is_whole) break;
       }
     }
   }
-  is_salvaged_ = true;
   TRY(keep_ids_unique());
+  TRY_ASSIGN(reader, Database::open(database_path(), database_options()));
+  old = unavailable("closed");
+  TRY_ASSIGN(folder, end_put_aside());
+  reader_ = std::move(reader);
+  is_salvaged_ = true;
   const std::string told = "the ledger's database was damaged (" + why.text() +
                            "); it was put aside into " + folder + ", and " +
                            std::to_string(carried) + " rows were carried over";
@@ -497,7 +537,7 @@ constexpr std::string_view kRowsBefore =
 
 Result<std::optional<ProvenanceRow>> Ledger::Shelf::first_from(std::uint64_t from) {
   Lock lock(ledger_.reader_mutex_);
-  TRY_ASSIGN(select, ledger_.reader_->prepare(kFirstRow));
+  TRY_ASSIGN(select, ledger_.prepare_read(kFirstRow));
   select.bind(1, static_cast<std::int64_t>(from));
   TRY_ASSIGN(has_row, select.step());
   if (!has_row) return std::optional<ProvenanceRow>();
@@ -512,7 +552,7 @@ Result<> Ledger::Shelf::each_before(std::uint64_t before,
     std::optional<ProvenanceRow> row;
     {
       Lock lock(ledger_.reader_mutex_);
-      TRY_ASSIGN(select, ledger_.reader_->prepare(kRowsBefore));
+      TRY_ASSIGN(select, ledger_.prepare_read(kRowsBefore));
       select.bind(1, static_cast<std::int64_t>(below));
       TRY_ASSIGN(has_row, select.step());
       if (has_row) row = row_of(select);
@@ -524,7 +564,7 @@ Result<> Ledger::Shelf::each_before(std::uint64_t before,
 
 Result<std::string> Ledger::Shelf::body(std::uint64_t id) {
   Lock lock(ledger_.reader_mutex_);
-  TRY_ASSIGN(select, ledger_.reader_->prepare("SELECT body FROM provenance WHERE id = ?"));
+  TRY_ASSIGN(select, ledger_.prepare_read("SELECT body FROM provenance WHERE id = ?"));
   select.bind(1, static_cast<std::int64_t>(id));
   TRY_ASSIGN(has_row, select.step());
   if (!has_row) return not_found("provenance row " + std::to_string(id) + " is gone");

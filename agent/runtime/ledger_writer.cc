@@ -38,8 +38,9 @@ Result<std::unique_ptr<Ledger::Statements>> Ledger::Statements::prepare(Database
     into = std::move(statement);
     return {};
   };
+  // A row that is there already is one that a repair carried over from a try of the same write.
   TRY(set(all->insert_batch,
-          "INSERT INTO batch(id, queue, head, effects, body) VALUES(?, ?, ?, ?, ?)"));
+          "INSERT OR REPLACE INTO batch(id, queue, head, effects, body) VALUES(?, ?, ?, ?, ?)"));
   TRY(set(all->delete_batch, "DELETE FROM batch WHERE id = ?"));
   TRY(set(all->put_queue,
           "INSERT INTO queue(key, id, name, parked_of) VALUES(?, ?, ?, ?) "
@@ -49,7 +50,8 @@ Result<std::unique_ptr<Ledger::Statements>> Ledger::Statements::prepare(Database
           "value = excluded.value"));
   TRY(set(all->delete_state, "DELETE FROM state WHERE processor = ? AND name = ?"));
   TRY(set(all->insert_provenance,
-          "INSERT INTO provenance(id, bytes_before, body_bytes, last_ms, is_tail, head, body) "
+          "INSERT OR REPLACE INTO provenance(id, bytes_before, body_bytes, last_ms, is_tail, head, "
+          "body) "
           "VALUES(?, ?, ?, ?, ?, ?, ?)"));
   TRY(set(all->delete_provenance, "DELETE FROM provenance WHERE id BETWEEN ? AND ?"));
   return all;
@@ -324,29 +326,61 @@ Result<> Ledger::reopen() {
   return {};
 }
 
-// One try. After a failed one nobody knows what is on disk, so that the next begins with a database
-// that is opened anew, and whose log is moved into it: what an fsync that failed has dropped must
-// not lie below what is written next, and a write that turns out to be there after all counts only
-// when another fsync than that one says so.
+// After a failed try nobody knows what is on disk, so that the next begins with a database that is
+// opened anew, and whose log is moved into it: what an fsync that failed has dropped must not lie
+// below what is written next, and a write that turns out to be there after all counts only when
+// another fsync than that one says so.
+Result<bool> Ledger::resume(const Write& write) {
+  if (is_repair_unfinished()) return corrupt("an earlier repair was not finished");
+  TRY(reopen().within("opening the database again"));
+  TRY_ASSIGN(is_there, is_written(write));
+  TRY_ASSIGN(moved, database_->checkpoint(CheckpointMode::kTruncate));
+  if (!moved.is_complete) return unavailable("the database is busy");
+  return is_there;
+}
+
+// All connections are written again after a repair, whose rows may not have been readable.
+void Ledger::tell_queues(Write& write) {
+  std::vector<QueueRow> all;
+  {
+    Lock lock(mutex_);
+    for (const auto& [id, queue] : queues_) {
+      queue->held();
+      const auto flow = parked_of_.find(id);
+      all.push_back({queue->key(), id, queue->spec().name,
+                     flow == parked_of_.end() ? std::nullopt : std::optional(flow->second)});
+    }
+  }
+  write.queues = std::move(all);  // newer than what it had
+}
+
+// One try.
 Result<> Ledger::attempt(Write& write) {
   if (!statements_ || is_unknown_) {
-    Result<> opened = reopen().within("opening the database again");
-    if (!opened.ok() && opened.code() == Code::kCorrupt) opened = salvage(opened.error());
-    TRY(opened);
-    TRY_ASSIGN(is_there, is_written(write));
-    TRY_ASSIGN(moved, database_->checkpoint(CheckpointMode::kTruncate));
-    if (!moved.is_complete) return unavailable("the database is busy");
-    is_unknown_ = false;
-    if (is_there) return {};
+    is_unknown_ = true;
+    const Result<bool> is_there = resume(write);
+    if (is_there.ok() && *is_there) {
+      is_unknown_ = false;
+      return {};
+    }
+    // What was carried over of this write is written again with the rest of it.
+    if (!is_there.ok() && is_there.code() == Code::kCorrupt) {
+      TRY(salvage(is_there.error()));
+      tell_queues(write);
+    } else {
+      TRY(is_there);
+    }
   }
   Result<> done = this->write(write);
+  is_unknown_ = !done.ok();
   if (!done.ok() && done.code() == Code::kCorrupt) {
     // Damage is found where rows are read or deleted, too. What memory knows of rows stays right:
     // those that were not carried over are missing, which is found when their turn comes.
     TRY(salvage(done.error()));
+    tell_queues(write);
     done = this->write(write);
+    is_unknown_ = !done.ok();
   }
-  is_unknown_ = !done.ok();
   return done;
 }
 

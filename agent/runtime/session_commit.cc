@@ -172,6 +172,7 @@ void SessionCore::commit_locked() {
   for (std::size_t i = 0; i < works_.size();) {
     EpochNumber low = UINT64_MAX;
     EpochNumber high = 0;
+    const std::size_t begin = i;
     const std::uint32_t call = works_[i].call;
     for (; i < works_.size() && works_[i].call == call; ++i) {
       Work& work = works_[i];
@@ -182,7 +183,10 @@ void SessionCore::commit_locked() {
       high = std::max(high, work.epoch);
     }
     newest = std::max(newest, high);
-    if (low < high) ledger_.tie(low, high);
+    if (low == UINT64_MAX || low == high) continue;
+    ledger_.tie(low, high);
+    // What was taken from the youngest may live on in any of them.
+    for (std::size_t at = begin; at < i; ++at) works_[at].epoch = high;
   }
   const std::uint32_t now_ms = ledger_.now_ms();
   follow_wall();

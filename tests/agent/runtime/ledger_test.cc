@@ -423,5 +423,48 @@ TEST_CASE("what is cut but not yet on disk stays in memory, whatever the budget 
   CHECK(rig.ledger->loss().is_balanced());
 }
 
+TEST_CASE(
+    "what was taken over from a younger FlowFile into an older one is safe no earlier than it") {
+  Rig rig(5);
+  rig.open({});
+  Queue* const joined = *rig.ledger->attach({.id = "joined", .name = "joined"});
+  REQUIRE(rig.ledger->flush(1s).ok());
+  bool is_first_safe = false;
+  bool is_second_safe = false;
+  rig.give(1, 2, [&is_first_safe] { is_first_safe = true; });
+  rig.clock.advance(3ms);                                    // another epoch
+  std::shared_ptr<SafeLine> line = rig.ledger->open_line();  // of another source
+  rig.source.line.swap(line);
+  rig.give(2, 3, [&is_second_safe] { is_second_safe = true; });
+  rig.source.line.swap(line);
+  rig.sink.outlets = {{"success", {joined}}};
+  {
+    SessionCore session(*rig.ledger, rig.sink, *rig.sink_owner);
+    session.begin_call();
+    const FlowFile first = session.get();
+    const FlowFile second = session.get();
+    REQUIRE(second);
+    const std::string both =
+        std::string(*session.content(first, 100)) + std::string(*session.content(second, 100));
+    REQUIRE(session.write(first, both).ok());
+    session.transfer(first, Relationship{0});
+    session.drop(second);
+    REQUIRE(session.end_call().ok());
+    session.commit();
+  }
+  rig.ledger->drive_notify();
+  CHECK_FALSE(is_first_safe);
+  CHECK_FALSE(is_second_safe);
+  rig.clock.advance(3ms);  // the linger time of the older one
+  REQUIRE(rig.ledger->drive_cut(false));
+  REQUIRE(rig.ledger->drive_write().ok());
+  rig.ledger->drive_notify();
+  CHECK(is_first_safe);
+  CHECK(is_second_safe);
+  CHECK(joined->count() == 1);
+  rig.ledger->close_line(line);
+  CHECK(rig.ledger->loss().is_balanced());
+}
+
 }  // namespace
 }  // namespace runnel
