@@ -163,6 +163,7 @@ TEST_CASE("GetFile reads no pipes, follows no links in a circle, and outlives it
   const auto taken = runner.taken("success");
   REQUIRE(taken.size() == 1);
   CHECK(taken[0].content == "good");
+  runner.flush();  // what is safe is removed, and by nobody else than us at the same time
   fs::remove_all(folder);
   runner.advance(1min);
   CHECK(runner.has_bulletin(folder));

@@ -375,7 +375,9 @@ TEST_CASE("a broker that is stopped and started again is found again, with its s
   broker.start();
   broker.publish("t", "after");
   REQUIRE(context.wait_for(2));
-  CHECK(context.arrivals()[1].content == "after");
+  // The first one comes again if its acknowledgement was still under way when the broker stopped.
+  if (context.arrivals()[1].content == "before") REQUIRE(context.wait_for(3));
+  CHECK(context.arrivals().back().content == "after");
 }
 
 TEST_CASE("a broker that is not there at the start is waited for") {
