@@ -1,0 +1,143 @@
+// What of the ledger's folder others read and write through it: the shelf of provenance, and the
+// durable map.
+
+#include "agent/base/bytes.h"
+#include "agent/base/log.h"
+#include "agent/runtime/ledger.h"
+#include "agent/runtime/ledger_parts.h"
+
+namespace runnel {
+namespace {
+
+constexpr std::uint32_t kDurableApplication = 0x524E4C44;
+
+constexpr std::array<Migration, 1> kDurableSchema{
+    {{1, "0001_durable",
+      "CREATE TABLE durable(owner TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY "
+      "KEY(owner, key)) STRICT, WITHOUT ROWID;"}}};
+
+}  // namespace
+
+// ---- the shelf of provenance
+
+namespace {
+
+ProvenanceRow row_of(const Statement& select) {
+  ProvenanceRow row;
+  row.id = static_cast<std::uint64_t>(select.integer(0));
+  row.bytes_before = static_cast<std::uint64_t>(select.integer(1));
+  row.body_bytes = static_cast<std::uint64_t>(select.integer(2));
+  row.last_ms = select.integer(3);
+  row.is_tail = select.integer(4) != 0;
+  row.head = select.text(5);
+  return row;
+}
+
+constexpr std::string_view kFirstRow =
+    "SELECT id, bytes_before, body_bytes, last_ms, is_tail, head FROM provenance WHERE id >= ? "
+    "ORDER BY id LIMIT 1";
+constexpr std::string_view kRowsBefore =
+    "SELECT id, bytes_before, body_bytes, last_ms, is_tail, head FROM provenance WHERE id < ? "
+    "ORDER BY id DESC";
+
+}  // namespace
+
+Result<std::optional<ProvenanceRow>> Ledger::Shelf::first_from(std::uint64_t from) {
+  Lock lock(ledger_.reader_mutex_);
+  TRY_ASSIGN(select, ledger_.prepare_read(kFirstRow));
+  select.bind(1, static_cast<std::int64_t>(from));
+  TRY_ASSIGN(has_row, select.step());
+  if (!has_row) return std::optional<ProvenanceRow>();
+  return std::optional<ProvenanceRow>(row_of(select));
+}
+
+Result<> Ledger::Shelf::each_before(std::uint64_t before,
+                                    const std::function<bool(const ProvenanceRow&)>& visit) {
+  // Rows are fetched one by one, so that `visit` may ask for bodies.
+  std::uint64_t below = std::min<std::uint64_t>(before, INT64_MAX);
+  while (true) {
+    std::optional<ProvenanceRow> row;
+    {
+      Lock lock(ledger_.reader_mutex_);
+      TRY_ASSIGN(select, ledger_.prepare_read(kRowsBefore));
+      select.bind(1, static_cast<std::int64_t>(below));
+      TRY_ASSIGN(has_row, select.step());
+      if (has_row) row = row_of(select);
+    }
+    if (!row || !visit(*row)) return {};
+    below = row->id;
+  }
+}
+
+Result<std::string> Ledger::Shelf::body(std::uint64_t id) {
+  Lock lock(ledger_.reader_mutex_);
+  TRY_ASSIGN(select, ledger_.prepare_read("SELECT body FROM provenance WHERE id = ?"));
+  select.bind(1, static_cast<std::int64_t>(id));
+  TRY_ASSIGN(has_row, select.step());
+  if (!has_row) return not_found("provenance row " + std::to_string(id) + " is gone");
+  return std::string(select.text(0));
+}
+
+// ---- the durable map
+
+class Ledger::Map final : public DurableMap {
+ public:
+  Map(Ledger& ledger, std::string owner) : ledger_(ledger), owner_(std::move(owner)) {}
+
+  Result<> put(std::string_view key, std::string_view bytes) override {
+    Lock lock(ledger_.durable_mutex_);
+    TRY_ASSIGN(put, prepare("INSERT INTO durable(owner, key, value) VALUES(?, ?, ?) ON CONFLICT DO "
+                            "UPDATE SET value = excluded.value"));
+    return put.bind_text(1, owner_).bind_text(2, key).bind_blob(3, bytes).run();
+  }
+  Result<std::optional<std::string>> find(std::string_view key) override {
+    Lock lock(ledger_.durable_mutex_);
+    TRY_ASSIGN(select, prepare("SELECT value FROM durable WHERE owner = ? AND key = ?"));
+    select.bind_text(1, owner_).bind_text(2, key);
+    TRY_ASSIGN(has_row, select.step());
+    return has_row ? std::optional<std::string>(select.text(0)) : std::nullopt;
+  }
+  Result<> remove(std::string_view key) override {
+    Lock lock(ledger_.durable_mutex_);
+    TRY_ASSIGN(remove, prepare("DELETE FROM durable WHERE owner = ? AND key = ?"));
+    return remove.bind_text(1, owner_).bind_text(2, key).run();
+  }
+  Result<> clear() override {
+    Lock lock(ledger_.durable_mutex_);
+    TRY_ASSIGN(remove, prepare("DELETE FROM durable WHERE owner = ?"));
+    return remove.bind_text(1, owner_).run();
+  }
+  Result<std::vector<std::string>> keys() override {
+    Lock lock(ledger_.durable_mutex_);
+    TRY_ASSIGN(select, prepare("SELECT key FROM durable WHERE owner = ? ORDER BY key"));
+    select.bind_text(1, owner_);
+    std::vector<std::string> keys;
+    while (true) {
+      TRY_ASSIGN(has_row, select.step());
+      if (!has_row) return keys;
+      keys.emplace_back(select.text(0));
+    }
+  }
+
+ private:
+  Result<Statement> prepare(std::string_view sql) REQUIRES(ledger_.durable_mutex_) {
+    if (!ledger_.durable_) {
+      TRY_ASSIGN(database, Database::open(ledger_.options_.directory + "/durable.db",
+                                          {.application_id = kDurableApplication,
+                                           .cache_kib = 128,
+                                           .vfs = ledger_.options_.vfs}));
+      TRY(database->migrate(kDurableSchema));
+      ledger_.durable_ = std::move(database);
+    }
+    return ledger_.durable_->prepare(sql);
+  }
+
+  Ledger& ledger_;
+  const std::string owner_;
+};
+
+std::unique_ptr<DurableMap> Ledger::durable(const std::string& owner) {
+  return std::make_unique<Map>(*this, owner);
+}
+
+}  // namespace runnel
