@@ -196,8 +196,7 @@ void add_inspections(CLI::App& app, Words& words) {
       add_inspection(app, words, "tap", "Show the next FlowFiles that enter a connection.",
                      [&words] { return tap_command(words.where, words.target, words.count); });
   tap->add_option("CONNECTION", words.target, "Name, path or id.")->required()->check(kNamed);
-  tap->add_option("--count", words.count, "End after so many.")
-      ->check(CLI::PositiveNumber);
+  tap->add_option("--count", words.count, "End after so many.")->check(CLI::PositiveNumber);
   CLI::App* start =
       add_inspection(app, words, "start", "Start a processor that stands still, or all of them.",
                      [&words] { return start_command(words.where, words.target); });

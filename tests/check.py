@@ -68,8 +68,11 @@ def check_threads():
     """Each file by clang 14, without code: warnings and thread safety."""
 
     def judge(one):
-        words = [word for word in shlex.split(one["command"]) if not word.startswith("-o") and word != one["output"]]
-        words = [word for word in words if word not in ("-c",) and not word.endswith("ccache")]
+        words = shlex.split(one["command"])
+        if "-o" in words:
+            at = words.index("-o")
+            del words[at:at + 2]
+        words = [word for word in words if word != "-c" and not word.endswith("ccache")]
         words = ["clang++-14"] + words[1:] + ["-fsyntax-only", "-Wthread-safety", "-Wno-unused-command-line-argument", "-Wno-unknown-warning-option"]
         return subprocess.run(words, cwd=one["directory"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
 

@@ -105,6 +105,7 @@ void Ledger::cut_queue(Queue& queue, Write& write) {
     batch.done.assign(row.records.size(), false);
     batches_.emplace(row.id, std::move(batch));
   };
+  const std::uint64_t unsaved = queue.unsaved();
   std::uint64_t row_bytes = 0;  // in memory, without attributes
   queue.save_each(
       write.epoch, [&](Queue::Position position, const FlowRecord& record) REQUIRES(mutex_) {
@@ -114,7 +115,7 @@ void Ledger::cut_queue(Queue& queue, Write& write) {
           row_bytes = 0;
           write.rows.push_back(
               {.id = next_batch_++, .queue = queue.key(), .head = {}, .records = {}, .body = {}});
-          write.rows.back().records.reserve(std::min<std::uint64_t>(queue.unsaved(), kRowCount));
+          write.rows.back().records.reserve(std::min<std::uint64_t>(unsaved, kRowCount));
         }
         Write::Row& row = write.rows.back();
         if (record.attributes != nullptr) record.attributes->retain();

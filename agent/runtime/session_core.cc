@@ -14,8 +14,6 @@ namespace {
 
 constexpr std::size_t kTake = 256;  // FlowFiles taken from a queue at once
 constexpr std::uint64_t kIdsAtOnce = 256;
-constexpr std::uint64_t kInlineMerge =
-    1 << 20;  // a merge of more goes by way of slices of what is on disk
 
 }  // namespace
 
