@@ -496,8 +496,7 @@ Result<std::vector<FlowRecord>> unpack_body(std::string_view body, std::uint64_t
   const Result<> unpacked = Unpacker(segments, records).run(plain, count);
   if (unpacked.ok()) return records;
   for (const FlowRecord& record : records) {
-    if (record.attributes != nullptr) record.attributes->release();
-    if (record.content != nullptr) record.content->release();
+    release(record);
   }
   const Error& why = unpacked.error();
   return why.code() == Code::kNotFound ? corrupt(why.text()) : why;

@@ -28,8 +28,7 @@ constexpr std::uint64_t kQuotaDefault = 1 << 30;
 
 void release_all(const std::vector<FlowRecord>& records) {
   for (const FlowRecord& record : records) {
-    if (record.attributes != nullptr) record.attributes->release();
-    if (record.content != nullptr) record.content->release();
+    release(record);
   }
 }
 

@@ -118,9 +118,8 @@ void Ledger::cut_queue(Queue& queue, Write& write) {
           write.rows.back().records.reserve(std::min<std::uint64_t>(unsaved, kRowCount));
         }
         Write::Row& row = write.rows.back();
-        if (record.attributes != nullptr) record.attributes->retain();
+        retain(record);
         if (record.content != nullptr) {
-          record.content->retain();
           if (record.content->is_in_memory()) {
             row_bytes += record.size;
           } else {

@@ -29,8 +29,7 @@ Queue::~Queue() NO_THREAD_SAFETY_ANALYSIS {
   for (auto& [number, chunk] : chunks_) {
     for (std::size_t i = 0; i < kChunk; ++i) {
       if (!has(chunk->present, i)) continue;
-      if (chunk->at[i].attributes != nullptr) chunk->at[i].attributes->release();
-      if (chunk->at[i].content != nullptr) chunk->at[i].content->release();
+      release(chunk->at[i]);
     }
   }
 }

@@ -356,8 +356,7 @@ void HandOver::transfer_one(const Slot& slot, const Outlet& outlet,
   for (std::size_t way = 1; way < outlet.queues.size(); ++way) {
     FlowRecord copy = record;
     copy.id = ledger_.take_ids(1);
-    if (copy.attributes != nullptr) copy.attributes->retain();
-    if (copy.content != nullptr) copy.content->retain();
+    retain(copy);
     ledger_.count_birth(copy.epoch, 1);
     ledger_.put(*outlet.queues[way], copy, now_ms, done.gone);
   }
