@@ -2,19 +2,12 @@
 
 #include "agent/settings.h"
 
-#include <array>
 #include <fstream>
 
 #include "agent/base/bytes.h"
 
 namespace runnel {
 namespace {
-
-constexpr std::array<std::pair<std::string_view, LogLevel>, 4> kLogLevels{
-    {{"debug", LogLevel::kDebug},
-     {"info", LogLevel::kInfo},
-     {"warn", LogLevel::kWarn},
-     {"error", LogLevel::kError}}};
 
 std::vector<SettingRow> table() {
   return {
@@ -71,18 +64,8 @@ std::vector<SettingRow> table() {
        .default_value = "0",
        .min = 0,
        .max = 1024},
-      {.name = "log_level",
-       .doc = "Lines of the log below this level are left out.",
-       .kind = PropertyKind::kChoice,
-       .default_value = "info",
-       .choices = {{"debug", "everything"},
-                   {"info", "what changes"},
-                   {"warn", "what needs a look"},
-                   {"error", "what needs a hand"}}},
-      {.name = "log_json",
-       .doc = "The log as one JSON object a line.",
-       .kind = PropertyKind::kBoolean,
-       .default_value = "false"},
+      log_level_row(),
+      log_json_row(),
   };
 }
 
@@ -147,8 +130,7 @@ Result<Settings> make_settings(const SettingValues& file, const SettingValues& c
   out.metrics = text("metrics");
   TRY_ASSIGN(workers, parse_int(text("workers")));
   out.workers = static_cast<unsigned>(workers);
-  for (const auto& [name, level] : kLogLevels)
-    if (name == text("log_level")) out.log_level = level;
+  out.log_level = log_level_of(text("log_level"));
   out.log_json = equal_ignoring_case(text("log_json"), "true");
   out.parameters = command_line.parameters;
   out.parameters.insert(file.parameters.begin(), file.parameters.end());

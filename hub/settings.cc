@@ -2,18 +2,11 @@
 
 #include "hub/settings.h"
 
-#include <array>
 
 #include "agent/base/bytes.h"
 
 namespace runnel::hub {
 namespace {
-
-constexpr std::array<std::pair<std::string_view, LogLevel>, 4> kLogLevels{
-    {{"debug", LogLevel::kDebug},
-     {"info", LogLevel::kInfo},
-     {"warn", LogLevel::kWarn},
-     {"error", LogLevel::kError}}};
 
 std::vector<SettingRow> table() {
   return {
@@ -43,18 +36,8 @@ std::vector<SettingRow> table() {
        .default_value = "5 sec",
        .min = 1e9,
        .max = 3600e9},
-      {.name = "log_level",
-       .doc = "Lines of the log below this level are left out.",
-       .kind = PropertyKind::kChoice,
-       .default_value = "info",
-       .choices = {{"debug", "everything"},
-                   {"info", "what changes"},
-                   {"warn", "what needs a look"},
-                   {"error", "what needs a hand"}}},
-      {.name = "log_json",
-       .doc = "The log as one JSON object a line.",
-       .kind = PropertyKind::kBoolean,
-       .default_value = "false"},
+      log_level_row(),
+      log_json_row(),
   };
 }
 
@@ -84,8 +67,7 @@ Result<Settings> make_settings(const PropertyValues& file, const PropertyValues&
   out.is_plain_http = equal_ignoring_case(text("plain_http"), "true");
   TRY_ASSIGN(heartbeat, parse_period(text("heartbeat")));
   out.heartbeat = std::chrono::duration_cast<std::chrono::milliseconds>(heartbeat);
-  for (const auto& [name, level] : kLogLevels)
-    if (name == text("log_level")) out.log_level = level;
+  out.log_level = log_level_of(text("log_level"));
   out.log_json = equal_ignoring_case(text("log_json"), "true");
   return out;
 }

@@ -3,6 +3,7 @@
 #include "agent/flow/settings_file.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -56,6 +57,35 @@ void read_parameters(const YamlNode& node, ParameterValues& into, Complaints& co
 }
 
 }  // namespace
+
+SettingRow log_level_row() {
+  return {.name = "log_level",
+          .doc = "Lines of the log below this level are left out.",
+          .kind = PropertyKind::kChoice,
+          .default_value = "info",
+          .choices = {{"debug", "everything"},
+                      {"info", "what changes"},
+                      {"warn", "what needs a look"},
+                      {"error", "what needs a hand"}}};
+}
+
+SettingRow log_json_row() {
+  return {.name = "log_json",
+          .doc = "The log as one JSON object a line.",
+          .kind = PropertyKind::kBoolean,
+          .default_value = "false"};
+}
+
+LogLevel log_level_of(std::string_view value) {
+  static constexpr std::array<std::pair<std::string_view, LogLevel>, 4> kLogLevels{
+      {{"debug", LogLevel::kDebug},
+       {"info", LogLevel::kInfo},
+       {"warn", LogLevel::kWarn},
+       {"error", LogLevel::kError}}};
+  for (const auto& [name, level] : kLogLevels)
+    if (name == value) return level;
+  return LogLevel::kInfo;
+}
 
 std::vector<PropertySpec> setting_specs_of(std::vector<SettingRow> rows) {
   std::vector<PropertySpec> specs;

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/base/log.h"
 #include "agent/base/result.h"
 #include "agent/flow/model.h"
 #include "agent/spec/component.h"
@@ -31,6 +32,12 @@ struct SettingRow {
   std::vector<Choice> choices = {};
   std::string example = {};
 };
+// `log_level` and `log_json`, which every program has.
+SettingRow log_level_row();
+SettingRow log_json_row();
+// Of a value that `log_level` takes.
+LogLevel log_level_of(std::string_view value);
+
 std::vector<PropertySpec> setting_specs_of(std::vector<SettingRow> rows);
 
 std::string flag_of(std::string_view key);  // "--hub-ca"
