@@ -2,7 +2,6 @@
 
 #include "hub/settings.h"
 
-
 #include "agent/base/bytes.h"
 
 namespace runnel::hub {

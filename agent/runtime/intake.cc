@@ -32,6 +32,7 @@ std::size_t ArrivalIntake::bytes_of(const Arrival& arrival) {
     bytes += std::min<std::size_t>(arrival.draft->size(), kSmallContentMax);
   }
   for (const auto& [name, value] : arrival.attributes) bytes += name.size() + value.size();
+  if (arrival.state) bytes += arrival.state->first.size() + arrival.state->second.size();
   return bytes;
 }
 
@@ -77,6 +78,7 @@ FlowFile ArrivalIntake::next(Session& session) {
       return {};
     }
   }
+  if (arrival.state) session.set_state(arrival.state->first, arrival.state->second);
   session.event(flowfile, ProvenanceKind::kReceive, arrival.uri);
   return flowfile;
 }

@@ -15,6 +15,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::uint64_t kUnsavedMax = 4 << 20;  // bytes that wait; then a cut is made at once
+constexpr std::ptrdiff_t kStateLookBack =
+    32;  // changes of state that one more may fall together with
 
 }  // namespace
 
@@ -214,9 +216,12 @@ void Ledger::change_state(const std::string& processor, const std::string& name,
   }
   // Several changes of one epoch are one. (Epoch 0, of FlowFiles that an earlier life has stored,
   // is an epoch like any other here.)
+  // (Looked for among the last few only: what is said twice is written twice, in order.)
   bool is_known = false;
-  for (auto change = state_changes_.rbegin();
-       !is_known && change != state_changes_.rend() && change->epoch == number; ++change) {
+  const auto end = state_changes_.rbegin() +
+                   std::min<std::ptrdiff_t>(std::ssize(state_changes_), kStateLookBack);
+  for (auto change = state_changes_.rbegin(); !is_known && change != end && change->epoch == number;
+       ++change) {
     is_known = change->name == name && change->processor == processor;
     if (is_known) change->value = value;
   }

@@ -243,8 +243,8 @@ void SessionCore::commit_locked() {
   // A change of state alone is safe when it is written: nobody's acknowledgement stands for it.
   const bool needs_write = has_inputs || (works_.empty() && !edits_.empty());
   for (Waiting& waiting : waiting_) {
-    ledger_.wait(wiring_.line, newest == 0 ? birth_epoch() : newest, needs_write,
-                 std::move(waiting.then));
+    ledger_.wait(wiring_.line, newest == 0 ? birth_epoch() : newest,
+                 needs_write || waiting.must_be_stored, std::move(waiting.then));
   }
   if (wiring_.counters != nullptr) {
     ProcessorCounters& counters = *wiring_.counters;

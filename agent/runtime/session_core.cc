@@ -490,6 +490,10 @@ void SessionCore::when_safe(std::function<void()> then) {
   waiting_.push_back({call_, std::move(then)});
 }
 
+void SessionCore::when_stored(std::function<void()> then) {
+  waiting_.push_back({call_, std::move(then), true});
+}
+
 // ---- attributes
 
 std::optional<std::string_view> SessionCore::attribute(const FlowRecord& record,

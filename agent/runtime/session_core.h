@@ -140,6 +140,7 @@ class SessionCore final : public Session {
   void each_state(
       const std::function<void(std::string_view key, std::string_view value)>& visit) override;
   void when_safe(std::function<void()> then) override;
+  void when_stored(std::function<void()> then) override;
   void yield() override { wants_yield_ = true; }
   std::optional<std::string_view> attribute(const FlowRecord& record,
                                             std::string_view name) const override;
@@ -234,6 +235,7 @@ class SessionCore final : public Session {
   struct Waiting {
     std::uint32_t call = 0;
     std::function<void()> then;
+    bool must_be_stored = false;
   };
 
   static Work& work_of(const FlowFile& flowfile) { return *static_cast<Work*>(flowfile.record()); }

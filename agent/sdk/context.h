@@ -26,6 +26,8 @@ struct Arrival {
   std::shared_ptr<ContentDraft> draft = nullptr;  // in place of `content`, when it may be large
   std::vector<std::pair<std::string, std::string>> attributes;
   std::string uri;  // where it came from, for provenance
+  // A state of the processor (name and value) that is committed with the FlowFile.
+  std::optional<std::pair<std::string, std::string>> state = std::nullopt;
 };
 
 // The hand-over from a client library's thread to the processor's sessions: bounded, in order.

@@ -213,6 +213,9 @@ class Session {
   // not block. Destroyed uncalled when the session rolls back, and never called after `stop` has
   // returned.
   virtual void when_safe(std::function<void()> then) = 0;
+  // As `when_safe`, but fsynced: also where all that was made has been finished before. For changes
+  // of state that an acknowledgement stands for.
+  virtual void when_stored(std::function<void()> then) = 0;
 
   // Do not trigger this processor for its yield period. Also in force when the session rolls back.
   virtual void yield() = 0;

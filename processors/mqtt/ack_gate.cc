@@ -16,6 +16,7 @@
 
 #include "agent/base/bytes.h"
 #include "agent/base/ids.h"
+#include "processors/mqtt/receipts.h"
 
 namespace runnel::mqtt {
 namespace {
@@ -73,6 +74,14 @@ AckGate::AckGate(AckGateOptions options, Socket listener, Socket bell, std::uint
 void AckGate::release_through(std::uint64_t number) {
   released_.store(number);
   if (held_count_.load() > 0 || is_gathering_.load()) ::eventfd_write(bell_.fd(), 1);
+}
+
+void AckGate::complete(const std::vector<std::uint16_t>& ids) {
+  {
+    const Lock lock(mutex_);
+    complete_.insert(complete_.end(), ids.begin(), ids.end());
+  }
+  ::eventfd_write(bell_.fd(), 1);
 }
 
 void AckGate::pause(bool is_paused) {
@@ -269,8 +278,7 @@ Result<> AckGate::take_from_paho(std::string_view bytes) {
       continue;
     }
     TRY_ASSIGN(header, read_fixed_header(bytes));
-    const bool is_ack =
-        header && (header->type() == PacketType::kPuback || header->type() == PacketType::kPubcomp);
+    const bool is_ack = header && header->type() == PacketType::kPuback;
     if (is_ack && (header->remaining < 2 || header->whole() > kAckMax)) {
       return corrupt("Paho sent a malformed acknowledgement");
     }
@@ -279,7 +287,7 @@ Result<> AckGate::take_from_paho(std::string_view bytes) {
       return {};
     }
     if (is_ack) {
-      TRY(hold(bytes.substr(0, header->whole()), *header));
+      TRY(take_puback(bytes.substr(0, header->whole()), *header));
       bytes.remove_prefix(header->whole());
       continue;
     }
@@ -291,38 +299,42 @@ Result<> AckGate::take_from_paho(std::string_view bytes) {
   return {};
 }
 
-Result<> AckGate::hold(std::string_view packet, const FixedHeader& header) {
-  const auto high = static_cast<unsigned char>(packet[header.size]);
-  const auto low = static_cast<unsigned char>(packet[header.size + 1]);
-  const auto id = static_cast<std::uint16_t>(high << 8 | low);
-  const bool is_pubcomp = header.type() == PacketType::kPubcomp;
-  const std::uint64_t number = options_.number_of ? options_.number_of(header.type(), id) : 0;
-  // PUBACKs leave in the order of their PUBLISHes (MQTT-4.6.0-2); a PUBCOMP that nobody waits for
-  // is in nobody's way.
-  if (number == 0 && (is_pubcomp || held_.empty())) {
-    broker_out_.append(packet);
-    if (is_pubcomp && options_.on_pubcomp) options_.on_pubcomp(id);
+Result<> AckGate::take_puback(std::string_view packet, const FixedHeader& header) {
+  const std::uint16_t id = packet_id(packet.substr(header.size));
+  const std::uint64_t number = options_.number_of ? options_.number_of(id) : 0;
+  if (exactly_once_.erase(id) == 0) return hold({std::string(packet), number, 0});
+  return hold({ack_packet(PacketType::kPubrec, id), number, id});
+}
+
+// They leave in the order of their PUBLISHes (MQTT-4.6.0-2, MQTT-4.6.0-3).
+Result<> AckGate::hold(Held held) {
+  if (held.number == 0 && held_.empty()) {
+    leave(held);
     return {};
   }
   if (held_.size() >= kHeldMax) return corrupt("more acknowledgements than packet identifiers");
-  held_.push_back({std::string(packet), number, is_pubcomp ? id : std::uint16_t{0}});
+  held_.push_back(std::move(held));
   held_count_.store(held_.size());
   has_held_ = true;
   return {};
 }
 
+void AckGate::leave(const Held& held) {
+  if (held.received_id != 0) options_.receipts->acknowledged(held.received_id);
+  broker_out_ += held.packet;
+}
+
 void AckGate::release() {
   if (is_cut_) return;
   const std::uint64_t released = released_.load();
-  std::vector<std::uint16_t> pubcomps;
   while (!held_.empty() && held_.front().number <= released) {
-    broker_out_ += held_.front().packet;
-    if (held_.front().pubcomp_id != 0) pubcomps.push_back(held_.front().pubcomp_id);
+    leave(held_.front());
     held_.pop_front();
   }
   held_count_.store(held_.size());
-  if (options_.on_pubcomp) {
-    for (const std::uint16_t id : pubcomps) options_.on_pubcomp(id);
+  const Lock lock(mutex_);
+  for (const std::uint16_t id : std::exchange(complete_, {})) {
+    broker_out_ += ack_packet(PacketType::kPubcomp, id);
   }
 }
 
@@ -404,13 +416,22 @@ Result<> AckGate::take_from_broker(std::string_view bytes) {
       }
       TRY_ASSIGN(connack, read_connack(bytes.substr(0, found.whole())));
       has_connack_ = true;
-      if (options_.on_connack) options_.on_connack(connack);
+      if (options_.on_connack) TRY(options_.on_connack(connack));
     }
+    const bool is_publish = found.type() == PacketType::kPublish;
     if (found.whole() <= options_.packet_bytes_max) {
+      if (options_.receipts != nullptr &&
+          ((is_publish && found.qos() == 2) || found.type() == PacketType::kPubrel)) {
+        TRY_ASSIGN(is_taken,
+                   is_publish ? take_exactly_once(bytes, found) : take_pubrel(bytes, found));
+        if (is_taken) continue;
+        broker_in_ = bytes;
+        return {};
+      }
       broker_passing_ = found.whole();
       continue;
     }
-    if (found.type() != PacketType::kPublish) {
+    if (!is_publish) {
       return corrupt("the broker sent a packet of " + std::to_string(found.whole()) +
                      " bytes that is no message");
     }
@@ -423,6 +444,40 @@ Result<> AckGate::take_from_broker(std::string_view bytes) {
     broker_swallowing_ = found.whole();
   }
   return {};
+}
+
+// False: its head is not whole yet.
+Result<bool> AckGate::take_exactly_once(std::string_view& bytes, const FixedHeader& header) {
+  TRY_ASSIGN(head, read_publish_head(header, bytes.substr(header.size)));
+  if (!head) return false;
+  if (head->id == 0) return corrupt("the broker sent a message of QoS 2 without an identifier");
+  if (const std::optional<std::uint64_t> number = options_.receipts->find(head->id)) {
+    broker_swallowing_ = header.whole();
+    TRY(hold({ack_packet(PacketType::kPubrec, head->id), *number, head->id}));
+    return true;
+  }
+  exactly_once_.insert(head->id);
+  constexpr unsigned kQosBits = 6;
+  constexpr unsigned kQos1 = 2;
+  paho_out_.push_back(static_cast<char>((header.first & ~kQosBits) | kQos1));
+  bytes.remove_prefix(1);
+  broker_passing_ = header.whole() - 1;
+  return true;
+}
+
+// False: it is not whole yet.
+Result<bool> AckGate::take_pubrel(std::string_view& bytes, const FixedHeader& header) {
+  if (header.remaining < 2 || header.whole() > kAckMax) return corrupt("a malformed PUBREL");
+  if (bytes.size() < header.whole()) return false;
+  const std::uint16_t id = packet_id(bytes.substr(header.size));
+  bytes.remove_prefix(header.whole());
+  TRY_ASSIGN(is_ours, options_.receipts->released(id));
+  if (!is_ours) {
+    broker_out_ += ack_packet(PacketType::kPubcomp, id);
+  } else if (options_.on_released) {
+    options_.on_released();
+  }
+  return true;
 }
 
 // The broker must not send it again for ever: it is acknowledged, and told to the operator.

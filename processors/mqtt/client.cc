@@ -49,6 +49,9 @@ class KeptClient final : public Client {
     released_ = number;
     if (connection_) connection_->gate().release_through(number);
   }
+  void complete(const std::vector<std::uint16_t>& ids) override {
+    if (const std::shared_ptr<Connection> connection = current()) connection->gate().complete(ids);
+  }
   void pause(bool is_paused) override {
     const Lock lock(mutex_);
     is_paused_ = is_paused;

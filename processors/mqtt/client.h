@@ -99,8 +99,9 @@ enum class Outcome {
 struct ClientHooks {
   std::function<void(const Message&)> on_message;
   // As AckGateOptions::number_of.
-  std::function<std::uint64_t(PacketType, std::uint16_t)> number_of;
-  std::function<void(std::uint16_t)> on_pubcomp;
+  std::function<std::uint64_t(std::uint16_t)> number_of;
+  // As AckGateOptions::on_released.
+  std::function<void()> on_released;
   // As AckGateOptions::on_held.
   std::function<void()> on_held;
   std::function<void(const Oversize&)> on_oversize;
@@ -128,6 +129,7 @@ class Client {
   virtual Result<> publish(const Publication& publication, std::uint64_t cookie) = 0;
   virtual bool is_up() const = 0;
   virtual void release_through(std::uint64_t number) = 0;
+  virtual void complete(const std::vector<std::uint16_t>& ids) = 0;
   virtual void pause(bool is_paused) = 0;
   // What is held back is not acknowledged any more: the broker sends it again to who comes next.
   // Disconnects, then ends all threads of this client. No hook is called after it.

@@ -1,9 +1,8 @@
 // Connection: the door to Paho.
 //
 // Facts of the packaged Paho (C 1.3.12, C++ 1.2.0): callbacks of all clients of the process run one
-// after the other on one thread; the callback of a QoS 1 message runs before its PUBACK is sent,
-// that of a QoS 2 message between PUBREL and PUBCOMP; MQTT 5 needs a client that was created for
-// it.
+// after the other on one thread; the callback of a QoS 1 message runs before its PUBACK is sent
+// (messages of QoS 2 come as such: ack_gate.h); MQTT 5 needs a client that was created for it.
 
 #include "processors/mqtt/connection.h"
 
@@ -57,48 +56,6 @@ struct CMessage {
   friend MQTTAsync_message paho::message::*c_message() { return Member; }
 };
 template struct CMessage<&paho::message::msg_>;
-
-// Paho's persistence, kept by Receipts. Paho turns an exception into its own error code.
-class Persistence final : public paho::iclient_persistence {
- public:
-  Persistence(Receipts& receipts, std::function<void(const Error&)> on_failure)
-      : receipts_(receipts), on_failure_(std::move(on_failure)) {}
-
-  void open(const std::string&, const std::string&) override {}
-  void close() override {}
-  void clear() override { check(receipts_.clear()); }
-  bool contains_key(const std::string& key) override {
-    return check(receipts_.find(key)).has_value();
-  }
-  paho::string_collection keys() const override {
-    paho::string_collection all;
-    for (const std::string& key : check(receipts_.keys())) all.push_back(key);
-    return all;
-  }
-  void put(const std::string& key, const std::vector<paho::string_view>& parts) override {
-    std::string packet;
-    for (const paho::string_view part : parts) packet.append(part.data(), part.size());
-    check(receipts_.put(key, packet));
-  }
-  std::string get(const std::string& key) const override {
-    return check(receipts_.find(key)).value_or(std::string{});
-  }
-  void remove(const std::string& key) override { check(receipts_.remove(key)); }
-
- private:
-  // What could not be written must not be acknowledged: the connection is cut before Paho goes on.
-  template <typename T>
-  T check(Result<T> result) const {
-    if (!result.ok()) {
-      on_failure_(result.error());
-      throw paho::persistence_exception(result.error().text());
-    }
-    return std::move(result).value();
-  }
-
-  Receipts& receipts_;
-  std::function<void(const Error&)> on_failure_;
-};
 
 class PahoConnection final : public Connection,
                              public paho::callback,
@@ -188,7 +145,6 @@ class PahoConnection final : public Connection,
   const ClientHooks& hooks_;
   const int version_;
   const std::string known_topics_;
-  std::unique_ptr<Persistence> persistence_;
   std::unique_ptr<AckGate> gate_;
   std::unique_ptr<paho::async_client> client_;
   std::vector<Subscribing> subscribing_;
@@ -234,12 +190,18 @@ AckGateOptions PahoConnection::gate_options() {
   gate.connect_timeout = options_.connect_timeout;
   gate.packet_bytes_max = options_.packet_bytes_max;
   gate.number_of = hooks_.number_of;
-  gate.on_pubcomp = hooks_.on_pubcomp;
+  gate.receipts = options_.receipts;
+  gate.on_released = hooks_.on_released;
   gate.on_held = hooks_.on_held;
   gate.on_oversize = hooks_.on_oversize;
-  gate.on_connack = [this](const Connack& connack) {
-    const Lock lock(mutex_);
-    connack_ = connack;
+  gate.on_connack = [this](const Connack& connack) -> Result<> {
+    {
+      const Lock lock(mutex_);
+      connack_ = connack;
+    }
+    if (options_.receipts == nullptr || connack.code != 0) return {};
+    return options_.receipts->connected(connack.is_session_present)
+        .within("beginning a session of QoS 2");
   };
   return gate;
 }
@@ -294,14 +256,8 @@ Result<> PahoConnection::open() {
   const paho::create_options create(version_, options_.inflight_max + 1000);
   try {
     keep_paho_alive();
-    if (options_.receipts != nullptr) {
-      persistence_ = std::make_unique<Persistence>(*options_.receipts, [this](const Error& error) {
-        gate_->cut();
-        hooks_.tell(BulletinLevel::kError, "keeping a QoS 2 message: " + error.text());
-      });
-    }
-    client_ =
-        std::make_unique<paho::async_client>(uri, options_.client_id, create, persistence_.get());
+    if (options_.receipts != nullptr) options_.receipts->begin();
+    client_ = std::make_unique<paho::async_client>(uri, options_.client_id, create, nullptr);
     client_->set_callback(*this);
     client_->set_disconnected_handler([this](const paho::properties&, paho::ReasonCode code) {
       {
@@ -498,6 +454,9 @@ void PahoConnection::message_arrived(paho::const_message_ptr arrived) {
   message.is_retained = arrived->is_retained();
   message.is_duplicate = arrived->is_duplicate();
   message.id = static_cast<std::uint16_t>(((*arrived).*c_message()).msgid);
+  if (message.qos == 1 && options_.receipts != nullptr && options_.receipts->is_new(message.id)) {
+    message.qos = 2;
+  }
   const paho::properties& properties = arrived->get_properties();
   if (!properties.empty()) {
     const Result<std::string_view> resolved = resolve_alias(properties, topic);

@@ -62,6 +62,10 @@ class ConsumeMqtt final : public Processor {
   void on_oversize(const mqtt::Oversize& oversize);
   void on_safe(Ticket ticket);
   void begin();
+  // Opens the line once what QoS 2 has kept is known; the receipts are read in a session.
+  Result<bool> open_line(Session& session);
+  Result<> connect();
+  void forget_released(Session& session);
   Arrival arrival_of(const mqtt::Message& message) const;
   // Delivers what the intake did not take before; false: some is left.
   bool pour() REQUIRES(mutex_);
@@ -72,7 +76,10 @@ class ConsumeMqtt final : public Processor {
   Relationship success_;
   std::string broker_;  // as attribute
   std::unique_ptr<Intake> intake_;
-  std::unique_ptr<mqtt::Receipts> receipts_;
+  std::optional<mqtt::ClientOptions> options_;  // until it connects
+  std::shared_ptr<mqtt::Receipts> receipts_;    // QoS 2
+  bool is_loading_ = false;                     // on_trigger's: the receipts have been read
+  std::atomic<bool> is_loaded_{false};          // and what was read is on disk
   std::unique_ptr<mqtt::Client> client_;
   mqtt::AckBook book_;
   std::atomic<bool> must_urge_{false};  // the broker waits for acknowledgements
@@ -185,10 +192,6 @@ Result<> ConsumeMqtt::start(Context& context) {
   options.receive_maximum = config_.receive_maximum;
   options.topic_alias_maximum = config_.topic_alias_maximum;
   options.topics = topics_;
-  if (config_.qos == mqtt::Qos::k2) {
-    receipts_ = std::make_unique<mqtt::Receipts>(context.durable());
-    options.receipts = receipts_.get();
-  }
   {
     const Lock lock(mutex_);
     last_ticket_ = 0;
@@ -198,7 +201,19 @@ Result<> ConsumeMqtt::start(Context& context) {
                                  .bytes_max = kIntakeBytes,
                                  .wakes = false,
                                  .on_safe = [this](Ticket ticket) { on_safe(ticket); }});
-  TRY_ASSIGN(client, mqtt::Client::open(std::move(options), hooks()));
+  options_ = std::move(options);
+  if (config_.qos != mqtt::Qos::k2) return connect();
+  receipts_ = std::make_shared<mqtt::Receipts>(context.durable(),
+                                               options_->broker.text() + " " + options_->client_id);
+  options_->receipts = receipts_.get();
+  is_loading_ = is_loaded_ = false;
+  context.wake();
+  return {};
+}
+
+Result<> ConsumeMqtt::connect() {
+  TRY_ASSIGN(client, mqtt::Client::open(*options_, hooks()));
+  options_.reset();
   // Its threads are running: what came meanwhile could not tell it.
   const Lock lock(mutex_);
   client_ = std::move(client);
@@ -210,17 +225,8 @@ Result<> ConsumeMqtt::start(Context& context) {
 mqtt::ClientHooks ConsumeMqtt::hooks() {
   mqtt::ClientHooks hooks;
   hooks.on_message = [this](const mqtt::Message& message) { on_message(message); };
-  hooks.number_of = [this](mqtt::PacketType type, std::uint16_t id) {
-    return book_.number_of(type, id);
-  };
-  hooks.on_pubcomp = [this](std::uint16_t id) {
-    if (!receipts_) return;
-    const Result<> forgotten = receipts_->forget(id);
-    if (!forgotten.ok()) {
-      context_->bulletin(BulletinLevel::kWarning,
-                         "forgetting a QoS 2 message: " + forgotten.error().text());
-    }
-  };
+  hooks.number_of = [this](std::uint16_t id) { return book_.number_of(id); };
+  hooks.on_released = [this] { context_->wake(); };
   // Messages are taken by the many: the gate says when it has seen the acknowledgements of some.
   hooks.on_held = [this] { context_->wake(); };
   hooks.on_down = [this] { context_->wake(); };
@@ -253,13 +259,42 @@ void ConsumeMqtt::stop() {
   intake_.reset();
   const Lock lock(mutex_);
   client_.reset();
+  options_.reset();
   receipts_.reset();
   overflow_.clear();
   has_overflow_ = false;
   unacknowledged_.clear();
 }
 
+Result<bool> ConsumeMqtt::open_line(Session& session) {
+  if (!options_) return true;
+  if (!std::exchange(is_loading_, true)) {
+    const Result<> loaded = receipts_->load(session, [this] {
+      is_loaded_ = true;
+      context_->wake();
+    });
+    if (!loaded.ok()) {
+      is_loading_ = false;
+      return loaded.error().within("reading what QoS 2 has kept");
+    }
+  }
+  if (!is_loaded_) return false;
+  TRY(connect());
+  return true;
+}
+
+void ConsumeMqtt::forget_released(Session& session) {
+  const auto completed = [this](const std::vector<std::uint16_t>& ids) {
+    const Lock lock(mutex_);
+    if (client_ && !ids.empty()) client_->complete(ids);
+  };
+  if (receipts_->forget(session, completed)) must_urge_ = has_taken_ = true;
+}
+
 Result<> ConsumeMqtt::on_trigger(Session& session) {
+  TRY_ASSIGN(is_open, open_line(session));
+  if (!is_open) return {};
+  if (receipts_) forget_released(session);
   const FlowFile flowfile = intake_->next(session);
   if (flowfile) session.transfer(flowfile, success_);
   has_taken_ = has_taken_ || flowfile;
@@ -306,8 +341,8 @@ void ConsumeMqtt::on_message(const mqtt::Message& message) {
     // Tickets count up by one, so that it is known also of what has to wait for the intake.
     const Ticket ticket = last_ticket_ + overflow_.size() + 1;
     if (message.qos > 0) {
-      book_.arrived(message.qos, message.id, ticket);
-      if (message.qos == 2 && receipts_) receipts_->delivered(message.id);
+      book_.arrived(message.id, ticket);
+      if (message.qos == 2) arrival.state = receipts_->delivered(message.id, ticket);
       unacknowledged_.push_back(ticket);
       if (guess_.arrived(context_->clock().steady())) must_urge_ = wakes = true;
     }
@@ -334,7 +369,7 @@ void ConsumeMqtt::on_oversize(const mqtt::Oversize& oversize) {
 }
 
 void ConsumeMqtt::on_safe(Ticket ticket) {
-  book_.safe_through(ticket);
+  if (receipts_) receipts_->safe_through(ticket);
   const Lock lock(mutex_);
   safe_ticket_ = ticket;
   std::size_t count = 0;

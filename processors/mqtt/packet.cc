@@ -102,6 +102,8 @@ void append_field(std::string& out, std::string_view field) {
   out.append(field);
 }
 
+std::uint16_t packet_id(std::string_view body) { return u16_at(body, 0); }
+
 std::string ack_packet(PacketType type, std::uint16_t id) {
   std::string packet;
   packet.push_back(static_cast<char>(static_cast<unsigned>(type) << 4));

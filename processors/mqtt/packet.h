@@ -49,7 +49,9 @@ void append_length(std::string& out, std::size_t length);
 // A text or binary field: two bytes of length, then the bytes.
 void append_field(std::string& out, std::string_view field);
 
-// A packet of a type that has nothing but a packet identifier: PUBACK, PUBREC.
+// The packet identifier at the begin of `body`, which has two bytes at least.
+std::uint16_t packet_id(std::string_view body);
+// A packet of a type that has nothing but a packet identifier: PUBACK, PUBREC, PUBCOMP.
 std::string ack_packet(PacketType type, std::uint16_t id);
 
 // The begin of a PUBLISH's body.

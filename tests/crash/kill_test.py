@@ -1,7 +1,7 @@
-"""kill -9, again and again: MQTT at QoS 1 into a real Kafka, the agent killed at random moments and started anew.
+"""kill -9, again and again: MQTT into a real Kafka, the agent killed at random moments and started anew.
 
 Every message that mosquitto has taken must be in Kafka at the end, in the order of its sequence (first occurrences), the loss ledger must balance, and
-duplicates are counted. RUNNEL_KILLS says how often (default 50), RUNNEL_SEED reproduces the moments.
+duplicates are counted; at QoS 2 none is taken twice from the broker. RUNNEL_KILLS says how often at QoS 1 (default 50; at QoS 2 a fifth of it), RUNNEL_SEED reproduces the moments.
 """
 
 import json
@@ -22,7 +22,7 @@ flow: kill
 processors:
   bus:
     type: ConsumeMQTT
-    properties: {{Broker URI: "{broker}", Topic: "load/#", Quality of Service: 1, Clean Session: false, Client ID: kill-test}}
+    properties: {{Broker URI: "{broker}", Topic: "load/#", Quality of Service: {qos}, MQTT Version: {version}, Clean Session: false, Client ID: kill-test}}
   mark:
     type: UpdateAttribute
     properties: {{seen: "${{now()}}"}}
@@ -41,11 +41,11 @@ RATE = 2000  # messages a second
 
 
 class Load(threading.Thread):
-    """Publishes numbered messages at QoS 1 until it is told to end; `published` is what was sent, all of it acknowledged when it has ended well."""
+    """Publishes numbered messages until it is told to end; `published` is what was sent, all of it acknowledged when it has ended well."""
 
-    def __init__(self, port):
+    def __init__(self, port, qos):
         super().__init__()
-        self.process = subprocess.Popen(["mosquitto_pub", "-h", "127.0.0.1", "-p", port, "-t", "load/one", "-q", "1", "-l"],
+        self.process = subprocess.Popen(["mosquitto_pub", "-h", "127.0.0.1", "-p", port, "-t", "load/one", "-q", str(qos), "-l"],
                                         stdin=subprocess.PIPE)
         self.published = 0
         self.is_over = threading.Event()
@@ -67,22 +67,31 @@ class Load(threading.Thread):
 
 class Kill(unittest.TestCase):
     def test_nothing_acknowledged_is_lost_when_the_agent_is_killed(self):
+        self.kill_under_load(KILLS, qos=1, version="3.1.1")
+
+    def test_nothing_of_qos_2_is_lost_nor_taken_twice_between_its_four_packets(self):
+        self.kill_under_load((KILLS + 4) // 5, qos=2, version="5.0")
+
+    def test_and_so_with_mqtt_3(self):
+        self.kill_under_load((KILLS + 4) // 5, qos=2, version="3.1.1")
+
+    def kill_under_load(self, kills, qos, version):
         chance = random.Random(SEED)
-        print(f"seed {SEED}, {KILLS} kills", flush=True)
+        print(f"QoS {qos}, seed {SEED}, {kills} kills", flush=True)
         with Stand() as stand:
             kafka = Kafka(stand.path("kafka"), partitions=1)
             self.addCleanup(kafka.stop)
             broker = stand.start_mosquitto()
             flow = stand.path("kill.yaml")
             with open(flow, "w") as out:
-                out.write(FLOW.format(broker=broker.uri, kafka=kafka.bootstrap))
+                out.write(FLOW.format(broker=broker.uri, kafka=kafka.bootstrap, qos=qos, version=version))
             agent = stand.start_flow("agent", flow)
             agent.line("running ")
             # The broker must know the session before the first message, or it has nobody to keep it for.
             wait_until("the subscription", lambda: broker.has_said("load/#"))
-            load = Load(broker.uri.rsplit(":", 1)[1])
+            load = Load(broker.uri.rsplit(":", 1)[1], qos)
             load.start()
-            for _ in range(KILLS):
+            for _ in range(kills):
                 time.sleep(chance.uniform(0.05, 1.0))
                 agent.kill()
                 agent = stand.start_flow("agent", flow)
@@ -95,7 +104,7 @@ class Kill(unittest.TestCase):
                 return status["loss"]["queued"] == 0 and len(set(self.sequences)) >= load.published
 
             try:
-                wait_until("draining", is_drained, 120, 1)
+                wait_until("draining", is_drained, 60, 1)
             except Exception as failed:
                 print(failed, flush=True)
             status = stand.agent_json(agent, "status")
@@ -103,9 +112,11 @@ class Kill(unittest.TestCase):
             firsts = list(dict.fromkeys(self.sequences))
             print(f"{load.published} published, {len(set(self.sequences))} in Kafka, {len(self.sequences) - len(set(self.sequences))} duplicates, "
                   f"{len(missing)} lost, loss ledger {status['loss']}", flush=True)
-            self.assertFalse(missing, f"lost: {sorted(missing)[:20]}… of seed {SEED}")
+            self.assertEqual(len(missing), 0, f"lost: {sorted(missing)[:20]}… of seed {SEED}")
+            if qos == 2:
+                self.assertLessEqual(status["loss"]["in"], load.published, f"taken twice from the broker, seed {SEED}")
             self.assertTrue(status["loss"]["is_balanced"], f"{status['loss']} of seed {SEED}")
-            self.assertEqual(firsts, sorted(firsts), f"out of order, seed {SEED}")
+            self.assertTrue(firsts == sorted(firsts), f"out of order, seed {SEED}")
 
 
 if __name__ == "__main__":

@@ -263,6 +263,23 @@ TEST_CASE("many handed-over FlowFiles are acknowledged at once, and every one of
   CHECK(bench.ledger->loss().is_balanced());
 }
 
+TEST_CASE("what must be stored waits for the disk, also where all that was made is finished") {
+  const Folder folder;
+  Event stored;
+  Bench bench(folder.path());
+  REQUIRE(bench.ledger->flush(5s).ok());
+  const std::uint64_t before = bench.ledger->status().written_bytes;
+  SessionCore session(*bench.ledger, bench.source_wiring, bench.source_owner);
+  session.begin_call();
+  session.drop(session.create());
+  session.set_state("taken", "7");
+  session.when_stored([&stored] { stored.set(); });
+  REQUIRE(session.end_call().ok());
+  session.commit();
+  CHECK(stored.wait());
+  CHECK(bench.ledger->status().written_bytes > before);
+}
+
 TEST_CASE("a source's state is written with its FlowFiles or not at all") {
   const Folder folder;
   {

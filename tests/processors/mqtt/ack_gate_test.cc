@@ -9,14 +9,18 @@
 #include <thread>
 #include <vector>
 
+#include "processors/mqtt/receipts.h"
+#include "tests/processors/mqtt/fake_context.h"
 #include "tests/support/raw_peer.h"
 
 namespace runnel::mqtt {
 namespace {
 
 using namespace std::chrono_literals;
+using test::FakeDurableMap;
 using test::RawListener;
 using test::RawPeer;
+using test::StateSession;
 
 const std::string kConnack("\x20\x02\x00\x00", 4);
 const std::string kPingreq("\xC0\x00", 2);
@@ -54,7 +58,7 @@ struct Bench {
     options.broker.host = "127.0.0.1";
     options.broker.port = listener.port();
     if (!options.number_of) {
-      options.number_of = [this](PacketType, std::uint16_t) { return ++asked; };
+      options.number_of = [this](std::uint16_t) { return ++asked; };
     }
     gate = *AckGate::open(std::move(options));
     runner = std::thread([this] { ended = gate->run(); });
@@ -166,21 +170,85 @@ TEST_CASE("a payload that looks like an acknowledgement is none") {
   CHECK(bench.asked == 0);
 }
 
-TEST_CASE("a PUBCOMP that nobody waits for passes, one that somebody waits for is held") {
+TEST_CASE("the four packets of QoS 2 are the gate's: Paho has a message of QoS 1") {
+  FakeDurableMap map;
+  const auto receipts = std::make_shared<Receipts>(map, "broker truck");
+  std::atomic<int> released{0};
   AckGateOptions options;
-  std::vector<int> left;
-  options.number_of = [](PacketType type, std::uint16_t id) -> std::uint64_t {
-    return type == PacketType::kPubcomp && id == 5 ? 0 : id;
+  options.receipts = receipts.get();
+  options.on_connack = [&](const Connack& connack) {
+    return receipts->connected(connack.is_session_present);
   };
-  options.on_pubcomp = [&left](std::uint16_t id) { left.push_back(id); };
+  options.on_released = [&] { ++released; };
+  StateSession session;
+  REQUIRE(receipts->load(session, [] {}).ok());
   Bench bench(options);
   bench.connect();
-  bench.paho.send(pubcomp(6) + pubcomp(5) + ack_packet(PacketType::kPubrec, 8));
-  CHECK(bench.broker.expect(8) == pubcomp(5) + ack_packet(PacketType::kPubrec, 8));
+
+  const std::string sent = publish_packet(2, 7, "a/b", "hello");
+  for (const char byte : sent) bench.broker.send({&byte, 1});
+  const std::string passed = publish_packet(1, 7, "a/b", "hello");
+  CHECK(bench.paho.expect(passed.size()) == passed);
+  const auto state = receipts->delivered(7, 1);
+  session.set_state(state.first, state.second);
+  bench.paho.send(puback(7) + kPingreq);
+  CHECK(bench.broker.expect(2) == kPingreq);  // and no PUBREC
+  // It comes again: it is not delivered again, and its PUBREC waits as the first does.
+  bench.broker.send(sent + kPingresp);
+  CHECK(bench.paho.expect(2) == kPingresp);
   CHECK(bench.broker.is_silent());
-  bench.gate->release_through(6);
-  CHECK(bench.broker.expect(4) == pubcomp(6));
-  CHECK(left == std::vector<int>{5, 6});
+  receipts->safe_through(1);
+  bench.gate->release_through(1);
+  const std::string pubrec = ack_packet(PacketType::kPubrec, 7);
+  CHECK(bench.broker.expect(8) == pubrec + pubrec);
+  // What is safe is acknowledged at once.
+  bench.broker.send(sent);
+  CHECK(bench.broker.expect(4) == pubrec);
+
+  // PUBCOMP waits until the identifier is gone from disk; of one that is unknown it goes at once.
+  const std::string pubrel("\x62\x02\x00\x07", 4);
+  bench.broker.send(pubrel + std::string("\x62\x02\x00\x08", 4) + kPingresp);
+  CHECK(bench.paho.expect(2) == kPingresp);
+  CHECK(bench.broker.expect(4) == pubcomp(8));
+  CHECK(released == 1);
+  CHECK(bench.broker.is_silent());
+  CHECK(receipts->forget(session, [&](const auto& ids) { bench.gate->complete(ids); }));
+  CHECK(bench.broker.expect(4) == pubcomp(7));
+  CHECK(session.all().empty());
+  // Its number may now name another message.
+  const std::string next = publish_packet(2, 7, "a/b", "another");
+  bench.broker.send(next);
+  const std::string next_passed = publish_packet(1, 7, "a/b", "another");
+  CHECK(bench.paho.expect(next_passed.size()) == next_passed);
+}
+
+TEST_CASE(
+    "a PUBREL of what we have not acknowledged ends the connection: it could lose a message") {
+  FakeDurableMap map;
+  const auto receipts = std::make_shared<Receipts>(map, "broker truck");
+  AckGateOptions options;
+  options.receipts = receipts.get();
+  StateSession session;
+  REQUIRE(receipts->load(session, [] {}).ok());
+  Bench bench(options);
+  bench.connect();
+  bench.broker.send(publish_packet(2, 7, "t", "x") + std::string("\x62\x02\x00\x07", 4));
+  CHECK(bench.why().find("message 7, which was not acknowledged") != std::string::npos);
+}
+
+TEST_CASE("a message of QoS 2 whose head is a lie ends the connection") {
+  for (const std::string& bad : {std::string("\x34\x05\x00\x01t\x00\x00", 7),  // no identifier
+                                 std::string("\x34\x03\x00\x09t", 5),  // shorter than its topic
+                                 std::string("\x62\x01\x00", 3)}) {    // a short PUBREL
+    FakeDurableMap map;
+    const auto receipts = std::make_shared<Receipts>(map, "broker truck");
+    AckGateOptions options;
+    options.receipts = receipts.get();
+    Bench bench(options);
+    bench.connect();
+    bench.broker.send(bad);
+    CHECK_FALSE(bench.why().empty());
+  }
 }
 
 TEST_CASE("a stranger on loopback gets nothing through") {

@@ -34,13 +34,11 @@ class Running {
     REQUIRE_MESSAGE(made.ok(), made.error().text());
     processor_ = std::move(*made);
     started = processor_->start(context);
+    if (started.ok()) trigger();
   }
   ~Running() { processor_->stop(); }
   void stop() { processor_->stop(); }
-  void trigger() {
-    test::EmptySession session;
-    CHECK(processor_->on_trigger(session).ok());
-  }
+  void trigger() { CHECK(processor_->on_trigger(context_.session).ok()); }
 
   Result<> started;
 
@@ -125,18 +123,14 @@ TEST_CASE("each QoS and version delivers every message in order with its attribu
       CAPTURE(qos);
       FakeContext context("bus-" + std::string(version) + std::to_string(qos));
       const std::string topic = "v/" + std::string(version) + "/" + std::to_string(qos);
-      const Running consumer(context,
-                             values(broker, topic + "/+", qos, {{"MQTT Version", version}}));
+      Running consumer(context, values(broker, topic + "/+", qos, {{"MQTT Version", version}}));
       REQUIRE(is_subscribed(broker, topic + "/+"));
       broker.publish_lines(topic + "/x", lines(0, 50), 2);
-      std::thread safe([&] {
-        context.watch.wait([&] {
-          context.make_all_safe();
-          return context.count() >= 50;
-        });
-      });
-      CHECK(context.wait_for(50));
-      safe.join();
+      CHECK(context.watch.wait([&] {
+        context.make_all_safe();
+        consumer.trigger();  // which lets go of what the broker has released
+        return context.count() >= 50;
+      }));
       const auto arrivals = context.arrivals();
       REQUIRE(arrivals.size() == 50);
       for (std::size_t i = 0; i < 50; ++i) CHECK(arrivals[i].content == std::to_string(i));
@@ -256,110 +250,200 @@ TEST_CASE("when the broker has sent all that it may, the runtime is urged to wri
   CHECK_FALSE(context.watch.wait([&] { return context.count() > 5; }, 100ms));
 }
 
-TEST_CASE("a QoS 2 message that lies between PUBREC and PUBREL survives a crash of the agent") {
-  // A broker of this test, that crashes the agent's session at the moment that matters.
-  test::RawListener listener;
-  FakeContext context;
-  const PropertyValues properties{
-      {"Broker URI", "tcp://127.0.0.1:" + std::to_string(listener.port())},
-      {"Topic", "t"},
-      {"Quality of Service", "2"}};
-  const std::string publish(
-      "\x34\x08\x00\x01t\x00\x07"
-      "abc",
-      10);
-  const std::string connack_new("\x20\x02\x00\x00", 4);
-  const std::string connack_present("\x20\x02\x01\x00", 4);
-  const auto read_packet = [](test::RawPeer& peer) {
-    std::string head = peer.expect(2);
-    if (head.size() < 2) return head;
-    return head + peer.expect(static_cast<unsigned char>(head[1]));
-  };
-  {
-    Running consumer(context, properties);
-    test::RawPeer peer = listener.accept();
-    CHECK(read_packet(peer)[0] == '\x10');
-    peer.send(connack_new);
-    const std::string subscribe = read_packet(peer);
-    REQUIRE(subscribe.size() > 4);
-    peer.send(std::string("\x90\x03", 2) + subscribe.substr(2, 2) + '\x02');
-    peer.send(publish);
-    CHECK_MESSAGE(read_packet(peer) == mqtt::ack_packet(mqtt::PacketType::kPubrec, 7),
-                  context.all_bulletins());
-    CHECK(context.count() == 0);
-    peer.close();
-    consumer.stop();
-  }
-  FakeContext& after = context;  // the same state directory
-  Running consumer(after, properties);
-  test::RawPeer peer = listener.accept();
-  CHECK(read_packet(peer)[0] == '\x10');
-  peer.send(connack_present);
-  const std::string pubrel = std::string("\x62\x02\x00\x07", 4);
-  // It may subscribe again: the first time it was not sure that all were granted.
-  peer.send(pubrel);
-  REQUIRE(after.wait_for(1));
-  CHECK(after.arrivals()[0].content == "abc");
-  CHECK_FALSE(after.map.keys()->empty());  // kept until it is safe
-  after.make_all_safe();
-  std::string got;
-  const std::string pubcomp = mqtt::ack_packet(mqtt::PacketType::kPubcomp, 7);
-  while (got != pubcomp) {
-    got = read_packet(peer);
-    REQUIRE_FALSE(got.empty());
-  }
-  CHECK_FALSE(after.map.find("mqtt.received/r-7")->has_value());
-}
+namespace {
 
-TEST_CASE("a QoS 2 message is delivered once although the line breaks before its PUBCOMP") {
-  test::RawListener listener;
-  FakeContext context;
-  Running consumer(context, {{"Broker URI", "tcp://127.0.0.1:" + std::to_string(listener.port())},
-                             {"Topic", "t"},
-                             {"Quality of Service", "2"}});
-  const std::string pubrel = std::string("\x62\x02\x00\x07", 4);
-  const auto read_packet = [](test::RawPeer& peer) {
+// A broker of these tests, packet by packet.
+struct ScriptedBroker {
+  PropertyValues properties() {
+    return {{"Broker URI", "tcp://127.0.0.1:" + std::to_string(listener.port())},
+            {"Topic", "t"},
+            {"Quality of Service", "2"}};
+  }
+  static std::string read_packet(test::RawPeer& peer) {
     std::string head = peer.expect(2);
     if (head.size() < 2) return head;
     return head + peer.expect(static_cast<unsigned char>(head[1]));
-  };
-  {
+  }
+  // The next connection, up to its SUBACK.
+  test::RawPeer accept_new() {
     test::RawPeer peer = listener.accept();
     CHECK(read_packet(peer)[0] == '\x10');
     peer.send(std::string("\x20\x02\x00\x00", 4));
     const std::string subscribe = read_packet(peer);
+    REQUIRE(subscribe.size() > 4);
     peer.send(std::string("\x90\x03", 2) + subscribe.substr(2, 2) + '\x02');
-    peer.send(
-        std::string("\x34\x08\x00\x01t\x00\x07"
-                    "abc",
-                    10));
-    CHECK(read_packet(peer) == mqtt::ack_packet(mqtt::PacketType::kPubrec, 7));
-    peer.send(pubrel);
-    REQUIRE(context.wait_for(1));
-    CHECK(peer.is_silent());  // no PUBCOMP: it is not safe
+    return peer;
   }
-  test::RawPeer peer = listener.accept();
-  CHECK(read_packet(peer)[0] == '\x10');
-  peer.send(std::string("\x20\x02\x01\x00", 4) + pubrel);
-  CHECK(peer.is_silent(100ms));
+  // The next connection of a session that is still there; it may subscribe again.
+  test::RawPeer accept_known() {
+    test::RawPeer peer = listener.accept();
+    CHECK(read_packet(peer)[0] == '\x10');
+    peer.send(std::string("\x20\x02\x01\x00", 4));
+    return peer;
+  }
+  // Skips what is no `packet`; false when the line ends before it.
+  static bool reads(test::RawPeer& peer, const std::string& packet) {
+    std::string got;
+    while (got != packet) {
+      got = read_packet(peer);
+      if (got.empty()) return false;
+    }
+    return true;
+  }
+
+  const std::string publish = std::string(
+      "\x34\x08\x00\x01t\x00\x07"
+      "abc",
+      10);
+  const std::string pubrel = std::string("\x62\x02\x00\x07", 4);
+  const std::string pubrec = mqtt::ack_packet(mqtt::PacketType::kPubrec, 7);
+  const std::string pubcomp = mqtt::ack_packet(mqtt::PacketType::kPubcomp, 7);
+  test::RawListener listener;
+};
+
+}  // namespace
+
+TEST_CASE("a QoS 2 message is acknowledged when it is safe, and taken once over a crash") {
+  ScriptedBroker broker;
+  FakeContext context;
+  {
+    Running consumer(context, broker.properties());
+    test::RawPeer peer = broker.accept_new();
+    peer.send(broker.publish);
+    REQUIRE(context.wait_for(1));
+    CHECK(attribute(context.arrivals()[0], "mqtt.qos") == "2");
+    CHECK(peer.is_silent());  // no PUBREC: it is not safe
+    CHECK(context.session.all().size() == 1);
+    context.make_all_safe();
+    CHECK(broker.read_packet(peer) == broker.pubrec);
+    peer.close();
+    consumer.stop();
+  }
+  // The same state directory: the broker has not seen the PUBREC, and sends the message again.
+  Running consumer(context, broker.properties());
+  consumer.trigger();
+  test::RawPeer peer = broker.accept_known();
+  peer.send(broker.publish);
+  CHECK(broker.reads(peer, broker.pubrec));
+  CHECK(context.count() == 1);
+  context.session.is_held = true;
+  const int wakes = context.wakes;
+  peer.send(broker.pubrel);
+  CHECK(context.watch.wait([&] { return context.wakes > wakes; }));
+  consumer.trigger();
+  CHECK(peer.is_silent());  // its identifier may still be on disk
+  REQUIRE(context.session.held.size() == 1);
+  context.session.held.front()();
+  CHECK(broker.reads(peer, broker.pubcomp));
+  CHECK(context.session.all().count("qos2.loaded") == context.session.all().size());
+}
+
+TEST_CASE("a QoS 2 message that was not safe when the agent died comes again") {
+  ScriptedBroker broker;
+  FakeContext context;
+  {
+    Running consumer(context, broker.properties());
+    test::RawPeer peer = broker.accept_new();
+    peer.send(broker.publish);
+    REQUIRE(context.wait_for(1));
+    peer.close();
+    consumer.stop();
+  }
+  for (const auto& [key, value] : context.session.all()) context.session.remove_state(key);
+  Running consumer(context, broker.properties());
+  test::RawPeer peer = broker.accept_known();
+  peer.send(broker.publish);
+  CHECK(context.wait_for(2));
+  context.make_all_safe();
+  CHECK(broker.reads(peer, broker.pubrec));
+}
+
+TEST_CASE("a session rolled back keeps the identifier, and PUBCOMP waits for the next") {
+  ScriptedBroker broker;
+  FakeContext context;
+  Running consumer(context, broker.properties());
+  test::RawPeer peer = broker.accept_new();
+  peer.send(broker.publish);
+  REQUIRE(context.wait_for(1));
+  context.make_all_safe();
+  CHECK(broker.read_packet(peer) == broker.pubrec);
+  context.session.is_held = true;
+  const int wakes = context.wakes;
+  peer.send(broker.pubrel);
+  CHECK(context.watch.wait([&] { return context.wakes > wakes; }));
+  consumer.trigger();
+  context.session.held.clear();  // rolled back
+  context.session.is_held = false;
+  CHECK(peer.is_silent());
+  consumer.trigger();
+  CHECK(broker.read_packet(peer) == broker.pubcomp);
+}
+
+TEST_CASE("an identifier of a session that the broker has forgotten hides no new message") {
+  ScriptedBroker broker;
+  FakeContext context;
+  {
+    Running consumer(context, broker.properties());
+    test::RawPeer peer = broker.accept_new();
+    peer.send(broker.publish);
+    REQUIRE(context.wait_for(1));
+    context.make_all_safe();
+    CHECK(broker.read_packet(peer) == broker.pubrec);
+    peer.close();
+    // The line breaks, and the broker comes back without the session.
+    test::RawPeer next = broker.accept_new();
+    next.send(broker.publish);
+    REQUIRE(context.wait_for(2));
+    next.close();
+    consumer.stop();
+  }
+  // And so after a crash by which the second was lost.
+  for (const auto& [key, value] : context.session.all()) {
+    if (key != context.session.all().begin()->first) context.session.remove_state(key);
+  }
+  Running consumer(context, broker.properties());
+  consumer.trigger();
+  test::RawPeer peer = broker.accept_new();
+  peer.send(broker.publish);
+  CHECK(context.wait_for(3));
+  consumer.trigger();
+  CHECK(context.session.all().size() <= 2);  // what is stale has been swept
+}
+
+TEST_CASE("a QoS 2 message is delivered once although the line breaks before its PUBREC") {
+  ScriptedBroker broker;
+  FakeContext context;
+  Running consumer(context, broker.properties());
+  {
+    test::RawPeer peer = broker.accept_new();
+    peer.send(broker.publish);
+    REQUIRE(context.wait_for(1));
+    CHECK(peer.is_silent());
+  }
+  test::RawPeer peer = broker.accept_known();
+  peer.send(broker.publish);
   CHECK(context.count() == 1);
   context.make_all_safe();
-  CHECK(read_packet(peer) == mqtt::ack_packet(mqtt::PacketType::kPubcomp, 7));
+  CHECK(broker.reads(peer, broker.pubrec));
   CHECK(context.count() == 1);
 }
 
-TEST_CASE("a QoS 2 message that cannot be kept is not acknowledged with PUBREC") {
+TEST_CASE("a QoS 2 line does not begin where its session cannot be named on disk") {
   const Mosquitto broker;
   FakeContext context;
-  const Running consumer(context, values(broker, "t", 2));
-  REQUIRE(is_subscribed(broker, "t"));
   context.map.is_broken = true;
-  broker.publish("t", "precious", 2);
-  CHECK(context.wait_for_bulletin("keeping a QoS 2 message: the disk is full"));
-  CHECK(count_in(broker.log(), "Received PUBREC from runnel-") == 0);
+  static const ProcessorType type = consume_mqtt();
+  auto consumer = std::move(*type.make(values(broker, "t", 2)));
+  REQUIRE(consumer->start(context).ok());
+  const Result<> triggered = consumer->on_trigger(context.session);
+  REQUIRE_FALSE(triggered.ok());
+  CHECK(triggered.error().text().find("the disk is full") != std::string::npos);
   context.map.is_broken = false;
+  CHECK(consumer->on_trigger(context.session).ok());
+  REQUIRE(is_subscribed(broker, "t"));
+  broker.publish("t", "precious", 2);
   CHECK(context.wait_for(1));
-  CHECK(context.arrivals()[0].content == "precious");
+  consumer->stop();
 }
 
 TEST_CASE("a broker that is stopped and started again is found again, with its session") {

@@ -89,6 +89,80 @@ class Watch {
   std::uint64_t count_ GUARDED_BY(mutex_) = 0;
 };
 
+// A session in which nothing is.
+class EmptySession : public Session {
+ public:
+  FlowFile get() override { return {}; }
+  FlowFile create() override { return {}; }
+  FlowFile create(FlowFile) override { return {}; }
+  FlowFile clone(FlowFile) override { return {}; }
+  FlowFile clone(FlowFile, std::uint64_t, std::uint64_t) override { return {}; }
+  FlowFile merge(std::span<const FlowFile>, MergeText) override { return {}; }
+  Result<std::string_view> content(FlowFile, std::size_t) override { return std::string_view(); }
+  Result<std::unique_ptr<ContentReader>> reader(FlowFile) override { return invalid("empty"); }
+  Result<> write(FlowFile, std::string_view) override { return {}; }
+  Result<std::unique_ptr<ContentWriter>> writer(FlowFile) override { return invalid("empty"); }
+  Result<> write(FlowFile, ContentDraft&) override { return invalid("empty"); }
+  void transfer(FlowFile, Relationship) override {}
+  void drop(FlowFile) override {}
+  void penalize(FlowFile) override {}
+  Handed hand_over(FlowFile, std::string_view) override { return {}; }
+  FlowFile take_back(Handed) override { return {}; }
+  void event(FlowFile, ProvenanceKind, std::string_view, std::string_view) override {}
+  std::optional<std::string> state(std::string_view) override { return std::nullopt; }
+  void set_state(std::string_view, std::string_view) override {}
+  void remove_state(std::string_view) override {}
+  void each_state(const std::function<void(std::string_view, std::string_view)>&) override {}
+  void when_safe(std::function<void()>) override {}
+  void when_stored(std::function<void()> then) override { then(); }
+  void yield() override {}
+  std::optional<std::string_view> attribute(const FlowRecord&, std::string_view) const override {
+    return std::nullopt;
+  }
+  void set_attribute(FlowRecord&, std::string_view, std::string_view) override {}
+  void remove_attribute(FlowRecord&, std::string_view) override {}
+  void each_attribute(
+      const FlowRecord&,
+      const std::function<void(std::string_view, std::string_view)>&) const override {}
+  std::string uuid(const FlowRecord&) const override { return {}; }
+};
+
+// A session that has nothing but the processor's state.
+class StateSession final : public EmptySession {
+ public:
+  std::optional<std::string> state(std::string_view key) override {
+    const Lock lock(mutex_);
+    const auto found = all_.find(key);
+    return found == all_.end() ? std::nullopt : std::optional<std::string>(found->second);
+  }
+  void set_state(std::string_view key, std::string_view value) override {
+    const Lock lock(mutex_);
+    all_[std::string(key)] = value;
+  }
+  void remove_state(std::string_view key) override {
+    const Lock lock(mutex_);
+    all_.erase(std::string(key));
+  }
+  void each_state(const std::function<void(std::string_view, std::string_view)>& visit) override {
+    for (const auto& [key, value] : all()) visit(key, value);
+  }
+  void when_stored(std::function<void()> then) override {
+    if (!is_held) return then();
+    held.push_back(std::move(then));
+  }
+
+  std::map<std::string, std::string, std::less<>> all() const {
+    const Lock lock(mutex_);
+    return all_;
+  }
+  bool is_held = false;  // the disk takes its time
+  std::vector<std::function<void()>> held;
+
+ private:
+  mutable Mutex mutex_;
+  std::map<std::string, std::string, std::less<>> all_ GUARDED_BY(mutex_);
+};
+
 // What the processors of one test share: everything that has arrived, and who decides when it is
 // safe.
 class FakeContext final : public Context {
@@ -158,6 +232,7 @@ class FakeContext final : public Context {
   std::atomic<int> wakes{0};
   std::atomic<int> urges{0};
   FakeDurableMap map;
+  StateSession session;  // its state stays over crashes, as `map` does
   Watch watch;
 
  private:
@@ -186,6 +261,7 @@ class FakeContext::FakeIntake final : public Intake {
     {
       const Lock lock(context_.mutex_);
       if (last_ - safe_ >= context_.intake_max) return full("the intake is full");
+      if (arrival.state) context_.session.set_state(arrival.state->first, arrival.state->second);
       context_.arrivals_.push_back(std::move(arrival));
       ticket = ++last_;
     }
@@ -230,42 +306,5 @@ inline void FakeContext::make_all_safe() {
   }
   make_safe(last);
 }
-
-// A session in which nothing is.
-class EmptySession final : public Session {
- public:
-  FlowFile get() override { return {}; }
-  FlowFile create() override { return {}; }
-  FlowFile create(FlowFile) override { return {}; }
-  FlowFile clone(FlowFile) override { return {}; }
-  FlowFile clone(FlowFile, std::uint64_t, std::uint64_t) override { return {}; }
-  FlowFile merge(std::span<const FlowFile>, MergeText) override { return {}; }
-  Result<std::string_view> content(FlowFile, std::size_t) override { return std::string_view(); }
-  Result<std::unique_ptr<ContentReader>> reader(FlowFile) override { return invalid("empty"); }
-  Result<> write(FlowFile, std::string_view) override { return {}; }
-  Result<std::unique_ptr<ContentWriter>> writer(FlowFile) override { return invalid("empty"); }
-  Result<> write(FlowFile, ContentDraft&) override { return invalid("empty"); }
-  void transfer(FlowFile, Relationship) override {}
-  void drop(FlowFile) override {}
-  void penalize(FlowFile) override {}
-  Handed hand_over(FlowFile, std::string_view) override { return {}; }
-  FlowFile take_back(Handed) override { return {}; }
-  void event(FlowFile, ProvenanceKind, std::string_view, std::string_view) override {}
-  std::optional<std::string> state(std::string_view) override { return std::nullopt; }
-  void set_state(std::string_view, std::string_view) override {}
-  void remove_state(std::string_view) override {}
-  void each_state(const std::function<void(std::string_view, std::string_view)>&) override {}
-  void when_safe(std::function<void()>) override {}
-  void yield() override {}
-  std::optional<std::string_view> attribute(const FlowRecord&, std::string_view) const override {
-    return std::nullopt;
-  }
-  void set_attribute(FlowRecord&, std::string_view, std::string_view) override {}
-  void remove_attribute(FlowRecord&, std::string_view) override {}
-  void each_attribute(
-      const FlowRecord&,
-      const std::function<void(std::string_view, std::string_view)>&) const override {}
-  std::string uuid(const FlowRecord&) const override { return {}; }
-};
 
 }  // namespace runnel::test
