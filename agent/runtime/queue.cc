@@ -213,7 +213,8 @@ bool Queue::take_penalized(std::uint32_t now_ms, Taken& taken) {
 }
 
 bool Queue::take_first_in(std::uint32_t now_ms, Taken& taken) {
-  while (!returned_.empty()) {
+  const Position end = paged_begin();
+  while (!returned_.empty() && *returned_.begin() < end) {
     const Position position = *returned_.begin();
     returned_.erase(returned_.begin());
     if (take_at(position, now_ms, taken)) {
@@ -224,6 +225,7 @@ bool Queue::take_first_in(std::uint32_t now_ms, Taken& taken) {
   auto at = chunks_.lower_bound(take_ / kChunk);
   while (at != chunks_.end()) {
     const Position begin = at->first * kChunk;
+    if (begin >= end) return false;
     if (take_ < begin) take_ = begin;
     Chunk& chunk = *at->second;
     // The next one that is present, neither taken nor penalized.
@@ -232,6 +234,7 @@ bool Queue::take_first_in(std::uint32_t now_ms, Taken& taken) {
         if (take_ + 1 == begin + kChunk) break;
         continue;
       }
+      if (take_ >= end) return false;
       put(chunk.taken, i);
       taken = {take_, &chunk.at[i]};
       ++take_;
@@ -306,7 +309,7 @@ bool Queue::take_live_first(std::uint32_t now_ms, Taken& taken) {
   advance_live(now_ms);
   const auto take_backlog = [&]() REQUIRES(mutex_) {
     live_taken_ = 0;
-    return take_between(0, live_from_, take_, taken);
+    return take_between(0, std::min(live_from_, paged_begin()), take_, taken);
   };
   if (live_taken_ >= kLiveInRow && take_backlog()) return true;
   if (take_between(live_from_, UINT64_MAX, live_take_, taken)) {

@@ -237,6 +237,10 @@ class Queue {
   void pay_owed(Position position, FlowRecord& record) REQUIRES(mutex_);
   void note_start(const FlowRecord& record) REQUIRES(mutex_);
   void recount_memory() REQUIRES(mutex_);
+  // What stands at it or behind it is behind something that lies on disk only.
+  Position paged_begin() const REQUIRES(mutex_) {
+    return paged_.empty() ? UINT64_MAX : paged_.begin()->first;
+  }
   bool take_first_in(std::uint32_t now_ms, Taken& taken) REQUIRES(mutex_);
   std::vector<std::pair<Position, SavedPlace>> pageable_from(Position from, Position to,
                                                              const PageOut& wanted) const

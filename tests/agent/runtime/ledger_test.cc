@@ -136,6 +136,27 @@ TEST_CASE("above the memory budget what lies behind leaves memory, and comes bac
   CHECK(rig.ledger->loss().out == 20'000);
 }
 
+TEST_CASE("what comes after a restart stands behind all that lies on disk, at every batch's end") {
+  Rig rig(1);
+  QueueSpec spec;
+  spec.count_max = 0;
+  rig.open(spec, 16 << 20);
+  for (int i = 0; i < 5'000; i += 500) {
+    rig.give(i, i + 500);
+    REQUIRE(rig.ledger->flush(1s).ok());
+  }
+  rig.close();
+  rig.disk.restart();
+  rig.open(spec, 16 << 20);
+  rig.give(5'000, 6'000);
+  int next = 0;
+  while (next < 6'000) {
+    const std::vector<int> some = rig.take(777);
+    REQUIRE_FALSE(some.empty());
+    for (const int one : some) REQUIRE(one == next++);
+  }
+}
+
 TEST_CASE(
     "live-first: what comes after a restart overtakes what lies on disk, which follows in order") {
   Rig rig(5);
