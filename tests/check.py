@@ -123,12 +123,21 @@ class Memory:
         return bool(known) and known["how"] == self.how(unit) and all(
             self.digest(path) == digest for path, digest in known["made_of"].items())
 
+    def made_of(self, unit):
+        """Its files and all headers of ours that they include: those in quotes, from the root of the tree or generated."""
+        found, left = set(), [unit["path"]]
+        while left:
+            path = left.pop()
+            if path in found or not os.path.isfile(path):
+                continue
+            found.add(path)
+            with open(path, encoding="utf-8", errors="replace") as file:
+                names = re.findall(r'^\s*#\s*include\s*"(.*)"', file.read(), re.M)
+            left += [os.path.join(folder, name) for name in names for folder in (ROOT, os.path.join(JUDGE, "generated"))]
+        return found
+
     def keep(self, unit):
-        listed = subprocess.run([*unit["words"], "-MM"], cwd=unit["folder"], stdout=subprocess.PIPE, text=True)
-        paths = listed.stdout.replace("\\\n", " ").partition(":")[2].split()
-        if listed.returncode == 0 and paths:
-            made_of = {path: self.digest(path) for path in (os.path.normpath(os.path.join(unit["folder"], path)) for path in paths)}
-            self.clean[unit["path"]] = {"how": self.how(unit), "made_of": made_of}
+        self.clean[unit["path"]] = {"how": self.how(unit), "made_of": {path: self.digest(path) for path in self.made_of(unit)}}
         with open(self.path + ".new", "w", encoding="utf-8") as file:
             json.dump(self.clean, file)
         os.replace(self.path + ".new", self.path)
