@@ -7,12 +7,17 @@
   threads    clang's -Wthread-safety has nothing to say (and no other warning)
   tidy       clang-tidy finds none of the mistakes of .clang-tidy
   fuzz       each fuzz target runs for 30 seconds (RUNNEL_FUZZ_SECONDS) without a crash
+
+Each judges the whole tree (threads and tidy: agent, processors and hub, without the tests). What threads and tidy have once found clean
+is not looked at again until it, or a header that it includes, or the rules change. The last line says what was judged.
 """
 
 import argparse
 import concurrent.futures
+import hashlib
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -21,7 +26,8 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, "build")
 FUZZ_SECONDS = os.environ.get("RUNNEL_FUZZ_SECONDS", "30")
-JOBS = os.cpu_count() or 2
+JOBS = min(2, os.cpu_count() or 1)
+JUDGE = os.path.join(BUILD, "judge")
 
 
 def run(command, **how):
@@ -39,75 +45,164 @@ def build(kind, *targets):
 
 
 def check_format():
-    bad = run(["clang-format-14", "--dry-run", "--Werror", *sources(".cc", ".h")])
+    files = sources(".cc", ".h")
+    bad = run(["clang-format-14", "--dry-run", "--Werror", *files])
     names = sorted({line.split(":")[0] for line in bad.stdout.splitlines() if "error:" in line})
-    return [f"{name} is not formatted: run ./dev fmt" for name in names]
+    trouble = [f"{name} is not formatted: run ./dev fmt" for name in names]
+    return trouble or ([bad.stdout] if bad.returncode != 0 else []), f"{len(files)} files"
 
 
 def check_generated():
     trouble = build("release", "runnel-agent", "runnel-hub")
-    return trouble or run([sys.executable, "tests/generated.py"]).stdout.splitlines()
+    if trouble:
+        return trouble, "nothing"
+    done = run([sys.executable, "tests/generated.py"])
+    return done.stdout.splitlines() if done.returncode != 0 else [], "all files that ./dev generate writes"
 
 
 def check_floors():
     trouble = build("release", "runnel_tests_conformance")
     if trouble:
-        return trouble
+        return trouble, "nothing"
     done = run([os.path.join(BUILD, "release", "bin", "runnel_tests_conformance"), "--source-file=*floors*"])
-    return [] if done.returncode == 0 else [done.stdout]
+    return [] if done.returncode == 0 else [done.stdout], "every include"
 
 
-def compile_commands():
-    build("release", "runnel-agent", "runnel-hub")
-    with open(os.path.join(BUILD, "release", "compile_commands.json"), encoding="utf-8") as file:
+def units():
+    """What clang judges: the code of agent, processors and hub, up to eight files of a room in one unit, as the sanitizers build it.
+    Each: its name, the files in it, where and how it is compiled. Nothing is built."""
+    done = run([os.path.join(ROOT, "dev"), "internal-judge"])
+    if done.returncode != 0:
+        raise SystemExit(done.stdout)
+    with open(os.path.join(JUDGE, "compile_commands.json"), encoding="utf-8") as file:
         commands = json.load(file)
-    return [one for one in commands if "/tests/" not in one["file"] and "/generated/" not in one["file"] and one["file"].endswith(".cc")]
+    found = []
+    for one in commands:
+        path = one["file"]
+        if "/tests/" in path or path.endswith(".c"):
+            continue
+        files = [path]
+        if path.startswith(JUDGE):
+            with open(path, encoding="utf-8") as unit:
+                files = re.findall(r'^#include "(.*)"$', unit.read(), re.M)
+        words = shlex.split(one["command"])
+        at = words.index("-o")
+        del words[at:at + 2]
+        words = [word for word in words if word != "-c" and not word.endswith("ccache")]
+        found.append({"path": path, "files": files, "folder": one["directory"], "words": words})
+    return found
+
+
+class Memory:
+    """Which units were found clean, and of what they were made then: what has not changed since is not judged again."""
+
+    def __init__(self, name, rules):
+        self.path = os.path.join(JUDGE, name + ".json")
+        self.rules = rules
+        self.digests = {}
+        try:
+            with open(self.path, encoding="utf-8") as file:
+                self.clean = json.load(file)
+        except (OSError, ValueError):
+            self.clean = {}
+
+    def digest(self, path):
+        if path not in self.digests:
+            try:
+                with open(path, "rb") as file:
+                    self.digests[path] = hashlib.sha256(file.read()).hexdigest()
+            except OSError:
+                self.digests[path] = ""
+        return self.digests[path]
+
+    def how(self, unit):
+        return hashlib.sha256("\0".join([self.rules, *unit["words"]]).encode()).hexdigest()
+
+    def knows(self, unit):
+        known = self.clean.get(unit["path"])
+        return bool(known) and known["how"] == self.how(unit) and all(
+            self.digest(path) == digest for path, digest in known["made_of"].items())
+
+    def made_of(self, unit):
+        """Its files and all headers of ours that they include: those in quotes, from the root of the tree or generated."""
+        found, left = set(), [unit["path"]]
+        while left:
+            path = left.pop()
+            if path in found or not os.path.isfile(path):
+                continue
+            found.add(path)
+            with open(path, encoding="utf-8", errors="replace") as file:
+                names = re.findall(r'^\s*#\s*include\s*"(.*)"', file.read(), re.M)
+            left += [os.path.join(folder, name) for name in names for folder in (ROOT, os.path.join(JUDGE, "generated"))]
+        return found
+
+    def keep(self, unit):
+        self.clean[unit["path"]] = {"how": self.how(unit), "made_of": {path: self.digest(path) for path in self.made_of(unit)}}
+        with open(self.path + ".new", "w", encoding="utf-8") as file:
+            json.dump(self.clean, file)
+        os.replace(self.path + ".new", self.path)
+
+
+def judged(name, rules, judge):
+    """Has each unit judged that is not known to be clean; `judge` returns what is wrong with one."""
+    memory = Memory(name, rules)
+    all_units = units()
+    fresh = sorted((unit for unit in all_units if not memory.knows(unit)), key=lambda unit: -len(unit["files"]))
+    trouble = []
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        for unit, text in zip(fresh, pool.map(judge, fresh)):
+            if text:
+                trouble.append(text)
+            else:
+                memory.keep(unit)
+    files = sum(len(unit["files"]) for unit in all_units)
+    again = sum(len(unit["files"]) for unit in fresh)
+    return trouble, f"{files} files of agent, processors and hub" + ("" if again == files else f", {again} of them changed since they were last found clean")
 
 
 def check_threads():
-    """Each file by clang 14, without code: warnings and thread safety."""
+    """Each unit by clang 14, without code: warnings and thread safety."""
 
-    def judge(one):
-        words = shlex.split(one["command"])
-        if "-o" in words:
-            at = words.index("-o")
-            del words[at:at + 2]
-        words = [word for word in words if word != "-c" and not word.endswith("ccache")]
-        words = ["clang++-14"] + words[1:] + ["-fsyntax-only", "-Wthread-safety", "-Wno-unused-command-line-argument", "-Wno-unknown-warning-option"]
-        return subprocess.run(words, cwd=one["directory"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
+    def judge(unit):
+        done = subprocess.run(["nice", *unit["words"], "-fsyntax-only"], cwd=unit["folder"], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, errors="replace")
+        return done.stdout if done.returncode != 0 or "warning:" in done.stdout else ""
 
-    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
-        return [text for text in pool.map(judge, compile_commands()) if "warning:" in text or "error:" in text]
+    return judged("threads", "", judge)
 
 
 def check_tidy():
-    def judge(one):
-        done = run(["clang-tidy-14", "-p", os.path.join(BUILD, "release"), "--quiet", "--warnings-as-errors=*", one["file"]])
-        return done.stdout if done.returncode != 0 else ""
+    with open(os.path.join(ROOT, ".clang-tidy"), encoding="utf-8") as file:
+        rules = "".join(line for line in file if not line.startswith("#"))
 
-    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
-        return [text for text in pool.map(judge, compile_commands()) if text]
+    def judge(unit):
+        done = run(["nice", "clang-tidy-14", "-p", JUDGE, "--quiet", "--warnings-as-errors=*", unit["path"]])
+        text = re.sub(r"^\d+ warnings? (and \d+ errors? )?generated\.\n", "", done.stdout, flags=re.M)
+        return (text or unit["path"] + " could not be judged") if done.returncode != 0 else ""
+
+    return judged("tidy", rules, judge)
 
 
 def check_fuzz():
     trouble = build("fuzz", "runnel_fuzz")
     if trouble:
-        return trouble
+        return trouble, "nothing"
     folder = os.path.join(BUILD, "fuzz", "bin")
-    for name in sorted(os.listdir(folder)):
-        if not name.startswith("runnel-fuzz-"):
-            continue
+    names = sorted(name for name in os.listdir(folder) if name.startswith("runnel-fuzz-"))
+    executions = 0
+    for name in names:
         target = name[len("runnel-fuzz-"):]
         corpus = os.path.join(BUILD, "fuzz", "corpus", target)
         os.makedirs(corpus, exist_ok=True)
         seeds = [path for path in [os.path.join(ROOT, "tests", "fuzz", "corpus", target)] if os.path.isdir(path)]
-        done = run([os.path.join(folder, name), f"-max_total_time={FUZZ_SECONDS}", "-rss_limit_mb=2048", "-timeout=20",
-                    "-artifact_prefix=" + corpus + "/", corpus, *seeds])
-        runs = [line for line in done.stdout.splitlines() if line.startswith("Done ")]
-        print(f"  {target}: {runs[-1] if runs else 'crashed'}", flush=True)
+        done = run(["nice", os.path.join(folder, name), f"-max_total_time={FUZZ_SECONDS}", "-rss_limit_mb=2048", "-timeout=20",
+                    "-artifact_prefix=" + os.path.join(BUILD, "fuzz", target + "-"), corpus, *seeds])
+        runs = re.findall(r"^Done (\d+) runs", done.stdout, re.M)
+        print(f"  {target}: {runs[-1] + ' runs' if runs else 'crashed'}", flush=True)
+        executions += int(runs[-1]) if runs else 0
         if done.returncode != 0:
             trouble.append("\n".join(done.stdout.splitlines()[-40:]))
-    return trouble
+    return trouble, f"{len(names)} targets, {FUZZ_SECONDS} s each, {executions} runs"
 
 
 CHECKS = {"format": check_format, "floors": check_floors, "generated": check_generated, "threads": check_threads, "tidy": check_tidy,
@@ -121,15 +216,19 @@ def main():
     unknown = [name for name in options.names if name not in CHECKS]
     if unknown:
         parser.error(f"no check is called {unknown[0]}; there are {', '.join(CHECKS)}")
-    passed = failed = 0
+    outcomes = []
     for name in options.names or CHECKS:
         began = time.monotonic()
-        trouble = CHECKS[name]()
+        trouble, what = CHECKS[name]()
         for text in trouble[:20]:
             print(text)
-        print(f"{'FAILED' if trouble else 'ok    '} {name:10} {time.monotonic() - began:7.1f} s", flush=True)
-        passed, failed = passed + (not trouble), failed + bool(trouble)
-    print(f"{passed} passed, {failed} failed")
+        outcomes.append((name, what, not trouble))
+        print(f"{'FAILED' if trouble else 'ok    '} {name:10} {time.monotonic() - began:7.1f} s  {what}", flush=True)
+    failed = [name for name, _, is_good in outcomes if not is_good]
+    left_out = [name for name in CHECKS if name not in [one for one, _, _ in outcomes]]
+    print(f"{len(outcomes) - len(failed)} passed, {len(failed)} failed" + (f" ({', '.join(failed)})" if failed else "") +
+          "; judged: " + "; ".join(f"{name}: {what}" for name, what, _ in outcomes) +
+          (f"; not judged: {', '.join(left_out)}" if left_out else ""))
     return 1 if failed else 0
 
 

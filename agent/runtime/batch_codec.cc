@@ -17,6 +17,8 @@ namespace {
 
 constexpr std::uint64_t kCountMax =
     1 << 24;  // of anything in one batch: beyond it the bytes are not ours
+constexpr std::uint64_t kPositionMax = std::uint64_t{1} << 62;
+constexpr std::uint64_t kPlaceMax = std::uint64_t{1} << 38;  // no segment file is as long
 constexpr std::size_t kBodyMax = 1 << 30;
 constexpr std::size_t kColumns = 8;
 
@@ -38,9 +40,10 @@ bool take_ranges(std::string_view& from, std::vector<PositionRange>& ranges) {
     std::uint64_t gap = 0;
     std::uint64_t length = 0;
     if (!take_varint(from, gap) || !take_varint(from, length)) return false;
-    if (gap > UINT64_MAX - end || length >= kCountMax) return false;
+    if (gap > kPositionMax || length >= kCountMax) return false;
     ranges.push_back({end + gap, length + 1});
     end = ranges.back().first + ranges.back().count;
+    if (end > kPositionMax) return false;
   }
   return true;
 }
@@ -89,6 +92,7 @@ Result<BatchHead> BatchHead::parse(std::string_view text) {
   if (!text.empty()) {
     if (!take_varint(text, oldest)) return damaged("head");
     head.oldest_ms = unzigzag(oldest);
+    if (!is_a_time(head.oldest_ms)) return damaged("head");
   }
   return head;
 }
@@ -354,7 +358,8 @@ class Unpacker {
         return damaged("body");
       }
       id += static_cast<std::uint64_t>(unzigzag(id_step));
-      ms += unzigzag(ms_step);
+      ms = stepped_ms(ms, ms_step);
+      if (!is_a_time(ms) || lead > UINT32_MAX) return damaged("body");
       FlowRecord& record = records_.emplace_back();
       record.id = id;
       record.entry_ms = ms;
@@ -369,6 +374,7 @@ class Unpacker {
   struct Shape {
     std::vector<std::string_view> names;
     std::vector<std::string_view> last;
+    Attributes* packed = nullptr;  // the last FlowFile's of this shape, which holds them
   };
 
   Result<> take_attributes(FlowRecord& record) {
@@ -380,12 +386,14 @@ class Unpacker {
     if (is_new) TRY(take_shape());
     Shape& shape = shapes_[number - 1];
     packed_.clear();
-    for (std::size_t i = 0; i < shape.names.size(); ++i) {
+    bool is_changed = is_new;
+    for (std::size_t i = 0; i < shape.names.size() && packed_.size() < kBodyMax; ++i) {
       std::uint64_t size = 0;
       if (!take_varint(columns_[4], size) || (size == 0 && is_new) ||
           (size != 0 && size - 1 > columns_[5].size()))
         return damaged("attributes");
       if (size != 0) {
+        is_changed = true;
         shape.last[i] = columns_[5].substr(0, size - 1);
         columns_[5].remove_prefix(size - 1);
       }
@@ -394,10 +402,15 @@ class Unpacker {
       packed_ += shape.names[i];
       packed_ += shape.last[i];
     }
+    if (!is_changed) {
+      shape.packed->retain();
+      record.attributes = shape.packed;
+      return {};
+    }
     attribute_bytes_ += packed_.size();
-    if (attribute_bytes_ > kBodyMax || !Attributes::is_well_formed(packed_))
+    if (attribute_bytes_ >= kBodyMax || !Attributes::is_well_formed(packed_))
       return damaged("attributes");
-    record.attributes = Attributes::copy_of(packed_);
+    record.attributes = shape.packed = Attributes::copy_of(packed_);
     return {};
   }
 
@@ -464,6 +477,7 @@ class Unpacker {
         TRY_ASSIGN(bytes, take_bytes(size));
         slices.push_back({Content::of_bytes(bytes), 0, size});
       } else {
+        if (offset > kPlaceMax || size > kPlaceMax) return damaged("contents");
         TRY_ASSIGN(file, segments_.find(segment - 1));
         slices.push_back({Content::of_segment({std::move(file), offset}, size), 0, size});
       }
@@ -492,7 +506,7 @@ Result<std::vector<FlowRecord>> unpack_body(std::string_view body, std::uint64_t
     plain = body.substr(1);
   }
   std::vector<FlowRecord> records;
-  records.reserve(count);
+  records.reserve(std::min<std::size_t>(count, plain.size()));  // each takes a byte, and more
   const Result<> unpacked = Unpacker(segments, records).run(plain, count);
   if (unpacked.ok()) return records;
   for (const FlowRecord& record : records) {

@@ -13,7 +13,14 @@ namespace {
 
 constexpr std::size_t kStep = 32;  // sizes are rounded up to it
 constexpr std::size_t kSizes = 32;
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__has_feature)  // clang
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define RUNNEL_SANITIZED
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)  // g++
+#define RUNNEL_SANITIZED
+#endif
+#ifdef RUNNEL_SANITIZED
 constexpr std::size_t kKeptMax = 0;  // so that whoever uses a block that is gone is seen
 #else
 constexpr std::size_t kKeptMax = 256 << 10;  // bytes, of one thread

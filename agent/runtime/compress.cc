@@ -10,6 +10,9 @@ namespace runnel {
 namespace {
 
 constexpr int kLevel = 1;  // what pays here is decided in agent/README.md
+// What a block of a frame is at least, and what comes out of it at most (RFC 8878, 3.1.1.2).
+constexpr std::size_t kBlockMin = 4;
+constexpr std::size_t kBlockPlainMax = 128 << 10;
 
 struct FreeContext {
   void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
@@ -34,7 +37,9 @@ std::string compress(std::string_view bytes, std::string_view before) {
 
 Result<std::string> decompress(std::string_view bytes, std::size_t size_max) {
   const unsigned long long size = ZSTD_getFrameContentSize(bytes.data(), bytes.size());
-  if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN || size > size_max) {
+  // The frame says how much comes out; damaged, it may say anything, and the room is taken first.
+  if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN || size > size_max ||
+      size > (bytes.size() / kBlockMin + 1) * kBlockPlainMax) {
     return corrupt("these are no bytes compressed here, or too many come out of them");
   }
   const std::unique_ptr<ZSTD_DCtx, FreeContext> context(ZSTD_createDCtx());

@@ -78,7 +78,9 @@ Result<SegmentStore::Place> SegmentStore::append(std::string_view bytes) {
 
 Result<std::shared_ptr<SegmentFile>> SegmentStore::find(std::uint64_t number) {
   Lock lock(mutex_);
-  if (std::shared_ptr<SegmentFile> known = files_[number].lock()) return known;
+  if (const auto known = files_.find(number); known != files_.end()) {
+    if (std::shared_ptr<SegmentFile> file = known->second.lock()) return file;
+  }
   const std::string path = path_of(number);
   TRY_ASSIGN(opened, disk_.open(path));
   TRY_ASSIGN(size, opened->size());

@@ -342,7 +342,9 @@ Result<> Ledger::page_in_batch(Queue& queue, Queue::Position first, Queue::Paged
     if (!has_row.ok() && has_row.code() != Code::kCorrupt) return has_row.error();
     if (has_row.ok() && *has_row) {
       Result<BatchHead> parsed = BatchHead::parse(select.text(0));
-      if (parsed.ok()) {
+      if (parsed.ok() && parsed->count != count) {
+        records = corrupt("the head is not the one that was read at the start");
+      } else if (parsed.ok()) {
         head = std::move(*parsed);
         records = unpack_body(select.text(1), count, *segments_);
       } else {

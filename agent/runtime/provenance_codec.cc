@@ -14,6 +14,7 @@ constexpr std::uint64_t kParents = 1U << 4;
 constexpr std::uint64_t kRelationship = 1U << 5;
 constexpr std::uint64_t kUri = 1U << 6;
 constexpr std::uint64_t kDetails = 1U << 7;
+constexpr std::uint64_t kFlagsMax = 0xFF;
 constexpr std::size_t kCoveredMax = 2048;
 constexpr std::size_t kCoveredAfterShrink = 256;
 constexpr std::uint64_t kBitmapBytesMax = 64 * 1024;
@@ -198,6 +199,7 @@ Result<std::size_t> Decoder::text() {
 Result<> Decoder::bitmap(std::vector<IdRange>& into, std::uint64_t first) {
   TRY_ASSIGN(size, number());
   if (size > rest_.size() || size > kBitmapBytesMax) return broken();
+  if (first >= UINT64_MAX - size * 8) return broken();
   for (std::uint64_t bit = 0; bit < size * 8; ++bit) {
     const unsigned byte = static_cast<unsigned char>(rest_[bit / 8]);
     if (((byte >> (bit % 8)) & 1U) == 0) continue;
@@ -225,10 +227,11 @@ Result<> Decoder::ids(std::vector<IdRange>& into, std::uint64_t& next) {
     for (std::uint64_t i = 0; i < ranges; ++i) {
       if (i > 0) {
         TRY_ASSIGN(gap, number());
+        if (gap >= UINT64_MAX - at) return broken();
         at += gap + 1;
       }
       TRY_ASSIGN(more, number());
-      if (at + more < at) return broken();
+      if (more >= UINT64_MAX - at) return broken();
       into.push_back({at, at + more});
       at += more;
     }
@@ -239,12 +242,13 @@ Result<> Decoder::ids(std::vector<IdRange>& into, std::uint64_t& next) {
 
 Result<> Decoder::next(const std::function<void(const ProvenanceRecord&)>& visit) {
   TRY_ASSIGN(flags, number());
+  if (flags > kFlagsMax) return broken();
   ProvenanceRecord record;
   record.kind = static_cast<ProvenanceKind>(flags & 0x0F);
   TRY_ASSIGN(component, text());
   TRY_ASSIGN(step, number());
-  last_ms_ = static_cast<std::int64_t>(static_cast<std::uint64_t>(last_ms_) +
-                                       static_cast<std::uint64_t>(unzigzag(step)));
+  last_ms_ = stepped_ms(last_ms_, step);
+  if (!is_a_time(last_ms_)) return broken();
   record.at_ms = last_ms_;
   std::uint64_t& next = next_id(component, record.kind);
   TRY(ids(flowfiles_, next));

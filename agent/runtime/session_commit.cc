@@ -217,7 +217,7 @@ void SessionCore::commit_locked() {
       ++made_count;
       work.owns_attributes = work.owns_content = false;
     }
-    FlowRecord record = work;
+    FlowRecord record = static_cast<const FlowRecord&>(work);  // what is queued of it
     record.penalty_until_ms =
         work.is_penalized ? now_ms + static_cast<std::uint32_t>(wiring_.penalty.count()) : 0;
     const Outlet* const outlet = work.fate == Fate::kTransfer ? &wiring_.outlets[work.to] : nullptr;

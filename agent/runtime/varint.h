@@ -37,4 +37,16 @@ inline std::int64_t unzigzag(std::uint64_t number) {
   return static_cast<std::int64_t>((number >> 1) ^ (~(number & 1) + 1));
 }
 
+// A time further from 1970 than this (285,000 years) is none of ours: who reads one from disk
+// refuses it, so that no sum and no difference of times overflows.
+inline constexpr std::int64_t kFurthestMs = std::int64_t{1} << 53;
+
+inline bool is_a_time(std::int64_t ms) { return -kFurthestMs <= ms && ms <= kFurthestMs; }
+
+// A time that is written as the step from another one. The bytes may say any step.
+inline std::int64_t stepped_ms(std::int64_t ms, std::uint64_t step) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(ms) +
+                                   static_cast<std::uint64_t>(unzigzag(step)));
+}
+
 }  // namespace runnel

@@ -112,7 +112,7 @@ Error KeptClient::connect_once() {
     if (hooks_.on_down) hooks_.on_down();
     return opened.error();
   }
-  const std::shared_ptr<Connection> connection = *opened;
+  const std::shared_ptr<Connection>& connection = *opened;
   {
     const Lock lock(mutex_);
     if (is_stopping_) connection->gate().stop();

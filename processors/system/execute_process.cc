@@ -323,6 +323,7 @@ void ExecuteProcess::deliver(std::string bytes) {
   arrival.attributes = {{"command", words_[0]},
                         {"command.arguments", config_.arguments ? config_.arguments->value : ""}};
   while (true) {
+    // NOLINTNEXTLINE(bugprone-use-after-move): an intake that refuses leaves it as it was
     const Result<Ticket> ticket = intake_->deliver(std::move(arrival));
     if (ticket.ok() || ticket.code() != Code::kFull) return;
     Lock lock(mutex_);

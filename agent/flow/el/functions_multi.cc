@@ -3,6 +3,7 @@
 #include <array>
 #include <memory>
 
+#include "agent/base/assert.h"
 #include "agent/flow/el/program.h"
 #include "agent/flow/el/regex.h"
 
@@ -196,6 +197,7 @@ Value evaluate_multi(const Node& node, Context& context) {
   for (const Multi& known : kMultis) {
     if (known.name == node.function->name) multi = &known;
   }
+  RUNNEL_ASSERT(multi != nullptr);  // the parser comes here for these only
   const Value outer = context.current;
   Call call(node, context, null_value());
   Fold fold(node, context, multi->is_all);

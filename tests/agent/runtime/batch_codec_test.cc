@@ -7,6 +7,8 @@
 #include <random>
 
 #include "agent/runtime/attributes.h"
+#include "agent/runtime/compress.h"
+#include "agent/runtime/varint.h"
 #include "tests/support/forgetful_vfs.h"
 
 namespace runnel {
@@ -93,6 +95,103 @@ TEST_CASE("damaged bytes are refused, whatever they are") {
     }
     for (const FlowRecord& record : records) release(record);
   }
+}
+
+std::string numbers(std::initializer_list<std::uint64_t> all) {
+  std::string bytes;
+  for (const std::uint64_t number : all) put_varint(bytes, number);
+  return bytes;
+}
+
+// A plain body of one FlowFile without attributes, of its step in time, its lead and its content.
+std::string body_of_one(std::int64_t step_ms, std::uint64_t lead, const std::string& form) {
+  std::string body(1, '\0');
+  for (const std::string& column :
+       {numbers({zigzag(7)}), numbers({zigzag(step_ms)}), numbers({lead}), numbers({0}),
+        std::string(), std::string(), form, std::string()}) {
+    put_varint(body, column.size());
+    body += column;
+  }
+  return body;
+}
+
+TEST_CASE("FlowFiles with the same attributes share them again when they are read") {
+  ForgetfulDisk disk(1);
+  auto store = SegmentStore::open("state/content", disk).value();
+  std::vector<FlowRecord> records(3);
+  for (FlowRecord& record : records)
+    record.attributes = Attributes::with(nullptr, "topic", std::string(1000, 't'));
+  records[2].attributes = Attributes::with(records[2].attributes, "topic", "another");
+  const std::vector<FlowRecord> again = unpack_body(pack_body(records), 3, *store).value();
+  CHECK(again[0].attributes == again[1].attributes);
+  CHECK(again[2].attributes->find("topic") == "another");
+  release(again[0]);
+  CHECK(again[1].attributes->find("topic") == std::string(1000, 't'));
+  release(again[1]);
+  release(again[2]);
+  for (const FlowRecord& record : records) release(record);
+}
+
+TEST_CASE("a time that nobody can have had is damage, and never overflows") {
+  ForgetfulDisk disk(1);
+  auto store = SegmentStore::open("state/content", disk).value();
+  const std::string empty = numbers({0, 0});
+  CHECK(unpack_body(body_of_one(1'767'225'600'000, 3, empty), 1, *store).ok());
+  for (const std::int64_t ms : {INT64_MAX, INT64_MIN, kFurthestMs + 1, -kFurthestMs - 1})
+    CHECK(unpack_body(body_of_one(ms, 0, empty), 1, *store).code() == Code::kCorrupt);
+  CHECK(unpack_body(body_of_one(0, std::uint64_t{1} << 32, empty), 1, *store).code() ==
+        Code::kCorrupt);
+  std::string head = numbers({1, 1, 1, 0, 0, 0});
+  CHECK(BatchHead::parse(head).ok());
+  CHECK(BatchHead::parse(head + numbers({zigzag(INT64_MAX)})).code() == Code::kCorrupt);
+}
+
+TEST_CASE("a place that no segment file has is damage") {
+  ForgetfulDisk disk(1);
+  auto store = SegmentStore::open("state/content", disk).value();
+  const SegmentStore::Place place = store->append("bytes").value();
+  const std::uint64_t segment = place.file->number() + 1;
+  const auto code_of = [&](std::uint64_t offset, std::uint64_t size) {
+    const auto read =
+        unpack_body(body_of_one(0, 0, numbers({1, 1, segment, offset, size})), 1, *store);
+    if (!read.ok()) return read.code();
+    std::string bytes(5, '\0');
+    const Result<std::size_t> got = reader_of((*read)[0].content, 0, (*read)[0].size)->read(bytes);
+    release((*read)[0]);
+    return got.ok() ? Code::kNotFound : got.code();  // nobody asks for what can be read
+  };
+  CHECK(code_of(0, UINT64_MAX) == Code::kCorrupt);
+  CHECK(code_of(UINT64_MAX, 5) == Code::kCorrupt);
+  CHECK(code_of(3, 5) == Code::kCorrupt);  // when it is read
+  CHECK(code_of(0, 5) == Code::kNotFound);
+}
+
+TEST_CASE("positions that wrap around are damage") {
+  CHECK(BatchHead::parse(numbers({2, 0, 1, 5, 1, 0})).ok());
+  CHECK(BatchHead::parse(numbers({2, 0, 1, UINT64_MAX, 1, 0})).code() == Code::kCorrupt);
+  CHECK(BatchHead::parse(numbers({2, 0, 2, 5, 0, UINT64_MAX - 5, 0, 0})).code() == Code::kCorrupt);
+  const std::string counters = numbers({0, 0, 0, 0, 0, 0, 0});
+  CHECK(BatchEffects::parse(counters + numbers({1, 9, 1, 0, 3})).ok());
+  CHECK(BatchEffects::parse(counters + numbers({1, 9, 1, UINT64_MAX - 1, 3})).code() ==
+        Code::kCorrupt);
+}
+
+TEST_CASE("what is promised is not believed: no room is taken for more than the bytes can hold") {
+  ForgetfulDisk disk(1);
+  auto store = SegmentStore::open("state/content", disk).value();
+  const std::string one = body_of_one(0, 0, numbers({0, 0}));
+  const Result<std::vector<FlowRecord>> many = unpack_body(one, 1 << 24, *store);
+  CHECK(many.code() == Code::kCorrupt);
+  // A frame of zstd: magic number, a size of 8 bytes in a single segment, one empty last block.
+  std::string frame("\x28\xB5\x2F\xFD\xE0", 5);
+  for (unsigned shift = 0; shift < 64; shift += 8)
+    frame += static_cast<char>((std::uint64_t{1} << 29) >> shift);
+  frame += std::string("\x01\x00\x00", 3);
+  const Result<std::string> refused = decompress(frame, std::size_t{1} << 30);
+  REQUIRE(refused.code() == Code::kCorrupt);
+  CHECK(refused.error().text().find("too many come out") != std::string::npos);
+  const std::string alike(64 << 20, 'a');  // packs as tightly as anything does
+  CHECK(decompress(compress(alike), alike.size()).value() == alike);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "agent/runtime/provenance_log.h"
+#include "agent/runtime/varint.h"
 
 namespace runnel {
 namespace {
@@ -151,6 +152,35 @@ TEST_CASE("damaged bytes of a stream are refused, wherever the damage is") {
     static_cast<void>(decode_provenance(bytes, [](const ProvenanceRecord&) {}));
   }
   CHECK(decode_provenance("\x01\x05", [](const ProvenanceRecord&) {}).code() == Code::kCorrupt);
+}
+
+TEST_CASE("ids and times that nobody can have had are damage, and never wrap around") {
+  // flags, component, time, first id, then the form of the ids; each number LEB128.
+  const auto code_of = [](std::int64_t ms, std::uint64_t first,
+                          std::initializer_list<std::uint64_t> form, std::string_view bitmap = {},
+                          std::uint64_t flags = 13) {
+    std::string bytes;
+    put_varint(bytes, flags);
+    bytes += std::string("\0\1c", 3);
+    put_varint(bytes, zigzag(ms));
+    put_varint(bytes, zigzag(static_cast<std::int64_t>(first)));
+    for (const std::uint64_t number : form) put_varint(bytes, number);
+    bytes += bitmap;
+    std::size_t count = 0;
+    const Result<> decoded =
+        decode_provenance(bytes, [&count](const ProvenanceRecord&) { ++count; });
+    CHECK(count == (decoded.ok() ? 1 : 0));
+    return decoded.ok() ? Code::kNotFound : decoded.code();  // nothing to find
+  };
+  CHECK(code_of(5, 100, {2, 3, 4, 1}) == Code::kNotFound);
+  CHECK(code_of(5, 100, {0, 1}, "\x05") == Code::kNotFound);
+  CHECK(code_of(INT64_MAX, 100, {1, 3}) == Code::kCorrupt);
+  CHECK(code_of(INT64_MIN, 100, {1, 3}) == Code::kCorrupt);
+  CHECK(code_of(5, UINT64_MAX - 3, {1, 3}) == Code::kCorrupt);
+  CHECK(code_of(5, 100, {1, UINT64_MAX - 50}) == Code::kCorrupt);
+  CHECK(code_of(5, 100, {2, 3, UINT64_MAX - 50, 0}) == Code::kCorrupt);
+  CHECK(code_of(5, UINT64_MAX - 4, {0, 1}, "\x81") == Code::kCorrupt);
+  CHECK(code_of(5, 100, {1, 3}, {}, 0x10D) == Code::kCorrupt);
 }
 
 TEST_CASE("a FlowFile's events are found, newest first, before and after they are written") {

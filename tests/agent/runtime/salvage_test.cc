@@ -9,6 +9,7 @@
 #include <set>
 
 #include "agent/base/log.h"
+#include "agent/runtime/batch_codec.h"
 #include "agent/runtime/provenance_log.h"
 #include "agent/runtime/session_core.h"
 
@@ -267,6 +268,33 @@ TEST_CASE("a missing segment file: what lies in it is counted as quarantined, th
   CHECK(one.ledger->loss().quarantined > 0);
   one.fill();
   CHECK(one.ledger->loss().is_balanced());
+}
+
+TEST_CASE("a head that rots after the start: its FlowFiles are counted as quarantined") {
+  Salvage one;
+  one.open();
+  one.fill();
+  one.close();
+  one.open();
+  {
+    BatchHead other;
+    other.count = kEach + 1;
+    other.positions = {{0, kEach + 1}};
+    constexpr std::uint32_t kApplication = 0x524E4C31;  // "RNL1"
+    auto database = Database::open(one.database(),
+                                   {.application_id = kApplication, .checkpoints_itself = false})
+                        .value();
+    auto update = database->prepare(
+        "UPDATE batch SET head = ? WHERE id = "
+        "(SELECT MIN(id) FROM batch WHERE length(body) > 1000)");
+    REQUIRE(update.ok());
+    REQUIRE(update->bind_blob(1, other.text()).run().ok());
+    REQUIRE(database->changes() == 1);
+  }
+  const std::set<int> found = one.found();
+  CHECK(found.size() == kAll - kEach);
+  one.check_balanced(found.size());
+  CHECK(one.ledger->loss().quarantined == kEach);
 }
 
 // Of the first row that holds FlowFiles all are done, and what it lies on is damaged: the write
