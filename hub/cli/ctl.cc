@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/base/bytes.h"
+#include "agent/base/words.h"
 #include "hub/cli/print.h"
 #include "hub/cli/settings.h"
 #include "hub/cli/table.h"
@@ -216,8 +217,8 @@ int ctl_run(const Ctl& ctl, const RunOptions& options) {
   const auto answer = ctl.client.ask("POST", path, &body);
   if (!answer.ok()) return failed(answer.error());
   if (ctl.is_json) return print_json(*answer);
-  const std::string count = number_at(*answer, "created_count");
-  std::printf("asked %s agent%s\n", count.c_str(), count == "1" ? "" : "s");
+  const auto count = answer->value("created_count", std::int64_t{0});
+  std::printf("asked %s\n", counted(count, "agent").c_str());
   if (!options.agent_class.empty() && options.processor.empty()) {
     std::printf("agents that come to class %s later are %s, too\n", options.agent_class.c_str(),
                 options.verb == "stop" ? "stopped" : "started");
