@@ -65,8 +65,7 @@ int check_command(const std::string& file, const ParameterValues& parameters, bo
     out["complaints"] = complaints_json(reading.complaints);
     std::fputs(laid_out(out).c_str(), stdout);
   } else {
-    if (!reading.complaints.empty())
-      std::fprintf(stderr, "%s\n", text_of(reading.complaints).c_str());
+    if (!reading.complaints.empty()) std::fputs(text_of(reading.complaints).c_str(), stderr);
     if (reading.ok())
       std::printf("%s: flow `%s` is good: %s, %s\n", file.c_str(), reading.flow->name.c_str(),
                   counted(all_processors(*reading.flow).size(), "processor").c_str(),

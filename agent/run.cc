@@ -127,8 +127,7 @@ Boot boot_kept_flow(const Settings& settings, HubControl& control) {
 Result<> boot_own_flow(const Settings& settings, Engine& engine) {
   const FlowReading reading =
       read_given_flow(settings.flow, settings.parameters, FlowSource::kFile);
-  if (!reading.complaints.empty())
-    std::fprintf(stderr, "%s\n", text_of(reading.complaints).c_str());
+  if (!reading.complaints.empty()) std::fputs(text_of(reading.complaints).c_str(), stderr);
   if (!reading.ok()) return invalid("the flow `" + settings.flow + "` is not run");
   TRY(engine.start(reading.flow));
   say("running " + reading.flow->name);

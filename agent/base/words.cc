@@ -8,6 +8,13 @@
 
 namespace runnel {
 
+std::string unknown_command(std::string_view word, const std::vector<std::string>& known) {
+  const std::string_view near = nearest(word, known);
+  return fmt::format(
+      "there is no command `{}`; {}", word,
+      near.empty() ? std::string("--help lists them") : fmt::format("did you mean `{}`?", near));
+}
+
 std::string too_long_text(std::uint64_t bytes, std::uint64_t bytes_max) {
   // A tenth above the limit is the least that sizes of any unit show.
   const bool is_near = bytes - bytes_max < bytes_max / 10;

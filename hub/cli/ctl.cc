@@ -91,8 +91,6 @@ int ctl_login(const HubAccess& access, const std::string& user, const std::strin
 int ctl_agents(const Ctl& ctl, const std::vector<std::string>& filters) {
   std::string query;
   for (const std::string& filter : filters) {
-    if (filter.find('=') == std::string::npos)
-      return failed(invalid("`" + filter + "` is no KEY=VALUE"));
     const std::size_t equals = filter.find('=');
     query += "&" + filter.substr(0, equals) + "=" + segment(filter.substr(equals + 1));
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -135,6 +136,13 @@ int ctl_flows(const Ctl& ctl) {
 }
 
 int ctl_push(const Ctl& ctl, const std::string& file, const std::string& message) {
+  // What the shell has opened is read, too; a named pipe would be waited for.
+  const auto type = std::filesystem::status(file).type();
+  const bool is_pipe = type == std::filesystem::file_type::fifo && !file.starts_with("/dev/");
+  if (type == std::filesystem::file_type::directory || is_pipe) {
+    return failed(invalid("`" + file + "` is " + (is_pipe ? "a pipe" : "a folder") +
+                          "; a flow is pushed from a file"));
+  }
   std::ifstream stream(file, std::ios::binary);
   if (!stream) return failed(not_found("`" + file + "` cannot be read"));
   const std::string text(std::istreambuf_iterator<char>(stream), {});
