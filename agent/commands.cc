@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <functional>
 
+#include "agent/base/words.h"
+
 namespace runnel {
 namespace {
 
@@ -62,7 +64,7 @@ int run_command(const Words& words, char** argv) {
   SettingsReading file;
   if (!words.config.empty()) file = read_settings_file(words.config);
   if (has_error(file.complaints)) {
-    std::fprintf(stderr, "%s\n", text_of(file.complaints).c_str());
+    std::fputs(text_of(file.complaints).c_str(), stderr);
     return kExitConfiguration;
   }
   const auto settings = make_settings(file.values, command_line);
@@ -222,6 +224,14 @@ int run_command_line(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    // CLI11 says of a command that it does not know only that there is none.
+    const auto is_shown = [](const CLI::App* one) { return !one->get_group().empty(); };
+    std::vector<std::string> known;
+    for (const CLI::App* one : app.get_subcommands(is_shown)) known.push_back(one->get_name());
+    if (app.get_subcommands().empty() && argc > 1 && argv[1][0] != '-') {
+      std::fprintf(stderr, "runnel-agent: %s\n", unknown_command(argv[1], known).c_str());
+      return kExitUsage;
+    }
     return app.exit(error) == 0 ? kExitGood : kExitUsage;
   }
   return words.command();

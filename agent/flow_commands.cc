@@ -5,8 +5,9 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "agent/base/words.h"
 #include "agent/commands.h"
-#include "agent/flow/yaml_reader.h"
+#include "agent/flow_file.h"
 #include "agent/hub_control.h"
 #include "agent/spec/manifest.h"
 #include "agent/spec/render.h"
@@ -58,19 +59,17 @@ Result<> write_pages(const fs::path& root) {
 }  // namespace
 
 int check_command(const std::string& file, const ParameterValues& parameters, bool as_json) {
-  const FlowReading reading =
-      read_flow_file(file, {.file = file, .parameters = parameters}, component_specs());
+  const FlowReading reading = read_given_flow(file, parameters, FlowSource::kAny);
   if (as_json) {
     Json out = {{"is_valid", reading.ok()}, {"flow", reading.flow->name}};
     out["complaints"] = complaints_json(reading.complaints);
     std::fputs(laid_out(out).c_str(), stdout);
   } else {
-    if (!reading.complaints.empty())
-      std::fprintf(stderr, "%s\n", text_of(reading.complaints).c_str());
+    if (!reading.complaints.empty()) std::fputs(text_of(reading.complaints).c_str(), stderr);
     if (reading.ok())
-      std::printf("%s: flow `%s` is good: %zu processors, %zu connections\n", file.c_str(),
-                  reading.flow->name.c_str(), all_processors(*reading.flow).size(),
-                  all_connections(*reading.flow).size());
+      std::printf("%s: flow `%s` is good: %s, %s\n", file.c_str(), reading.flow->name.c_str(),
+                  counted(all_processors(*reading.flow).size(), "processor").c_str(),
+                  counted(all_connections(*reading.flow).size(), "connection").c_str());
   }
   return reading.ok() ? kExitGood : kExitConfiguration;
 }

@@ -11,6 +11,7 @@
 
 #include "agent/admin/control_client.h"
 #include "agent/base/bytes.h"
+#include "agent/base/words.h"
 #include "agent/commands.h"
 
 namespace runnel {
@@ -252,7 +253,7 @@ int queue_peek_command(const Inspection& where, const std::string& connection,
 
 int queue_purge_command(const Inspection& where, const std::string& connection) {
   return ask(where, {{"command", "queue_purge"}, {"connection", connection}}, [](const Json& done) {
-    return count_text(done, "removed_count") + " FlowFiles removed\n";
+    return counted(done["removed_count"].get<std::uint64_t>(), "FlowFile") + " removed\n";
   });
 }
 
@@ -269,9 +270,8 @@ int tap_command(const Inspection& where, const std::string& connection, std::int
   if (!done.ok()) return failed(done.error());
   const auto left_out = (*done)["left_out_count"].get<std::uint64_t>();
   if (left_out != 0)
-    std::fprintf(stderr,
-                 "%llu FlowFiles were left out: they came faster than they could be shown\n",
-                 static_cast<unsigned long long>(left_out));
+    std::fprintf(stderr, "%s left out: more came than could be shown\n",
+                 counted(left_out, "FlowFile").c_str());
   return code;
 }
 

@@ -20,6 +20,7 @@
 #include "agent/admin/metrics_server.h"
 #include "agent/base/log.h"
 #include "agent/commands.h"
+#include "agent/flow_file.h"
 #include "agent/hub_control.h"
 #include "agent/idle_memory.h"
 #include "agent/uplink/uplink.h"
@@ -124,10 +125,9 @@ Boot boot_kept_flow(const Settings& settings, HubControl& control) {
 
 // The flow of --flow. An error's text has the complaints.
 Result<> boot_own_flow(const Settings& settings, Engine& engine) {
-  const FlowReading reading = read_flow_file(
-      settings.flow, {.file = settings.flow, .parameters = settings.parameters}, component_specs());
-  if (!reading.complaints.empty())
-    std::fprintf(stderr, "%s\n", text_of(reading.complaints).c_str());
+  const FlowReading reading =
+      read_given_flow(settings.flow, settings.parameters, FlowSource::kFile);
+  if (!reading.complaints.empty()) std::fputs(text_of(reading.complaints).c_str(), stderr);
   if (!reading.ok()) return invalid("the flow `" + settings.flow + "` is not run");
   TRY(engine.start(reading.flow));
   say("running " + reading.flow->name);

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "agent/base/bytes.h"
+#include "agent/base/name.h"
 
 namespace runnel {
 namespace {
@@ -40,7 +41,7 @@ std::vector<SettingRow> table() {
        .doc = "File that holds the token, instead of `hub_token`.",
        .example = "/etc/runnel/hub-token"},
       {.name = "agent_class",
-       .doc = "Class of this agent: the hub deploys flows to classes.",
+       .doc = "Class of this agent: the hub deploys flows to classes. 1 to 64 of A-Z a-z 0-9 . _ -",
        .default_value = "default",
        .example = "trucks"},
       {.name = "agent_id",
@@ -113,6 +114,11 @@ Result<Settings> make_settings(const SettingValues& file, const SettingValues& c
     complaints += "--state: a directory is needed, e.g. `--state ./state`\n";
   if (text("flow").empty() && text("hub").empty())
     complaints += "nothing to do: give a flow (--flow FILE) or a hub (--hub URL)\n";
+  // A hub files the agent under another name than it was given, or refuses it.
+  if (!is_good_name(text("agent_class"))) {
+    complaints += "--agent-class: `" + text("agent_class") + "` cannot name a class; a name is " +
+                  std::string(kGoodName) + "\n";
+  }
   if (!complaints.empty()) {
     complaints.pop_back();
     return invalid(complaints);

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "agent/base/words.h"
 #include "hub/commands.h"
 
 namespace runnel::hub {
@@ -26,7 +27,7 @@ int serve_command_line(const std::string& config, const PropertyValues& command_
   if (!config.empty())
     file = read_settings_file(config, setting_specs(), "the hub's settings", false);
   if (has_error(file.complaints)) {
-    std::fprintf(stderr, "%s\n", text_of(file.complaints).c_str());
+    std::fputs(text_of(file.complaints).c_str(), stderr);
     return kExitConfiguration;
   }
   const auto settings = make_settings(file.values.values, command_line);
@@ -120,6 +121,14 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    // CLI11 says of a command that it does not know only that there is none.
+    const auto is_shown = [](const CLI::App* one) { return !one->get_group().empty(); };
+    std::vector<std::string> known;
+    for (const CLI::App* one : app.get_subcommands(is_shown)) known.push_back(one->get_name());
+    if (app.get_subcommands().empty() && argc > 1 && argv[1][0] != '-') {
+      std::fprintf(stderr, "runnel-hub: %s\n", unknown_command(argv[1], known).c_str());
+      return kExitUsage;
+    }
     return app.exit(error) == 0 ? 0 : kExitUsage;
   }
   if (*init_command) return init(init_options);

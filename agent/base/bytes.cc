@@ -11,6 +11,8 @@
 #include <ctime>
 #include <limits>
 
+#include "agent/base/words.h"
+
 namespace runnel {
 namespace {
 
@@ -342,8 +344,8 @@ std::string period_text(std::chrono::nanoseconds period) {
     std::int64_t ns;
     std::string_view name;
   };
-  constexpr std::array<Step, 7> kSteps{{{86'400'000'000'000, "days"},
-                                        {3'600'000'000'000, "hours"},
+  constexpr std::array<Step, 7> kSteps{{{86'400'000'000'000, "day"},
+                                        {3'600'000'000'000, "hour"},
                                         {60'000'000'000, "min"},
                                         {1'000'000'000, "sec"},
                                         {1'000'000, "ms"},
@@ -352,7 +354,10 @@ std::string period_text(std::chrono::nanoseconds period) {
   if (period.count() == 0) return "0 sec";
   for (const Step& step : kSteps) {
     if (period.count() % step.ns == 0) {
-      return fmt::format("{} {}", period.count() / step.ns, step.name);
+      const std::int64_t count = period.count() / step.ns;
+      // The short names stand for one and for many.
+      const bool is_word = step.name == "day" || step.name == "hour";
+      return is_word ? counted(count, step.name) : fmt::format("{} {}", count, step.name);
     }
   }
   return fmt::format("{} ns", period.count());

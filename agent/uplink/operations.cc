@@ -3,6 +3,7 @@
 #include "agent/base/bytes.h"
 #include "agent/base/hash.h"
 #include "agent/base/log.h"
+#include "agent/base/words.h"
 #include "agent/uplink/uplink.h"
 
 namespace runnel {
@@ -100,7 +101,7 @@ Acknowledgement Uplink::perform(const Operation& operation) {
         if (operation.arguments.empty())
           return not_applied(operation, "which connection?", invalid("no argument was given"));
         return acknowledged(operation, AckState::kFullyApplied,
-                            std::to_string(removed) + " FlowFiles removed");
+                            counted(removed, "FlowFile") + " removed");
       }
       break;
     case Verb::kRestart:

@@ -31,7 +31,7 @@ Result<> end_sessions(Database& database, const std::string& user) {
 
 Result<> Accounts::add_user(const std::string& name, const std::string& role,
                             std::string_view password) {
-  if (!is_good_name(name)) return invalid("a user's name is 1 to 64 of A-Z a-z 0-9 . _ -");
+  if (!is_good_name(name)) return invalid("a user's name is " + std::string(kGoodName));
   if (name == "hub") return invalid("`hub` is the name of what the hub does by itself");
   if (!is_role(role))
     return invalid("`" + role + "` is no role; one of administrator, operator, viewer");

@@ -15,9 +15,9 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/mutex.h"
+#include "agent/base/name.h"
 #include "agent/base/result.h"
 #include "hub/http/message.h"
-#include "hub/store/name.h"
 #include "hub/store/store.h"
 
 namespace runnel::hub {

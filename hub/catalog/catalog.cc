@@ -5,8 +5,8 @@
 #include "agent/base/bytes.h"
 #include "agent/base/hash.h"
 #include "agent/base/ids.h"
+#include "agent/base/name.h"
 #include "agent/flow/yaml_reader.h"
-#include "hub/store/name.h"
 
 namespace runnel::hub {
 namespace {
@@ -64,7 +64,7 @@ Result<Catalog::Pushed> Catalog::push(const std::string& text, const std::string
   }
   const std::string& name = reading.flow->name;
   if (!is_good_name(name)) {
-    return invalid("a flow's name in the catalog is 1 to 64 of A-Z a-z 0-9 . _ -, not `" + name +
+    return invalid("a flow's name in the catalog is " + std::string(kGoodName) + ", not `" + name +
                    "`");
   }
   const std::string sha256 = sha256_hex(text);

@@ -39,6 +39,8 @@ Error transport_error(CURLcode code, const HubAccess& access) {
   std::string text = "the hub at " + access.hub + " does not answer: " + curl_easy_strerror(code);
   if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE) {
     text += "; give its CA by --ca or RUNNEL_CA: the file `ca.pem` of the hub's data folder";
+  } else if (code == CURLE_UNSUPPORTED_PROTOCOL) {
+    text += "; its address begins with https://, or http:// on loopback";
   } else if (code == CURLE_COULDNT_CONNECT) {
     text += "; is it running, and is --hub or RUNNEL_HUB right?";
   }

@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/base/bytes.h"
+#include "agent/base/words.h"
 #include "hub/cli/print.h"
 #include "hub/cli/settings.h"
 #include "hub/cli/table.h"
@@ -90,8 +91,6 @@ int ctl_login(const HubAccess& access, const std::string& user, const std::strin
 int ctl_agents(const Ctl& ctl, const std::vector<std::string>& filters) {
   std::string query;
   for (const std::string& filter : filters) {
-    if (filter.find('=') == std::string::npos)
-      return failed(invalid("`" + filter + "` is no KEY=VALUE"));
     const std::size_t equals = filter.find('=');
     query += "&" + filter.substr(0, equals) + "=" + segment(filter.substr(equals + 1));
   }
@@ -216,8 +215,8 @@ int ctl_run(const Ctl& ctl, const RunOptions& options) {
   const auto answer = ctl.client.ask("POST", path, &body);
   if (!answer.ok()) return failed(answer.error());
   if (ctl.is_json) return print_json(*answer);
-  const std::string count = number_at(*answer, "created_count");
-  std::printf("asked %s agent%s\n", count.c_str(), count == "1" ? "" : "s");
+  const auto count = answer->value("created_count", std::int64_t{0});
+  std::printf("asked %s\n", counted(count, "agent").c_str());
   if (!options.agent_class.empty() && options.processor.empty()) {
     std::printf("agents that come to class %s later are %s, too\n", options.agent_class.c_str(),
                 options.verb == "stop" ? "stopped" : "started");

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -11,6 +12,7 @@
 
 #include "agent/base/bytes.h"
 #include "agent/base/clock.h"
+#include "agent/base/words.h"
 #include "hub/cli/ctl.h"
 #include "hub/cli/print.h"
 #include "hub/cli/table.h"
@@ -63,7 +65,8 @@ int wait_for(const Ctl& ctl, const DeployOptions& options) {
       if (count_at(sync, "in_sync") + failures == total) {
         if (is_terminal) std::fputs("\n", stderr);
         for (const Json& each : json["failures"]) {
-          std::fprintf(stderr, "%s agents failed: %s\n", number_at(each, "agents").c_str(),
+          std::fprintf(stderr, "%s failed: %s\n",
+                       counted(count_at(each, "agents"), "agent").c_str(),
                        text_at(each, "reason").c_str());
         }
         if (ctl.is_json) print_json(json);
@@ -133,6 +136,13 @@ int ctl_flows(const Ctl& ctl) {
 }
 
 int ctl_push(const Ctl& ctl, const std::string& file, const std::string& message) {
+  // What the shell has opened is read, too; a named pipe would be waited for.
+  const auto type = std::filesystem::status(file).type();
+  const bool is_pipe = type == std::filesystem::file_type::fifo && !file.starts_with("/dev/");
+  if (type == std::filesystem::file_type::directory || is_pipe) {
+    return failed(invalid("`" + file + "` is " + (is_pipe ? "a pipe" : "a folder") +
+                          "; a flow is pushed from a file"));
+  }
   std::ifstream stream(file, std::ios::binary);
   if (!stream) return failed(not_found("`" + file + "` cannot be read"));
   const std::string text(std::istreambuf_iterator<char>(stream), {});
@@ -183,8 +193,8 @@ int ctl_deploy(const Ctl& ctl, const DeployOptions& options) {
   if (!deployed.ok()) return failed(deployed.error());
   if (!options.waits && ctl.is_json) return print_json(*deployed);
   if (!ctl.is_json) {
-    std::printf("deployed %s to class %s (%s agents)\n", ref.c_str(), options.agent_class.c_str(),
-                number_at(*deployed, "agents_total").c_str());
+    std::printf("deployed %s to class %s (%s)\n", ref.c_str(), options.agent_class.c_str(),
+                counted(count_at(*deployed, "agents_total"), "agent").c_str());
     std::fflush(stdout);
   }
   return options.waits ? wait_for(ctl, options) : 0;
@@ -200,7 +210,7 @@ int ctl_status(const Ctl& ctl, const std::string& name) {
                 static_cast<long long>(each.value("version", std::int64_t{0})),
                 sync_text(each).c_str(), run_text(each["run_wanted"]).c_str());
     for (const Json& failure : each["failures"]) {
-      std::printf("  %s failed: %s\n", number_at(failure, "agents").c_str(),
+      std::printf("  %s failed: %s\n", counted(count_at(failure, "agents"), "agent").c_str(),
                   text_at(failure, "reason").c_str());
     }
   }

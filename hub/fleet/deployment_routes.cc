@@ -4,9 +4,10 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/base/bytes.h"
+#include "agent/base/name.h"
+#include "agent/base/words.h"
 #include "hub/fleet/agent_json.h"
 #include "hub/fleet/rest.h"
-#include "hub/store/name.h"
 
 namespace runnel::hub {
 namespace {
@@ -22,7 +23,7 @@ std::optional<Response> read_wish(RestParts& parts, const Request& request, Depl
   const Json body = Json::parse(request.body);
   wish.agent_class = body["class"].get<std::string>();
   if (!is_good_name(wish.agent_class)) {
-    return problem(422, "invalid", "a class's name is 1 to 64 of A-Z a-z 0-9 . _ -");
+    return problem(422, "invalid", "a class's name is " + std::string(kGoodName));
   }
   const auto flow = body["flow"].get<std::string>();
   const auto number = body["version"].get<std::int64_t>();
@@ -88,8 +89,8 @@ Response deploy(RestParts& parts, const Request& request) {
   const std::int64_t total = counts_of(*parts.summaries.now(), wish.agent_class).total;
   if (wish.agents_expected && *wish.agents_expected != total) {
     return problem(409, "target-changed",
-                   "class `" + wish.agent_class + "` has " + std::to_string(total) +
-                       " agents now, not " + std::to_string(*wish.agents_expected) +
+                   "class `" + wish.agent_class + "` has " + counted(total, "agent") +
+                       " now, not " + std::to_string(*wish.agents_expected) +
                        "; look at the preview again");
   }
   const auto text = parts.catalog.text(wish.version);
@@ -129,7 +130,7 @@ Response deploy(RestParts& parts, const Request& request) {
   event.kind = "flow_deployed";
   event.severity = "info";
   event.message = user + " deployed " + ref_text(*wish.version) + " to class " + wish.agent_class +
-                  " (" + std::to_string(total) + (total == 1 ? " agent)" : " agents)");
+                  " (" + counted(total, "agent") + ")";
   parts.events.add(std::move(event));
   return json_response(deployment_json(**deployed, *parts.summaries.now(), parts.clock.wall_ms()),
                        201);

@@ -3,9 +3,10 @@
 #include "hub/fleet/fleet.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "agent/base/bytes.h"
-#include "hub/store/name.h"
+#include "agent/base/name.h"
 
 namespace runnel::hub {
 namespace {
@@ -14,9 +15,11 @@ using std::chrono::milliseconds;
 
 constexpr std::int64_t kIntervalMaxMs = std::int64_t{7} * 86'400'000;  // believed of an agent
 
+constexpr std::size_t kClassShown = 100;  // bytes of a name that cannot be a class's
+
 constexpr auto kSharedAgain = std::chrono::hours(1);
 
-// The class of an agent that names none, or names it in letters that ours do not have.
+// The class of an agent that names none, or names it as classes of ours cannot be named.
 std::string class_of(const c2::Heartbeat& heartbeat) {
   std::string name = heartbeat.agent.agent_class.substr(0, 64);
   if (name.empty()) return "default";
@@ -24,6 +27,22 @@ std::string class_of(const c2::Heartbeat& heartbeat) {
     if (!is_good_name(std::string_view(&c, 1)) && c != '.') c = '_';
   }
   return is_good_name(name) ? name : "default";
+}
+
+// What is told when an agent comes into a class; foreign agents may name theirs as they like.
+struct Arrival {
+  std::string severity = "info";
+  std::string text;
+};
+
+Arrival arrival(const Agent& agent, const std::string& named, const std::string& class_before) {
+  Arrival out{.text = agent.id + " registered in class " + agent.agent_class};
+  if (!class_before.empty()) out.text += "; it was in " + class_before;
+  if (named.empty() || named == agent.agent_class) return out;
+  out.severity = "warning";
+  out.text += ": it calls its class `" + to_utf8(named.substr(0, kClassShown)) +
+              "`, and the name of a class is " + std::string(kGoodName);
+  return out;
 }
 
 bool is_new_process(const Agent& agent, const c2::Heartbeat& next) {
@@ -76,12 +95,15 @@ Result<c2::HeartbeatResponse> Fleet::heartbeat(c2::Heartbeat heartbeat,
     place->is_dirty = true;
     ++agents_total_;
     ++generation_;
-    say(*place, "agent_registered", "info", id + " registered in class " + agent_class);
+    const Arrival said = arrival(*place, heartbeat.agent.agent_class, "");
+    say(*place, "agent_registered", said.severity, said.text);
     place->announced = Connectivity::kOnline;
   }
   Agent& agent = *place;
   if (agent.agent_class != agent_class) {
-    agent.agent_class = agent_class;
+    const std::string before = std::exchange(agent.agent_class, agent_class);
+    const Arrival said = arrival(agent, heartbeat.agent.agent_class, before);
+    say(agent, "agent_registered", said.severity, said.text);
     agent.is_dirty = true;
     ++generation_;
   }

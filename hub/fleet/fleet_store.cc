@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "agent/base/words.h"
 #include "hub/fleet/fleet.h"
 
 namespace runnel::hub {
@@ -155,8 +156,7 @@ void Fleet::sweep() {
     FleetEvent event;
     event.kind = "agent_offline";
     event.severity = "error";
-    event.message =
-        "and " + std::to_string(gone - kOfflineEventsMax) + " more agents at the same time";
+    event.message = "and " + counted(gone - kOfflineEventsMax, "more agent") + " at the same time";
     parts_.events.add(std::move(event));
   }
 }

@@ -72,6 +72,8 @@ VersionPtr version_of(RestParts& parts, const std::string& flow, const std::stri
 }
 
 Response no_version(const Request& request) {
+  if (request.params[1] == "latest")
+    return problem(404, "not-found", "there is no flow `" + request.params[0] + "`");
   return problem(
       404, "not-found",
       "there is no version " + request.params[1] + " of the flow `" + request.params[0] + "`");

@@ -64,6 +64,21 @@ TEST_CASE("what is missing or wrong on the command line is said with the option'
   CHECK(bad.error().text().find("--workers") != std::string::npos);
 }
 
+TEST_CASE("a class that the hub would file under another name is refused") {
+  const auto with_class = [](const std::string& name) {
+    return make_settings(
+        {}, {.values = {{"state", "/s"}, {"hub", "h"}, {"agent_class", name}}, .parameters = {}});
+  };
+  for (const char* good : {"trucks", "EU-west_2.v1"}) CHECK(with_class(good).ok());
+  for (const std::string bad : {"", "my trucks", "lkw/süd", "..", std::string(65, 'x').c_str()}) {
+    const auto refused = with_class(bad);
+    REQUIRE(!refused.ok());
+    CHECK(refused.error().text() ==
+          "--agent-class: `" + bad +
+              "` cannot name a class; a name is 1 to 64 of A-Z a-z 0-9 . _ -");
+  }
+}
+
 TEST_CASE("a token comes from a file or directly, not both") {
   char name[] = "/tmp/runnel_token_XXXXXX";
   close(mkstemp(name));

@@ -10,6 +10,7 @@ import argparse
 import collections
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -56,6 +57,8 @@ def parse():
         parser.error("--agents must be 1 to 50")
     if options.seconds < 10:
         parser.error("--seconds must be at least 10")
+    if options.kafka and not re.fullmatch(r"[^\s,]+:\d{1,5}(,[^\s,]+:\d{1,5})*", options.kafka):
+        parser.error("--kafka must be HOST:PORT")
     if options.rate is None:
         options.rate = min(100, 1000 // options.agents)
     if options.rate < 1:
@@ -161,6 +164,8 @@ class Demo:
             print()
 
     def settle(self):
+        if not self.kafka:
+            self.read_back()  # a Kafka that was there has kept it all; before the first message there was no topic
         self.telemetry.process.send_signal(signal.SIGTERM)
         summary = json.loads(self.telemetry.line("{", seconds=60))
         self.published = {one["vehicle"]: one["acknowledged"] for one in summary["vehicles"]}

@@ -96,6 +96,40 @@ class Commands(AgentTest):
         self.assertIn("agent.yaml:1:1: ", done.stderr)
         self.assertIn("agent.yaml:2:12: ", done.stderr)
 
+    def test_a_flow_in_a_pipe_is_refused_instead_of_waited_for(self):
+        pipe = self.stand.path("pipe")
+        os.mkfifo(pipe)
+        for words in (("check", pipe), ("run", "--state", self.state, "--flow", pipe)):
+            with self.subTest(words):
+                done = self.command(*words, state=False)
+                self.assertEqual(done.returncode, 78)
+                self.assertIn("pipe: is a pipe; a flow is read from a file", done.stderr)
+        for place, kind in ((self.stand.folder, "a folder"), ("/dev/null", "a device")):
+            self.assertIn(f"is {kind}; ", self.command("check", place, state=False).stderr)
+
+    def test_check_reads_what_the_shell_has_opened(self):
+        for name in ("-", "/dev/stdin"):
+            with self.subTest(name):
+                done = subprocess.run([self.stand.program("runnel-agent"), "check", name], input=FLOW, capture_output=True, text=True, timeout=20)
+                self.assertEqual((done.returncode, done.stdout), (0, f"{name}: flow `demo` is good: 2 processors, 1 connection\n"))
+        shell = subprocess.run(["bash", "-c", f"{self.stand.program('runnel-agent')} check <(cat {self.flow})"], capture_output=True, text=True, timeout=20)
+        self.assertEqual(shell.returncode, 0, shell.stderr)
+
+    def test_a_flow_that_is_too_long_by_a_byte_is_not_said_to_be_as_long_as_it_may(self):
+        limit = 8 * 1024 * 1024
+        for extra, said in ((1, "the text is 8388609 bytes long; the most is 8388608"), (limit, "the text is 16 MB long; the most is 8 MB")):
+            long = self.write("long.yaml", FLOW + "#" * (limit + extra - len(FLOW)))
+            done = self.command("check", long, state=False)
+            self.assertEqual(done.returncode, 78)
+            self.assertIn(said, done.stderr)
+        self.write("long.yaml", FLOW + "#" * (limit - len(FLOW)))
+        self.assertEqual(self.command("check", long, state=False).returncode, 0)
+
+    def test_a_class_that_the_hub_would_rename_is_refused_at_the_start(self):
+        done = self.command("run", "--hub", "http://127.0.0.1:1", "--agent-class", "my trucks")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--agent-class: `my trucks` cannot name a class; a name is 1 to 64 of A-Z a-z 0-9 . _ -", done.stderr)
+
     def test_an_empty_name_does_not_stand_for_all_and_a_bad_number_is_no_empty_answer(self):
         self.running()
         for words in (("stop", ""), ("start", ""), ("queue", "purge", ""), ("queue", "list", "line", "--limit", "-1"), ("queue", "peek", "line", "--bytes", "-5"),

@@ -479,6 +479,24 @@ class Ctl(HubTest):
         empty = subprocess.run([program, "stop", "--class", "trucks", "--processor", ""], env=env, capture_output=True, timeout=30)
         self.assertEqual(empty.returncode, 2)
 
+    def test_wrong_uses_of_runnelctl_are_told_apart_from_refusals(self):
+        self.start()
+        env = dict(os.environ, RUNNEL_HUB=self.stand.hub.operators, RUNNEL_CA=self.stand.hub.ca, RUNNEL_TOKEN=self.token, HOME=self.stand.folder)
+        pipe = self.stand.path("pipe")
+        os.mkfifo(pipe)
+        for code, said, words in ((2, "there is no command `agnts`; did you mean `agents`?", ["agnts"]), (2, "`hostname` is no key; ", ["agents", "hostname=x"]),
+                                  (2, "`truck-1` is no KEY=VALUE", ["agents", "truck-1"]), (2, "--timeout", ["deploy", "demo", "--class", "c", "--timeout", "-1"]),
+                                  (2, "--limit", ["events", "--limit", "0"]), (1, "there is no flow `ghost`", ["flows", "show", "ghost"]),
+                                  (1, "is a folder; ", ["flows", "push", self.stand.folder]), (1, "is a pipe; ", ["flows", "push", pipe]),
+                                  (1, "begins with https://", ["--hub", "ftp://localhost", "agents"])):
+            with self.subTest(words):
+                done = subprocess.run([self.stand.program("runnelctl"), *words], env=env, capture_output=True, text=True, timeout=30)
+                self.assertEqual(done.returncode, code, done.stderr)
+                self.assertIn(said, done.stderr)
+        for program in ("runnel-hub", "runnel-agent"):
+            done = subprocess.run([self.stand.program(program), "nonsense"], capture_output=True, text=True, timeout=30)
+            self.assertEqual((done.returncode, done.stderr), (2, f"{program}: there is no command `nonsense`; --help lists them\n"))
+
     def test_exit_codes_say_what_went_wrong(self):
         self.start()
         bad = self.stand.path("bad.yaml")

@@ -5,16 +5,20 @@
 // A topic that is not there is made when it is first asked for, with four partitions. Prints
 // `bootstrap HOST:PORT`, then runs until SIGTERM or SIGINT. It goes away by the line `down` on its
 // standard input, or SIGUSR1, and comes back by `up`, or SIGUSR2; each is answered by `is down`,
-// `is up`. It keeps 5 MiB of each partition, the newest.
+// `is up`. It keeps 5 MiB of each partition, the newest. Exit code 2: it was called otherwise.
 
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstdio>
 #include <exception>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -41,9 +45,40 @@ void obey(KafkaMock& kafka, std::string_view line) {
   }
 }
 
-int serve(int signals, int count, char** words) {
+struct Topic {
+  std::string name;
+  int partitions = 0;
+};
+
+constexpr int kPartitionsMax = 1000;
+
+// The exit code of a program that is not to serve; none: the topic to make, if one is wanted.
+std::optional<int> parse(std::span<char*> words, Topic& topic) {
+  const auto usage = [](std::FILE* to) {
+    std::fprintf(to, "usage: runnel-mock-kafka [TOPIC PARTITIONS]   (1 to %d partitions)\n",
+                 kPartitionsMax);
+  };
+  if (words.empty()) return std::nullopt;
+  const std::string_view name = words[0];
+  if (name == "--help" || name == "-h") {
+    usage(stdout);
+    return 0;
+  }
+  const std::string_view number = words.size() == 2 ? words[1] : "";
+  const auto read = std::from_chars(number.begin(), number.end(), topic.partitions);
+  const bool is_number = read.ec == std::errc() && read.ptr == number.end();
+  if (!is_number || topic.partitions < 1 || topic.partitions > kPartitionsMax || name.empty() ||
+      name.starts_with('-')) {
+    usage(stderr);
+    return 2;
+  }
+  topic.name = name;
+  return std::nullopt;
+}
+
+int serve(int signals, const Topic& topic) {
   KafkaMock kafka;
-  if (count == 3) kafka.make_topic(words[1], std::stoi(words[2]));
+  if (!topic.name.empty()) kafka.make_topic(topic.name, topic.partitions);
   say("bootstrap " + kafka.bootstrap());
   std::string input;
   std::array<pollfd, 2> ready{{{signals, POLLIN, 0}, {STDIN_FILENO, POLLIN, 0}}};
@@ -75,13 +110,16 @@ int serve(int signals, int count, char** words) {
 }  // namespace runnel::test
 
 int main(int count, char** words) {
+  runnel::test::Topic topic;
+  const std::span<char*> given(words + 1, static_cast<std::size_t>(std::max(count - 1, 0)));
+  if (const auto code = runnel::test::parse(given, topic)) return *code;
   sigset_t mask;
   sigemptyset(&mask);
   for (const int number : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2}) sigaddset(&mask, number);
   sigprocmask(SIG_BLOCK, &mask, nullptr);  // before librdkafka starts its threads
   signal(SIGPIPE, SIG_IGN);
   try {
-    return runnel::test::serve(::signalfd(-1, &mask, SFD_CLOEXEC), count, words);
+    return runnel::test::serve(::signalfd(-1, &mask, SFD_CLOEXEC), topic);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;

@@ -13,6 +13,7 @@
 #include <mqtt/async_client.h>
 #include <signal.h>
 
+#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <condition_variable>
@@ -24,6 +25,7 @@
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -159,6 +161,17 @@ std::vector<std::string> split(const std::string& text) {
   return parts;
 }
 
+// The whole value, or an error that names the option.
+template <typename Number>
+Number number(const std::string& name, const std::string& value) {
+  Number out{};
+  const char* end = value.data() + value.size();
+  const auto read = std::from_chars(value.data(), end, out);
+  if (read.ec != std::errc() || read.ptr != end)
+    throw std::invalid_argument(name + ": `" + value + "` is no number");
+  return out;
+}
+
 Options parse(int count, char** words) {
   Options options;
   for (int i = 1; i < count; i += 2) {
@@ -170,15 +183,15 @@ Options parse(int count, char** words) {
     } else if (name == "--vehicles") {
       options.vehicles = split(value);
     } else if (name == "--rate") {
-      options.rate = std::stod(value);
+      options.rate = number<double>(name, value);
     } else if (name == "--seconds") {
-      options.seconds = std::stod(value);
+      options.seconds = number<double>(name, value);
     } else if (name == "--count") {
-      options.count = std::stoull(value);
+      options.count = number<std::uint64_t>(name, value);
     } else if (name == "--topic") {
       options.topic = value;
     } else if (name == "--pad") {
-      options.pad = std::stoull(value);
+      options.pad = number<std::size_t>(name, value);
     } else {
       throw std::invalid_argument("unknown option " + name);
     }
@@ -237,6 +250,13 @@ int main(int count, char** words) {
   action.sa_handler = [](int) { runnel::test::is_told_to_stop = 1; };
   sigaction(SIGTERM, &action, nullptr);
   sigaction(SIGINT, &action, nullptr);
+  if (count == 2 &&
+      (std::string_view(words[1]) == "--help" || std::string_view(words[1]) == "-h")) {
+    std::puts(
+        "usage: runnel-telemetry --broker URI --vehicles NAME[,NAME…] --rate N [--seconds S] "
+        "[--count N] [--topic TOPIC] [--pad BYTES]");
+    return 0;
+  }
   try {
     return runnel::test::run(runnel::test::parse(count, words));
   } catch (const std::exception& error) {

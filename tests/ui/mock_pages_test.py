@@ -5,4 +5,4 @@ import sys
 import node_suite
 
 if __name__ == "__main__":
-    sys.exit(node_suite.run(["pages.test.mjs", "fleet.test.mjs"], {"RUNNEL_UI_SITE": node_suite.build_site()}))
+    sys.exit(node_suite.run(["pages.test.mjs", "states.test.mjs", "fleet.test.mjs"], {"RUNNEL_UI_SITE": node_suite.build_site()}))

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "agent/base/words.h"
 #include "hub/cli/ctl.h"
 #include "hub/cli/print.h"
 #include "hub/cli/settings.h"
@@ -24,6 +25,19 @@ CLI::App* add(CLI::App& to, const std::string& name, const std::string& doc) {
   return command;
 }
 
+// What is wrong with a filter of `agents`; empty: nothing. The hub passes over keys that it does
+// not know, and would show more than was asked for.
+std::string filter_complaint(const std::string& filter) {
+  const std::vector<std::string> keys{"q",      "class", "connectivity", "sync",
+                                      "health", "flow",  "version",      "sort"};
+  const std::size_t equals = filter.find('=');
+  if (equals == std::string::npos) return "`" + filter + "` is no KEY=VALUE";
+  const std::string key = filter.substr(0, equals);
+  if (std::find(keys.begin(), keys.end(), key) != keys.end()) return {};
+  return "`" + key +
+         "` is no key; there are q, class, connectivity, sync, health, flow, version, sort";
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -44,8 +58,10 @@ int main(int argc, char** argv) {
   login->add_option("--password-file", given.password_file,
                     "Its first line is the password; without it you are asked");
   CLI::App* agents = add(app, "agents", "Lists agents");
-  agents->add_option("filter", given.filters,
-                     "KEY=VALUE: q, class, connectivity, sync, health, flow, version, sort");
+  agents
+      ->add_option("filter", given.filters,
+                   "KEY=VALUE: q, class, connectivity, sync, health, flow, version, sort")
+      ->check(filter_complaint);
   CLI::App* agent = add(app, "agent", "Shows one agent");
   agent->add_option("id", given.id, "The agent")->required();
   CLI::App* flows = add(app, "flows", "Lists flows; push, show and diff their versions");
@@ -66,11 +82,14 @@ int main(int argc, char** argv) {
   deploy->add_flag("--wait", given.deploy.waits,
                    "Until all agents of the class run it; exit 1 when one failed");
   deploy->add_option("--timeout", given.deploy.timeout_s, "How long to wait, in seconds")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   CLI::App* status = add(app, "status", "Where a flow is deployed, and how far it has come");
   status->add_option("flow", given.name, "The flow")->required();
   CLI::App* events = add(app, "events", "What happened lately");
-  events->add_option("--limit", given.limit, "How many, up to 1000")->capture_default_str();
+  events->add_option("--limit", given.limit, "How many, up to 1000")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1000}))
+      ->capture_default_str();
   for (const char* verb : {"start", "stop"}) {
     CLI::App* run = add(app, verb,
                         std::string(verb) == "start" ? "Starts a flow or a processor"
@@ -91,6 +110,14 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    // CLI11 says of a command that it does not know only that there is none.
+    const auto is_shown = [](const CLI::App* one) { return !one->get_group().empty(); };
+    std::vector<std::string> known;
+    for (const CLI::App* one : app.get_subcommands(is_shown)) known.push_back(one->get_name());
+    if (app.get_subcommands().empty() && argc > 1 && argv[1][0] != '-') {
+      std::fprintf(stderr, "runnelctl: %s\n", runnel::unknown_command(argv[1], known).c_str());
+      return 2;
+    }
     return app.exit(error) == 0 ? 0 : 2;
   }
   const auto saved = load_access(settings_file());

@@ -6,6 +6,7 @@
 
 #include "agent/base/hash.h"
 #include "agent/base/ids.h"
+#include "agent/base/words.h"
 
 namespace runnel {
 
@@ -31,6 +32,23 @@ TEST_CASE("a size counts in powers of 1024") {
   CHECK(parse_size("1 XB").code() == Code::kInvalid);
   CHECK(parse_size("99999999 PB").code() == Code::kInvalid);
   CHECK(size_text(1536) == "1.5 KB");
+}
+
+TEST_CASE("what is too long is told apart from the limit, however near it is") {
+  constexpr std::uint64_t kMax = 8 * 1024 * 1024;
+  CHECK(too_long_text(kMax + 1, kMax) == "8388609 bytes long; the most is 8388608");
+  CHECK(too_long_text(64 * kMax, kMax) == "512 MB long; the most is 8 MB");
+  CHECK(too_long_text(kMax + kMax / 10, kMax) == "8.8 MB long; the most is 8 MB");
+  CHECK(too_long_text(3, 2) == "3 B long; the most is 2 B");
+}
+
+TEST_CASE("one of a kind is not said as several") {
+  CHECK(counted(0, "agent") == "0 agents");
+  CHECK(counted(1, "agent") == "1 agent");
+  CHECK(counted(std::size_t{2}, "more agent") == "2 more agents");
+  CHECK(period_text(std::chrono::hours(1)) == "1 hour");
+  CHECK(period_text(std::chrono::hours(48)) == "2 days");
+  CHECK(period_text(std::chrono::minutes(1)) == "1 min");
 }
 
 TEST_CASE("base64 and hexadecimal come back as they went") {

@@ -65,7 +65,7 @@ TEST_CASE("every complaint says what is allowed") {
   CHECK(complaint({{"Maximum Rate", "ten"}}) ==
         "property `Maximum Rate`: `ten` is no whole number");
   CHECK(complaint({{"Maximum Rate", "1"}, {"Time Duration", "2 hours"}}) ==
-        "property `Time Duration`: `2 hours` is too large; the most is `1 hours`");
+        "property `Time Duration`: `2 hours` is too large; the most is `1 hour`");
   CHECK(complaint({{"Maximum Rate", "1"}, {"Order", "frist"}}) ==
         "property `Order`: `frist` is not allowed; did you mean `first`? One of `first`, `last`");
   CHECK(complaint({{"Maximum Rate", "1"}, {"Order", "middle-most"}}) ==
@@ -103,7 +103,7 @@ TEST_CASE("names that the user makes up pass where the component takes them") {
 TEST_CASE("a description reads as text and as a page") {
   const std::string text = describe_text(control_rate());
   CHECK(text.starts_with("ControlRate\n  Lets few pass. The others wait.\n  Input: required."));
-  CHECK(text.find("  Time Duration = 1 min   (period, 10 ms to 1 hours)\n") != std::string::npos);
+  CHECK(text.find("  Time Duration = 1 min   (period, 10 ms to 1 hour)\n") != std::string::npos);
   CHECK(text.find("      - first: the first\n") != std::string::npos);
   const std::string page = reference_page(control_rate());
   CHECK(page.find("| **Maximum Rate** |  | integer, 1 to 100, required |  Example: `10`. |") !=

@@ -2,6 +2,12 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
+#include <fstream>
+#include <latch>
+#include <thread>
+#include <vector>
+
 #include "agent/base/hash.h"
 #include "hub/auth/accounts.h"
 #include "hub/auth/certificate.h"
@@ -25,6 +31,38 @@ TEST_CASE("a password that no login could carry is refused") {
   CHECK(password_hash("caf\xc3\xa9 au lait").ok());
   CHECK_FALSE(password_hash("caf\xe9 au lait").ok());
 }
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they keep what is freed
+
+std::size_t resident_bytes() {
+  std::ifstream in("/proc/self/statm");
+  std::size_t all = 0;
+  std::size_t resident = 0;
+  in >> all >> resident;
+  return resident * 4096;
+}
+
+TEST_CASE("the memory that a password costs is given back, whichever threads ask") {
+  constexpr std::size_t kThreads = 8;
+  const std::string hash = *password_hash("correct horse");
+  const std::size_t before = resident_bytes();
+  std::latch done(kThreads);
+  std::vector<std::thread> threads;
+  std::atomic<int> matched = 0;
+  for (std::size_t i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&] {
+      if (password_matches("correct horse", hash)) ++matched;
+      done.arrive_and_wait();  // all of them live at once, as a listener's do
+    });
+  }
+  done.wait();
+  const std::size_t after = resident_bytes();
+  for (std::thread& thread : threads) thread.join();
+  CHECK(matched == int{kThreads});
+  CHECK(after < before + 30 * 1024 * 1024);
+}
+
+#endif
 
 TEST_CASE("a session lives by use, and not longer than its hours") {
   HubFolder folder;

@@ -384,6 +384,35 @@ TEST_CASE("who falls silent is late, then offline, then back; each is told once"
   CHECK(kinds == "agent_online agent_offline agent_registered ");
 }
 
+TEST_CASE("a class that a foreign agent calls as ours cannot be called is told with both names") {
+  Stage stage;
+  c2::Heartbeat odd = stage.heartbeat("", false);
+  odd.agent.agent_class = "my trucks";
+  stage.beat(odd);
+  stage.beat(odd);
+  const auto told = *stage.events->find({});
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].kind == "agent_registered");
+  CHECK(told[0].severity == "warning");
+  CHECK(told[0].agent_class == "my_trucks");
+  CHECK(told[0].message ==
+        "truck-1 registered in class my_trucks: it calls its class `my trucks`, and the name of a "
+        "class is 1 to 64 of A-Z a-z 0-9 . _ -");
+}
+
+TEST_CASE("an agent that comes in another class is told with the one that it was in") {
+  Stage stage;
+  c2::Heartbeat beat = stage.heartbeat();
+  stage.beat(beat);
+  beat.agent.agent_class = "vans";
+  stage.beat(beat);
+  stage.beat(beat);
+  const auto told = *stage.events->find({});
+  REQUIRE(told.size() == 2);
+  CHECK(told[0].severity == "info");
+  CHECK(told[0].message == "truck-1 registered in class vans; it was in trucks");
+}
+
 TEST_CASE("an agent that was told to come less often is not late by what it said before") {
   Stage stage;
   c2::Heartbeat busy = stage.heartbeat();

@@ -174,12 +174,16 @@ export const useFlow = (name: string) =>
     enabled: name !== "",
   });
 
+/** What is asked for once is asked for again while it has failed: the page goes on by itself. */
+const until_good = (query: { state: { status: string } }) => (query.state.status === "error" ? slow_ms : false);
+
 /** Versions never change: asked for once. */
 export const useFlowVersion = (name: string, version: number | null) =>
   useQuery({
     queryKey: ["flows", name, "versions", version],
     queryFn: ({ signal }) => get<T.FlowVersion>(path`flows/${name}/versions/${version!}`, {}, signal),
     staleTime: Infinity,
+    refetchInterval: until_good,
     enabled: version !== null,
   });
 
@@ -188,6 +192,7 @@ export const useFlowDiff = (name: string, from: number, to: number) =>
     queryKey: ["flows", name, "diff", from, to],
     queryFn: ({ signal }) => get<T.FlowDiff>(path`flows/${name}/diff`, { from, to }, signal),
     staleTime: Infinity,
+    refetchInterval: until_good,
     enabled: from > 0 && to > 0,
   });
 
@@ -206,6 +211,7 @@ export const useTextCheck = (text: string, of_class: string) =>
     queryFn: () => post<T.CheckResult>("flows/check", { text, class: of_class || null }),
     staleTime: slow_ms,
     gcTime: slow_ms,
+    refetchInterval: until_good,
     placeholderData: keepPreviousData,
     enabled: text.trim() !== "",
   });

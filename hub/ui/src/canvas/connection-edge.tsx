@@ -28,7 +28,8 @@ export const ConnectionEdge = memo(function ConnectionEdge(props: EdgeProps<Edge
   return (
     <>
       <BaseEdge path={path} {...(props.markerEnd ? { markerEnd: props.markerEnd } : {})} className={`wire${is_selected ? " selected" : ""}${queue?.is_full ? " full" : ""}`} />
-      <EdgeLabelRenderer>
+      {/* A label without anything to say would be a hole in the line. */}
+      {(edge.relationships.length > 0 || queue) && <EdgeLabelRenderer>
         <button
           type="button"
           tabIndex={-1}
@@ -65,7 +66,7 @@ export const ConnectionEdge = memo(function ConnectionEdge(props: EdgeProps<Edge
             </>
           )}
         </button>
-      </EdgeLabelRenderer>
+      </EdgeLabelRenderer>}
     </>
   );
 });

@@ -74,7 +74,7 @@ export function Processors(props: Props) {
         sort={columns.some((column) => column.id === props.sort.replace("-", "")) ? props.sort : ""}
         onSort={props.onSort}
         height_max={420}
-        empty={<Empty title="The agent has not reported its processors">They come with its next full heartbeat.</Empty>}
+        empty={props.agent.flow_reported ? <Empty title="The agent has not reported its processors" /> : <Empty title="The agent runs no flow">Deploy one to its class.</Empty>}
       />
     </Panel>
   );
@@ -136,7 +136,7 @@ export function Queues(props: Props) {
         sort={columns.some((column) => column.id === props.sort.replace("-", "")) ? props.sort : ""}
         onSort={props.onSort}
         height_max={420}
-        empty={<Empty title="The agent has not reported its queues" />}
+        empty={<Empty title={props.agent.flow_reported ? "The flow has no connections, or the agent has not reported them" : "The agent runs no flow"} />}
       />
     </Panel>
   );
@@ -160,7 +160,7 @@ export function Bulletins({ agent, sort, onSort }: Props) {
         sort={sort || "-time"}
         onSort={onSort}
         height_max={620}
-        empty={<Empty title="No bulletins">The flow has nothing to complain about.</Empty>}
+        empty={<Empty title="No bulletins">The agent has nothing to complain about.</Empty>}
       />
     </Panel>
   );

@@ -199,12 +199,13 @@ function Live({ agent, selected, onSelect, onAsk }: { agent: AgentDetail; select
   }
   return (
     <div className={`live-split${selected ? " chosen" : ""}`}>
-      <Panel title={`${agent.flow_reported?.name ?? "Flow"} · ${agent.flow_run_state}`} className="flush">
-        <Suspense fallback={<Loading what="the canvas" />}>
+      {/* Together: what is chosen is scrolled to, and the canvas must have its height by then. */}
+      <Suspense fallback={<Loading what="the canvas" />}>
+        <Panel title={`${agent.flow_reported?.name ?? "Flow"} · ${agent.flow_run_state}`} className="flush">
           <Canvas label={`Flow of ${agent.id}`} graph={agent.graph} processors={agent.processors} queues={agent.queues} selected={selected} onSelect={onSelect} />
-        </Suspense>
-      </Panel>
-      {selected && <Selected key={selected} agent={agent} id={selected} onAsk={onAsk} onClose={() => onSelect("")} />}
+        </Panel>
+        {selected && <Selected key={selected} agent={agent} id={selected} onAsk={onAsk} onClose={() => onSelect("")} />}
+      </Suspense>
     </div>
   );
 }

@@ -3,6 +3,7 @@
 import { useMemo, useState } from "react";
 import { fetchAllAgents, useAgentWindow } from "../api/agent-window";
 import { useClasses } from "../api/queries";
+import { AgentCommand } from "../parts/agent-command";
 import { Chip, Choice, Search, StateFilter } from "../parts/filters";
 import { Menu, MenuCheck } from "../parts/menu";
 import { Page } from "../parts/page";
@@ -103,8 +104,9 @@ export function AgentsPage() {
               </Empty>
             ) : (
               <Empty title="No agent has reported yet">
-                Start one with <code>runnel-agent run --hub URL --hub-ca FILE --hub-token-file FILE --agent-class CLASS --agent-id ID --state DIR</code>; it appears here with its
-                first heartbeat.
+                <p>Start one that knows this hub:</p>
+                <AgentCommand />
+                <p>It appears here with its first heartbeat.</p>
               </Empty>
             )
           }

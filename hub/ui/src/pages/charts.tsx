@@ -62,7 +62,7 @@ export function Charts({ of, range, onRange, system }: { of: MetricsOf; range: s
       </div>
       {!metrics.data ? (
         metrics.error ? <Failed what="the metrics" error={metrics.error} retry={() => void metrics.refetch()} /> : <Loading what="metrics" />
-      ) : metrics.data.times_ms.length === 0 ? (
+      ) : !Object.values(metrics.data.series).some((values) => values.some((value) => value !== null)) ? (
         <Empty title="Nothing was measured in this span">Choose a longer one.</Empty>
       ) : (
         <div className="charts">

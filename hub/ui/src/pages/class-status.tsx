@@ -9,7 +9,7 @@ import { Panel } from "../parts/panel";
 import { ShareBar } from "../parts/share-bar";
 import { Notice } from "../parts/states";
 import { Ago } from "../parts/time";
-import { counted } from "../text/numbers";
+import { count, counted } from "../text/numbers";
 import * as status from "../text/status";
 import { address, agentPath, flowPath } from "../url/state";
 
@@ -45,7 +45,7 @@ export function ClassStatus({ deployment, latest }: { deployment: Deployment; la
     >
       <div className="stack">
         <p role="status" data-in-sync={done} data-total={total}>
-          {total === 0 ? "No agent of this class has reported yet." : done === total ? `All ${counted(total, "agent")} run it.` : `${done} of ${counted(total, "agent")} run it.`}
+          {total === 0 ? "No agent of this class has reported yet." : done === total ? (total === 1 ? "Its 1 agent runs it." : `All ${counted(total, "agent")} run it.`) : `${count(done)} of ${counted(total, "agent")} ${done === 1 ? "runs" : "run"} it.`}
         </p>
         <ShareBar
           label={`Sync of class ${class_name}`}

@@ -10,7 +10,7 @@ import { Page } from "../parts/page";
 import { Panel } from "../parts/panel";
 import { ShareBar } from "../parts/share-bar";
 import { Empty, errorText, Failed, Loading, Notice } from "../parts/states";
-import { counted } from "../text/numbers";
+import { count, counted } from "../text/numbers";
 import * as status from "../text/status";
 import { address, agentPath, flowPath, useUrlState } from "../url/state";
 
@@ -28,7 +28,7 @@ export default function DeployPage({ name }: { name: string }) {
     const error = flow.error ?? classes.error;
     return (
       <Page title={`Deploy ${name}`} trail={trail}>
-        {error ? <Failed what={`flow ${name}`} error={error} /> : <Loading what={`flow ${name}`} />}
+        {error ? <Failed what={flow.error ? `flow ${name}` : "the classes"} error={error} retry={() => void (flow.error ? flow : classes).refetch()} /> : <Loading what={`flow ${name}`} />}
       </Page>
     );
   }
@@ -140,7 +140,7 @@ function Preview({ class_name, flow, version, is_new_class }: { class_name: stri
             }
           >
             <Icon name="send" />
-            {deploy.isPending ? "Deploying …" : `Deploy version ${version} to ${counted(hit.agents_total, "agent")} of ${class_name}`}
+            {deploy.isPending ? "Deploying …" : hit.agents_total === 0 ? `Deploy version ${version} to class ${class_name}` : `Deploy version ${version} to ${counted(hit.agents_total, "agent")} of ${class_name}`}
           </button>
           <Link href={flowPath(flow)} className="button">
             Cancel
@@ -156,10 +156,10 @@ function Summary({ hit, changing, is_new_class }: { hit: DeployPreview; changing
   return (
     <p>
       {is_new_class
-        ? `There is no class ${hit.class} yet: it is created, and agents that come to it get this version.`
+        ? `The class “${hit.class}” does not exist yet: it is created, and agents that come to it get this version.`
         : hit.agents_total === 0
           ? "The class has no agent now. Agents that come to it get this version."
-          : `${counted(changing, "agent")} of ${hit.agents_total} will change${hit.agents_unchanged ? `, ${hit.agents_unchanged} run this version already` : ""}.`}{" "}
+          : `${counted(changing, "agent")} of ${count(hit.agents_total)} will change${hit.agents_unchanged ? `, ${count(hit.agents_unchanged)} ${hit.agents_unchanged === 1 ? "runs" : "run"} this version already` : ""}.`}{" "}
       {current && (
         <span className="muted">
           The class runs {current.name} @ {current.version} now

@@ -28,11 +28,12 @@ export const eventColumns: Column<FleetEvent>[] = [
     value: (event) => event.severity,
     cell: (event) => <Badge said={status.said(status.severity, event.severity)} quiet={event.severity === "info"} />,
   },
-  { id: "kind", header: "What", width: 160, fixed: true, value: (event) => event.kind, cell: (event) => status.eventKinds[event.kind] ?? event.kind },
+  { id: "kind", header: "What", width: 150, fixed: true, value: (event) => event.kind, cell: (event) => status.eventKinds[event.kind] ?? event.kind },
+  { id: "message", header: "Message", width: 330, fixed: true, value: (event) => event.message, cell: (event) => <span title={event.message}>{event.message}</span> },
   {
     id: "agent",
     header: "Agent",
-    width: 130,
+    width: 120,
     fixed: true,
     value: (event) => event.agent,
     cell: (event) => (event.agent ? <Link href={agentPath(event.agent)}>{event.agent}</Link> : null),
@@ -41,7 +42,7 @@ export const eventColumns: Column<FleetEvent>[] = [
   {
     id: "flow",
     header: "Flow",
-    width: 170,
+    width: 150,
     fixed: true,
     value: (event) => (event.flow ? `${event.flow} @ ${event.version ?? "?"}` : null),
     cell: (event) =>
@@ -52,8 +53,7 @@ export const eventColumns: Column<FleetEvent>[] = [
         </Link>
       ) : null,
   },
-  { id: "actor", header: "By", width: 90, fixed: true, value: (event) => event.actor, cell: (event) => event.actor ?? <span className="muted">–</span> },
-  { id: "message", header: "Message", width: 320, fixed: true, value: (event) => event.message, cell: (event) => <span title={event.message}>{event.message}</span> },
+  { id: "actor", header: "By", width: 84, fixed: true, value: (event) => event.actor, cell: (event) => event.actor ?? <span className="muted">–</span> },
 ];
 
 export function EventsPage() {

@@ -86,6 +86,7 @@ function VersionChoice({ flow, version, onChange, label = "Version" }: { flow: F
     <label className="row">
       {label}
       <select value={version} onChange={(event) => onChange(event.target.value)}>
+        {!flow.versions.some((each) => each.version === version) && <option value={version}>{version} · not in the catalog</option>}
         {flow.versions.map((each) => (
           <option key={each.version} value={each.version}>
             {each.version} · {each.message.slice(0, 60)}
@@ -189,7 +190,7 @@ function Text({ flow, version, state, change }: Part) {
       {row ? (
         <CodeView label={`Text of version ${row.version}`} text={row.text} at={Number(state.line) || 0} />
       ) : query.error ? (
-        <Failed what={`version ${version}`} error={query.error} />
+        <Failed what={`version ${version}`} error={query.error} retry={() => void query.refetch()} />
       ) : (
         <Loading what="the text" />
       )}
@@ -204,7 +205,7 @@ function Changes({ flow, version, state, change }: Part) {
   return (
     <Panel
       className="flush"
-      title={query.data ? `${counted(query.data.added_lines, "line")} added, ${query.data.removed_lines} removed` : "Changes"}
+      title={query.data && from !== to ? `${counted(query.data.added_lines, "line")} added, ${query.data.removed_lines} removed` : "Changes"}
       actions={
         <>
           <VersionChoice label="From" flow={flow} version={from} onChange={(value) => change({ from: value })} />
@@ -216,11 +217,11 @@ function Changes({ flow, version, state, change }: Part) {
       }
     >
       {from === to ? (
-        <Empty title="One and the same version">Choose two different ones.</Empty>
+        flow.versions_total === 1 ? <Empty title="There is only one version yet" /> : <Empty title="One and the same version">Choose two different ones.</Empty>
       ) : query.data ? (
         <DiffView key={`${from}/${to}`} diff={query.data} />
       ) : query.error ? (
-        <Failed what="the changes" error={query.error} />
+        <Failed what="the changes" error={query.error} retry={() => void query.refetch()} />
       ) : (
         <Loading what="the changes" />
       )}
@@ -237,7 +238,7 @@ function Picture({ flow, version, state, change }: Part) {
           <Canvas key={version} label={`Flow ${flow.name}, version ${version}`} graph={query.data.graph} selected={state.selected} onSelect={(selected) => change({ selected })} />
         </Suspense>
       ) : query.error ? (
-        <Failed what={`version ${version}`} error={query.error} />
+        <Failed what={`version ${version}`} error={query.error} retry={() => void query.refetch()} />
       ) : (
         <Loading what="the canvas" />
       )}

@@ -73,7 +73,7 @@ export function FlowsPage() {
       ) : flows.data.items.length === 0 ? (
         <Empty title="The catalog is empty">
           <p>
-            <Link href="/push">Write a flow here</Link>, or push a file: <code>runnelctl flows push FILE --message TEXT</code>
+            <Link href="/push">Write a flow here</Link>, or push a file: <code className="unbroken">runnelctl flows push FILE --message TEXT</code>
           </p>
         </Empty>
       ) : (

@@ -5,6 +5,7 @@ import { Link } from "wouter";
 import { useMetrics, useOverview } from "../api/queries";
 import type { Deployment, Overview } from "../api/types";
 import { Badge } from "../parts/badge";
+import { AgentCommand } from "../parts/agent-command";
 import { EventFeed } from "../parts/event-feed";
 import { Page } from "../parts/page";
 import { Facts, Figure, Panel } from "../parts/panel";
@@ -39,9 +40,7 @@ function FirstSteps() {
   return (
     <Panel title="No agent has reported yet">
       <Empty title="Start an agent that knows this hub">
-        <p>
-          <code>runnel-agent run --state DIR --hub URL --hub-ca FILE --hub-token-file FILE --agent-class CLASS --agent-id ID</code>
-        </p>
+        <AgentCommand />
         <p>
           It appears here with its first heartbeat. Then <Link href="/push">push a flow</Link> and deploy it to the agent's class.
         </p>
@@ -127,7 +126,9 @@ function Fleet({ fleet }: { fleet: Overview }) {
 
 function Throughput() {
   const metrics = useMetrics({ fleet: true }, "1h", ["in_records_per_s", "out_records_per_s"]);
-  if (!metrics.data) return <div className="chart" />;
+  if (!metrics.data) {
+    return <div className="chart">{metrics.error ? <Failed what="the history" error={metrics.error} retry={() => void metrics.refetch()} /> : <Loading what="the history" />}</div>;
+  }
   return (
     <Suspense fallback={<div className="chart" />}>
       <Chart label="Records per second, in and out, last hour" metrics={metrics.data} series={["in_records_per_s", "out_records_per_s"]} format={rate} height={170} />

@@ -40,7 +40,7 @@ export default function PushPage({ name = "" }: { name?: string }) {
     const error = flow.error ?? latest.error;
     return (
       <Page title={title} trail={trail}>
-        {error ? <Failed what={`flow ${name}`} error={error} /> : <Loading what="the latest version" />}
+        {error ? <Failed what={`flow ${name}`} error={error} retry={() => void (flow.error ? flow : latest).refetch()} /> : <Loading what="the latest version" />}
       </Page>
     );
   }
@@ -107,7 +107,7 @@ function Form({ name, base }: { name: string; base: string }) {
         >
           <div className="stack" aria-live="polite">
             {!result ? (
-              check.error ? <Notice tone="bad">{errorText(check.error)}</Notice> : <p className="muted">{text.trim() === "" ? "Nothing written yet." : "Checking …"}</p>
+              check.error ? <Failed what="the check" error={check.error} retry={() => void check.refetch()} /> : <p className="muted">{text.trim() === "" ? "Nothing written yet." : "Checking …"}</p>
             ) : (
               <>
                 {result.is_valid ? (

@@ -3,7 +3,7 @@
 import { Link } from "wouter";
 import type { FleetEvent } from "../api/types";
 import * as status from "../text/status";
-import { agentPath, flowPath } from "../url/state";
+import { linked } from "../text/linked";
 import { Icon } from "./icon";
 import { Empty } from "./states";
 import { Ago } from "./time";
@@ -33,23 +33,15 @@ export function EventFeed({ events }: { events: FleetEvent[] }) {
   );
 }
 
-export function EventText({ event }: { event: FleetEvent }) {
+/** The message, with its agent and its flow as links where it names them. */
+function EventText({ event }: { event: FleetEvent }) {
   return (
     <>
-      {event.agent && (
-        <>
-          <Link href={agentPath(event.agent)}>{event.agent}</Link>{" "}
-        </>
-      )}
-      {event.flow && (
-        <>
-          <Link href={flowPath(event.flow)}>
-            {event.flow}
-            {event.version === null ? "" : ` @ ${event.version}`}
-          </Link>{" "}
-        </>
-      )}
-      {event.message}
+      {linked(event).map((part, index) => (part.to === null ? part.text : (
+        <Link key={index} href={part.to}>
+          {part.text}
+        </Link>
+      )))}
     </>
   );
 }

@@ -33,7 +33,7 @@ export function ConfirmOperation({ ask, to, agents, onClose }: {
 }) {
   const operate = useOperate();
   const { operation, operand } = ask.body;
-  const whom = "agent" in to ? to.agent : `all ${counted(agents ?? 0, "agent")} of class ${to.class}`;
+  const whom = "agent" in to ? to.agent : agents === 1 ? `the 1 agent of class ${to.class}` : `all ${counted(agents ?? 0, "agent")} of class ${to.class}`;
   const title = `${operation[0]!.toUpperCase()}${operation.slice(1)} ${operand}${ask.name ? ` ${ask.name}` : ""}?`;
   const is_final = operation === "clear";
   return (

@@ -11,10 +11,11 @@ import { Icon, type IconName } from "./icon";
 import { Menu, MenuChoice, MenuItem, MenuLabel, MenuLine } from "./menu";
 import { useNow } from "./time";
 
-const places: { to: string; label: string; icon: IconName }[] = [
+/** `also` is where pages of the same kind lie outside its own address. */
+const places: { to: string; label: string; icon: IconName; also?: string }[] = [
   { to: "/", label: "Overview", icon: "overview" },
   { to: "/agents", label: "Agents", icon: "agents" },
-  { to: "/flows", label: "Flows", icon: "flows" },
+  { to: "/flows", label: "Flows", icon: "flows", also: "/push" },
   { to: "/events", label: "Events", icon: "events" },
 ];
 
@@ -37,10 +38,10 @@ export function Shell({ session, children }: { session: Session; children: React
         </Link>
         <ul>
           {places.map((place) => {
-            const is_here = place.to === "/" ? location === "/" : location.startsWith(place.to);
+            const is_here = place.to === "/" ? location === "/" : location.startsWith(place.to) || location === place.also;
             return (
               <li key={place.to}>
-                <Link href={place.to} className={`nav-item${is_here ? " here" : ""}`} aria-current={is_here ? "page" : undefined}>
+                <Link href={place.to} className={`nav-item${is_here ? " here" : ""}`} aria-current={is_here ? "page" : undefined} title={place.label}>
                   <Icon name={place.icon} size={16} />
                   <span>{place.label}</span>
                 </Link>

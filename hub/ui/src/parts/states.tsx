@@ -31,7 +31,7 @@ export function Failed({ what, error, retry }: { what: string; error: Error; ret
         <Icon name="warning" size={22} />
       </span>
       <h2>{is_gone ? `There is no ${what}` : `Could not load ${what}`}</h2>
-      <p className="muted">{error.message}</p>
+      {!is_gone && <p className="muted">{error.message}</p>}
       {retry && !is_gone && (
         <button type="button" onClick={retry}>
           Try again

@@ -1,10 +1,10 @@
 // Which names are good.
 
-#include "hub/store/name.h"
+#include "agent/base/name.h"
 
 #include <algorithm>
 
-namespace runnel::hub {
+namespace runnel {
 
 bool is_good_name(std::string_view name) {
   return !name.empty() && name.size() <= 64 && name != "." && name != ".." &&
@@ -19,4 +19,4 @@ bool is_good_agent_id(std::string_view id) {
          std::all_of(id.begin(), id.end(), [](char c) { return c > ' ' && c <= '~'; });
 }
 
-}  // namespace runnel::hub
+}  // namespace runnel
