@@ -14,6 +14,7 @@
 #include <unordered_map>
 
 #include "agent/base/bytes.h"
+#include "agent/base/words.h"
 
 namespace runnel {
 namespace {
@@ -231,8 +232,7 @@ YamlDocument::YamlDocument(std::string_view text, const YamlLimits& limits, Comp
     : text_(text) {
   if (text_.starts_with(kByteOrderMark)) text_.remove_prefix(kByteOrderMark.size());
   if (text_.size() > limits.text_max) {
-    complaints.add({}, "the text is " + size_text(text_.size()) + " long; the most is " +
-                           size_text(limits.text_max));
+    complaints.add({}, "the text is " + too_long_text(text_.size(), limits.text_max));
     return;
   }
   if (!is_utf8(text_)) {
