@@ -1,0 +1,33 @@
+// ProvenanceHead: what a block of provenance holds, known without decoding it.
+//
+// Its bytes, numbers as LEB128:
+//   first_event, count, first_ms (zigzag), component bits, kind bits, number of hulls,
+//   (first - the last one's last, length - 1) of each
+
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/runtime/provenance_codec.h"
+
+namespace runnel {
+
+struct ProvenanceHead {
+  std::uint64_t first_event = 0;
+  std::uint64_t count = 0;  // of events
+  std::int64_t first_ms = 0;
+  std::uint64_t component_bits = 0;
+  std::uint64_t kind_bits = 0;
+  std::vector<IdRange> hulls;
+
+  static ProvenanceHead of(const ProvenanceEncoder& block, std::uint64_t first_event);
+  // None: these are no such bytes.
+  static std::optional<ProvenanceHead> parse(std::string_view bytes);
+  std::string text() const;
+};
+
+}  // namespace runnel
