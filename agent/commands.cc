@@ -173,16 +173,22 @@ void add_queue_commands(CLI::App& app, Words& words) {
   purge->add_option("CONNECTION", words.target, "Name, path or id.")->required()->check(kNamed);
 }
 
-void add_inspections(CLI::App& app, Words& words) {
-  add_inspection(app, words, "status", "How the flow does: processors, connections, loss ledger.",
-                 [&words] { return status_command(words.where); });
-  add_inspection(app, words, "bulletins", "What the components had to say, oldest first.",
-                 [&words] { return bulletins_command(words.where); });
-  CLI::App* provenance = add_inspection(app, words, "provenance",
-                                        "What happened to FlowFiles, newest first.", [&words] {
-                                          words.provenance.limit = words.limit;
-                                          return provenance_command(words.where, words.provenance);
-                                        });
+void add_times(CLI::App& command, Words& words) {
+  command.add_option("--from", words.provenance.from,
+                     "Since: an age (`1 hour`) or a time (2026-01-01T00:00:00Z).");
+  command.add_option("--to", words.provenance.to, "Until, likewise.");
+}
+
+void add_provenance_commands(CLI::App& app, Words& words) {
+  CLI::App* provenance =
+      add_inspection(app, words, "provenance", "What happened to FlowFiles, newest first.", {});
+  provenance->callback([&words, provenance] {
+    if (!provenance->get_subcommands().empty()) return;  // they have said what is to be done
+    words.command = [&words] {
+      words.provenance.limit = words.limit;
+      return provenance_command(words.where, words.provenance);
+    };
+  });
   provenance->add_option("--flowfile", words.provenance.flowfile,
                          "Of this FlowFile: uuid or number.");
   provenance->add_flag("--lineage", words.provenance.with_lineage,
@@ -190,10 +196,41 @@ void add_inspections(CLI::App& app, Words& words) {
   provenance->add_option("--component", words.provenance.component,
                          "Of this processor: name, path or id.");
   provenance->add_option("--kind", words.provenance.kind, "Of this kind, e.g. SEND.");
-  provenance->add_option("--from", words.provenance.from,
-                         "Since: an age (`1 hour`) or a time (2026-01-01T00:00:00Z).");
-  provenance->add_option("--to", words.provenance.to, "Until, likewise.");
+  provenance->add_option("--relationship", words.provenance.relationship,
+                         "That went to this relationship.");
+  provenance
+      ->add_option("--attribute", words.provenance.attributes,
+                   "NAME=VALUE that the FlowFiles have had; repeatable. Of recorded attributes "
+                   "(the setting `provenance_attributes`).")
+      ->take_all()
+      ->allow_extra_args(false);
+  add_times(*provenance, words);
   add_limit(*provenance, words);
+  // Options of theirs that they do not know are the command's: --state, --json.
+  CLI::App* lineage = provenance->add_subcommand(
+      "lineage", "What a FlowFile was made of and what was made of it, as a tree.");
+  lineage->fallthrough();
+  lineage->add_option("FLOWFILE", words.target, "Its uuid or number.")->required()->check(kNamed);
+  lineage->callback([&words] {
+    words.command = [&words] { return lineage_command(words.where, words.target); };
+  });
+  CLI::App* replay = provenance->add_subcommand(
+      "replay", "Queue FlowFiles that have ended once more, where they stood last.");
+  replay->fallthrough();
+  replay->add_option("FLOWFILE", words.provenance.flowfile,
+                     "Its uuid or number; none: all that ended between --from and --to.");
+  replay->add_flag("--dry-run", words.provenance.is_dry_run, "Only say what would be done.");
+  replay->callback([&words] {
+    words.command = [&words] { return replay_command(words.where, words.provenance); };
+  });
+}
+
+void add_inspections(CLI::App& app, Words& words) {
+  add_inspection(app, words, "status", "How the flow does: processors, connections, loss ledger.",
+                 [&words] { return status_command(words.where); });
+  add_inspection(app, words, "bulletins", "What the components had to say, oldest first.",
+                 [&words] { return bulletins_command(words.where); });
+  add_provenance_commands(app, words);
   CLI::App* tap =
       add_inspection(app, words, "tap", "Show the next FlowFiles that enter a connection.",
                      [&words] { return tap_command(words.where, words.target, words.count); });

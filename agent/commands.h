@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "agent/settings.h"
 
@@ -41,13 +42,15 @@ struct ProvenanceRequest {
   bool with_lineage = false;
   std::string component;
   std::string kind;
-  std::string from;  // an age ("1 hour") or a time (2026-01-01T00:00:00Z)
+  std::string relationship;
+  std::vector<std::string> attributes;  // NAME=VALUE
+  bool is_dry_run = false;              // of a replay
+  std::string from;                     // an age ("1 hour") or a time (2026-01-01T00:00:00Z)
   std::string to;
   std::int64_t limit = 100;
 };
 int status_command(const Inspection& where);
 int bulletins_command(const Inspection& where);
-int provenance_command(const Inspection& where, const ProvenanceRequest& request);
 int queue_list_command(const Inspection& where, const std::string& connection, std::int64_t limit);
 int queue_peek_command(const Inspection& where, const std::string& connection,
                        const std::string& flowfile, std::int64_t content_max);
@@ -55,5 +58,10 @@ int queue_purge_command(const Inspection& where, const std::string& connection);
 int tap_command(const Inspection& where, const std::string& connection, std::int64_t count);
 int start_command(const Inspection& where, const std::string& processor);
 int stop_command(const Inspection& where, const std::string& processor);
+
+// ---- provenance_commands.cc: they ask it, too
+int provenance_command(const Inspection& where, const ProvenanceRequest& request);
+int lineage_command(const Inspection& where, const std::string& flowfile);
+int replay_command(const Inspection& where, const ProvenanceRequest& request);
 
 }  // namespace runnel

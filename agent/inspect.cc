@@ -3,47 +3,16 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
-#include "agent/admin/control_client.h"
+#include "agent/ask.h"
 #include "agent/base/bytes.h"
 #include "agent/base/words.h"
 #include "agent/commands.h"
 
 namespace runnel {
 namespace {
-
-using Json = StatusJson;
-
-int failed(const Error& error) {
-  std::fprintf(stderr, "runnel-agent: %s\n", error.text().c_str());
-  return kExitFailed;
-}
-
-// What could not be written (a full disk behind `>`) must not pass for a good answer.
-int print(const std::string& text) {
-  std::fputs(text.c_str(), stdout);
-  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return kExitGood;
-  return failed(unavailable(std::string("writing the output: ") + std::strerror(errno)));
-}
-
-std::string laid_out(const Json& json) {
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
-// Asks, and prints the result as JSON or by `show`.
-template <typename Show>
-int ask(const Inspection& where, const Json& request, const Show& show) {
-  auto client = ControlClient::connect(where.state_dir);
-  if (!client.ok()) return failed(client.error());
-  const auto result = client->ask(request);
-  if (!result.ok()) return failed(result.error());
-  return print(where.as_json ? laid_out(*result) : show(*result));
-}
 
 // Columns as wide as their widest cell; the last one runs free.
 class Table {
@@ -71,14 +40,8 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-std::string count_text(const Json& json, const char* name) {
-  return std::to_string(json[name].get<std::uint64_t>());
-}
 std::string size_member(const Json& json, const char* name) {
   return size_text(json[name].get<std::uint64_t>());
-}
-std::string text_member(const Json& json, const char* name) {
-  return json[name].get<std::string>();
 }
 
 std::string age_text(std::int64_t ms) {
@@ -133,27 +96,6 @@ std::string bulletins_text(const Json& bulletins) {
   return out.empty() ? "no bulletins\n" : out;
 }
 
-std::string events_text(const Json& events) {
-  std::string out;
-  for (const Json& one : events) {
-    std::string flowfiles;
-    for (const Json& range : one["flowfiles"]) {
-      const auto first = range[0].get<std::uint64_t>();
-      const auto last = range[1].get<std::uint64_t>();
-      flowfiles += fmt::format("{}{}", flowfiles.empty() ? "" : ",", first);
-      if (last != first) flowfiles += fmt::format("-{}", last);
-    }
-    std::string rest;
-    for (const char* name : {"relationship", "uri", "details"})
-      if (!text_member(one, name).empty())
-        rest += fmt::format(" {}={}", name, text_member(one, name));
-    out += fmt::format("{} {:<19} {} FlowFile{} {}{}\n", iso_time(one["at_ms"].get<std::int64_t>()),
-                       text_member(one, "kind"), text_member(one, "component"),
-                       one["count"].get<std::uint64_t>() == 1 ? "" : "s", flowfiles, rest);
-  }
-  return out.empty() ? "no events\n" : out;
-}
-
 std::string queue_text(const Json& queued) {
   Table table({"FLOWFILE", "UUID", "SIZE", "QUEUED AT", ""});
   for (const Json& one : queued)
@@ -179,33 +121,6 @@ std::string flowfile_text(const Json& one) {
   return out;
 }
 
-// A time: an age before now, or an instant.
-Result<std::int64_t> time_of(const std::string& text) {
-  if (const auto age = parse_period(text); age.ok())
-    return system_clock().wall_ms() -
-           std::chrono::duration_cast<std::chrono::milliseconds>(*age).count();
-  std::tm parts{};
-  std::istringstream in(text);
-  in >> std::get_time(&parts, "%Y-%m-%dT%H:%M:%S");
-  if (in.fail())
-    return invalid("`" + text + "` is neither an age (`1 hour`) nor a time (2026-01-01T00:00:00Z)");
-  return std::int64_t{timegm(&parts)} * 1000;
-}
-
-void put_flowfile(Json& request, const std::string& flowfile) {
-  if (flowfile.empty()) return;
-  const auto number = parse_int(flowfile);
-  if (number.ok() && *number >= 0) {
-    request["flowfile"] = static_cast<std::uint64_t>(*number);
-  } else {
-    request["uuid"] = flowfile;
-  }
-}
-
-std::uint64_t positive(std::int64_t number) {
-  return static_cast<std::uint64_t>(std::max<std::int64_t>(0, number));
-}
-
 }  // namespace
 
 int status_command(const Inspection& where) {
@@ -214,26 +129,6 @@ int status_command(const Inspection& where) {
 
 int bulletins_command(const Inspection& where) {
   return ask(where, {{"command", "bulletins"}}, bulletins_text);
-}
-
-int provenance_command(const Inspection& where, const ProvenanceRequest& request) {
-  Json json = {{"command", "provenance"},
-               {"component", request.component},
-               {"kind", request.kind},
-               {"with_lineage", request.with_lineage},
-               {"limit", positive(request.limit)}};
-  put_flowfile(json, request.flowfile);
-  for (const auto& [name, text] :
-       {std::pair("from_ms", request.from), std::pair("to_ms", request.to)}) {
-    if (text.empty()) continue;
-    const auto time = time_of(text);
-    if (!time.ok()) {
-      std::fprintf(stderr, "runnel-agent: %s\n", time.error().text().c_str());
-      return kExitUsage;
-    }
-    json[name] = positive(*time);
-  }
-  return ask(where, json, events_text);
 }
 
 int queue_list_command(const Inspection& where, const std::string& connection, std::int64_t limit) {

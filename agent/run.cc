@@ -195,8 +195,16 @@ int run_agent(const Settings& settings, char** argv) {
   set_log_level(settings.log_level);
   set_log_json(settings.log_json);
   const Wakes wakes;
-  auto engine = Engine::open(
-      {.state_dir = settings.state, .types = processor_types(), .workers = settings.workers});
+  EngineOptions options;
+  options.state_dir = settings.state;
+  options.types = processor_types();
+  options.workers = settings.workers;
+  options.provenance.bytes_max = settings.provenance_bytes;
+  options.provenance.age_max_ms = settings.provenance_age.count();
+  options.provenance.attributes = settings.provenance_attributes;
+  options.archive.bytes_max = settings.replay_archive_bytes;
+  options.archive.age_max_ms = settings.replay_archive_age.count();
+  auto engine = Engine::open(std::move(options));
   if (!engine.ok()) return failed(engine.error());
   const auto lived = live(completed(settings, **engine), wakes, **engine);
   remove_control(settings.state);

@@ -2,6 +2,7 @@
 
 #include "agent/settings.h"
 
+#include <algorithm>
 #include <fstream>
 
 #include "agent/base/bytes.h"
@@ -65,6 +66,38 @@ std::vector<SettingRow> table() {
        .default_value = "0",
        .min = 0,
        .max = 1024},
+      {.name = "provenance_size",
+       .doc = "Disk for provenance, at most; the oldest of it goes. `0 B`: none is kept.",
+       .kind = PropertyKind::kSize,
+       .default_value = "64 MB",
+       .min = 0,
+       .max = 1e12},
+      {.name = "provenance_age",
+       .doc = "How long provenance is kept, at most.",
+       .kind = PropertyKind::kPeriod,
+       .default_value = "7 days",
+       .min = 60e9,
+       .max = 3650.0 * 86'400e9},
+      {.name = "provenance_attributes",
+       .doc = "Attributes by whose values `provenance --attribute` finds FlowFiles, separated by "
+              "commas. One whose value is different in each FlowFile costs about 20 bytes of disk "
+              "for each.",
+       .default_value = "filename",
+       .example = "filename, mqtt.topic"},
+      {.name = "replay_archive",
+       .doc = "Disk for FlowFiles that have ended, so that `provenance replay` can queue them once "
+              "more; the oldest go. All that ends is written there, which wears flash. `0 B`: none "
+              "are kept.",
+       .kind = PropertyKind::kSize,
+       .default_value = "0 B",
+       .min = 0,
+       .max = 1e13},
+      {.name = "replay_archive_age",
+       .doc = "How long they are kept there, at most.",
+       .kind = PropertyKind::kPeriod,
+       .default_value = "7 days",
+       .min = 60e9,
+       .max = 3650.0 * 86'400e9},
       log_level_row(),
       log_json_row(),
   };
@@ -85,6 +118,19 @@ Result<std::string> token_of(const PropertyValues& values) {
   if (token.empty())
     return invalid("`hub_token_file`: the first line of `" + file->second + "` is empty");
   return token;
+}
+
+// Separated by commas; each once.
+std::vector<std::string> names_of(std::string_view list) {
+  std::vector<std::string> names;
+  while (!list.empty()) {
+    const std::size_t comma = std::min(list.find(','), list.size());
+    std::string name(trimmed(list.substr(0, comma)));
+    list.remove_prefix(std::min(comma + 1, list.size()));
+    if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end())
+      names.push_back(std::move(name));
+  }
+  return names;
 }
 
 }  // namespace
@@ -136,6 +182,15 @@ Result<Settings> make_settings(const SettingValues& file, const SettingValues& c
   out.metrics = text("metrics");
   TRY_ASSIGN(workers, parse_int(text("workers")));
   out.workers = static_cast<unsigned>(workers);
+  TRY_ASSIGN(provenance_size, parse_size(text("provenance_size")));
+  out.provenance_bytes = provenance_size;
+  TRY_ASSIGN(provenance_age, parse_period(text("provenance_age")));
+  out.provenance_age = std::chrono::duration_cast<std::chrono::milliseconds>(provenance_age);
+  out.provenance_attributes = names_of(text("provenance_attributes"));
+  TRY_ASSIGN(archive_size, parse_size(text("replay_archive")));
+  out.replay_archive_bytes = archive_size;
+  TRY_ASSIGN(archive_age, parse_period(text("replay_archive_age")));
+  out.replay_archive_age = std::chrono::duration_cast<std::chrono::milliseconds>(archive_age);
   out.log_level = log_level_of(text("log_level"));
   out.log_json = equal_ignoring_case(text("log_json"), "true");
   out.parameters = command_line.parameters;

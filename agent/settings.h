@@ -4,9 +4,11 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "agent/base/log.h"
 #include "agent/base/result.h"
@@ -25,6 +27,11 @@ struct Settings {
   std::chrono::milliseconds heartbeat{};
   std::string metrics;
   unsigned workers = 0;
+  std::uint64_t provenance_bytes = 0;
+  std::chrono::milliseconds provenance_age{};
+  std::vector<std::string> provenance_attributes;
+  std::uint64_t replay_archive_bytes = 0;
+  std::chrono::milliseconds replay_archive_age{};
   LogLevel log_level = LogLevel::kInfo;
   bool log_json = false;
   ParameterValues parameters;

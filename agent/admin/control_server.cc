@@ -46,27 +46,59 @@ Result<StatusJson> bulletins(Engine& engine, const Request& request) {
   return out;
 }
 
-Result<StatusJson> provenance(Engine& engine, const Request& request) {
-  ProvenanceQuery query;
+// By uuid or number; none: the request names none.
+Result<std::optional<std::uint64_t>> flowfile_of(const Engine& engine, const Request& request) {
   if (const std::string uuid = text_of(request, "uuid"); !uuid.empty()) {
     TRY_ASSIGN(flowfile, engine.flowfile_of(uuid));
-    query.flowfile = flowfile;
-  } else if (request.contains("flowfile")) {
-    query.flowfile = number_of<std::uint64_t>(request, "flowfile", 0);
+    return std::optional<std::uint64_t>(flowfile);
   }
+  if (!request.contains("flowfile")) return std::optional<std::uint64_t>();
+  return std::optional<std::uint64_t>(number_of<std::uint64_t>(request, "flowfile", 0));
+}
+
+Result<StatusJson> provenance(Engine& engine, const Request& request) {
+  ProvenanceQuery query;
+  TRY_ASSIGN(flowfile, flowfile_of(engine, request));
+  query.flowfile = flowfile;
   query.with_lineage = is_true(request, "with_lineage");
   query.component = text_of(request, "component");
   if (const std::string kind = text_of(request, "kind"); !kind.empty()) {
     query.kind = provenance_kind(kind);
     if (!query.kind) return invalid("`" + kind + "` is no kind of provenance event, as SEND is");
   }
+  query.relationship = text_of(request, "relationship");
+  if (const auto attributes = request.find("attributes");
+      attributes != request.end() && attributes->is_object()) {
+    for (const auto& [name, value] : attributes->items()) {
+      if (!value.is_string())
+        return invalid("the value of the attribute `" + name + "` is no text");
+      query.attributes.emplace_back(name, value.get<std::string>());
+    }
+  }
   query.from_ms = number_of<std::int64_t>(request, "from_ms", 0);
   query.to_ms = number_of<std::int64_t>(request, "to_ms", INT64_MAX);
   query.limit = limit_of(request);
-  TRY_ASSIGN(events, engine.provenance(query));
-  StatusJson out = StatusJson::array();
-  for (const ProvenanceEvent& one : events) out.push_back(event_json(one));
-  return out;
+  TRY_ASSIGN(answer, engine.provenance(query));
+  return answer_json(answer);
+}
+
+Result<StatusJson> lineage(Engine& engine, const Request& request) {
+  TRY_ASSIGN(flowfile, flowfile_of(engine, request));
+  if (!flowfile) return invalid("lineage: of which FlowFile?");
+  TRY_ASSIGN(lineage, engine.lineage(*flowfile));
+  return lineage_json(lineage);
+}
+
+Result<StatusJson> replay(Engine& engine, const Request& request) {
+  ReplayRequest what;
+  TRY_ASSIGN(flowfile, flowfile_of(engine, request));
+  what.flowfile = flowfile;
+  if (request.contains("from_ms")) what.from_ms = number_of<std::int64_t>(request, "from_ms", 0);
+  if (request.contains("to_ms")) what.to_ms = number_of<std::int64_t>(request, "to_ms", INT64_MAX);
+  what.component = text_of(request, "component");
+  what.is_dry_run = is_true(request, "is_dry_run");
+  TRY_ASSIGN(answer, engine.replay(what));
+  return replay_json(answer);
 }
 
 Result<StatusJson> queue_list(Engine& engine, const Request& request) {
@@ -115,14 +147,16 @@ struct Command {
   std::string_view name;
   Result<StatusJson> (*run)(Engine&, const Request&);
 };
-constexpr std::array<Command, 8> kCommands{{{"status", &status},
-                                            {"bulletins", &bulletins},
-                                            {"provenance", &provenance},
-                                            {"queue_list", &queue_list},
-                                            {"queue_peek", &queue_peek},
-                                            {"queue_purge", &queue_purge},
-                                            {"start", &start},
-                                            {"stop", &stop}}};
+constexpr std::array<Command, 10> kCommands{{{"status", &status},
+                                             {"bulletins", &bulletins},
+                                             {"provenance", &provenance},
+                                             {"lineage", &lineage},
+                                             {"replay", &replay},
+                                             {"queue_list", &queue_list},
+                                             {"queue_peek", &queue_peek},
+                                             {"queue_purge", &queue_purge},
+                                             {"start", &start},
+                                             {"stop", &stop}}};
 
 std::string_view code_word(Code code) {
   switch (code) {

@@ -6,8 +6,13 @@
 //
 //   status                                              → what agent/admin/status_json.h says
 //   bulletins    since_id                               → a list, oldest first
-//   provenance   uuid | flowfile, with_lineage, component, kind, from_ms, to_ms, limit
-//                                                       → a list, newest first
+//   provenance   uuid | flowfile, with_lineage, component, kind, relationship, attributes {name:
+//                value}, from_ms, to_ms, limit          → {"events": [newest first], "is_cut",
+//                                                          "damaged_blocks"}
+//   lineage      uuid | flowfile                        → parents and children, as
+//                                                          ProvenanceLineage has them
+//   replay       uuid | flowfile | from_ms, to_ms; component, is_dry_run → what was replayed, and
+//                                                          what was not, and why
 //   queue_list   connection, limit                      → a list, in the order of taking
 //   queue_peek   connection, flowfile (0: the first), content_max → a FlowFile with its content
 //   queue_purge  connection                             → {"removed_count": N}

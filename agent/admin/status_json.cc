@@ -6,6 +6,7 @@
 
 #include "agent/admin/health.h"
 #include "agent/base/bytes.h"
+#include "agent/runtime/session_core.h"
 
 namespace runnel {
 namespace {
@@ -140,6 +141,80 @@ StatusJson event_json(const ProvenanceEvent& one) {
   out["relationship"] = one.relationship;
   out["uri"] = one.uri;
   out["details"] = one.details;
+  out["alternate_id"] = one.alternate_id;
+  return out;
+}
+
+StatusJson answer_json(const ProvenanceAnswer& answer) {
+  StatusJson events = StatusJson::array();
+  for (const ProvenanceEvent& one : answer.events) events.push_back(event_json(one));
+  return {{"events", std::move(events)},
+          {"is_cut", answer.is_cut},
+          {"damaged_blocks", answer.damaged_blocks}};
+}
+
+namespace {
+
+StatusJson bonds_json(const std::vector<ProvenanceLineage::Bond>& bonds) {
+  StatusJson out = StatusJson::array();
+  for (const ProvenanceLineage::Bond& one : bonds) {
+    out.push_back({{"parent", one.parent},
+                   {"child", one.child},
+                   {"kind", name_of(one.kind)},
+                   {"at_ms", one.at_ms},
+                   {"component_id", one.component_id},
+                   {"component", one.component},
+                   {"event_id", one.event_id}});
+  }
+  return out;
+}
+
+StatusJson counts_json(const std::map<std::uint64_t, std::uint64_t>& counts) {
+  StatusJson out = StatusJson::object();
+  for (const auto& [id, count] : counts) out[std::to_string(id)] = count;
+  return out;
+}
+
+}  // namespace
+
+StatusJson lineage_json(const ProvenanceLineage& lineage) {
+  StatusJson out = {{"flowfile", lineage.flowfile}};
+  std::map<std::uint64_t, const ProvenanceEvent*> flowfiles{{lineage.flowfile, nullptr}};
+  for (const auto& one : lineage.ancestry) flowfiles[one.parent] = nullptr;
+  for (const auto& one : lineage.descent) flowfiles[one.child] = nullptr;
+  for (const auto& [id, event] : lineage.last_events) flowfiles[id] = &event;
+  StatusJson list = StatusJson::array();
+  for (const auto& [id, event] : flowfiles) {
+    list.push_back({{"id", id},
+                    {"uuid", flowfile_uuid(lineage.agent_id, id)},
+                    {"last_event", event ? event_json(*event) : StatusJson()}});
+  }
+  out["flowfiles"] = std::move(list);
+  out["ancestry"] = bonds_json(lineage.ancestry);
+  out["descent"] = bonds_json(lineage.descent);
+  out["parents_left_out"] = counts_json(lineage.parents_left_out);
+  out["children_left_out"] = counts_json(lineage.children_left_out);
+  out["is_cut"] = lineage.is_cut;
+  out["damaged_blocks"] = lineage.damaged_blocks;
+  return out;
+}
+
+StatusJson replay_json(const ReplayAnswer& answer) {
+  StatusJson replayed = StatusJson::array();
+  for (const ReplayAnswer::Replayed& one : answer.replayed) {
+    replayed.push_back({{"flowfile", one.flowfile},
+                        {"replayed_as", one.replayed_as},
+                        {"connection", one.connection},
+                        {"ended_ms", one.ended_ms}});
+  }
+  StatusJson refused = StatusJson::array();
+  for (const ReplayAnswer::Refused& one : answer.refused)
+    refused.push_back({{"first", one.first}, {"last", one.last}, {"reason", one.reason}});
+  StatusJson out = {{"replayed_count", answer.replayed_count},
+                    {"refused_count", answer.refused_count},
+                    {"damaged_blocks", answer.damaged_blocks}};
+  out["replayed"] = std::move(replayed);
+  out["refused"] = std::move(refused);
   return out;
 }
 

@@ -16,6 +16,9 @@ using StatusJson = nlohmann::ordered_json;
 StatusJson status_json(const Status& status);
 StatusJson bulletin_json(const Bulletin& bulletin);
 StatusJson event_json(const ProvenanceEvent& event);
+StatusJson answer_json(const ProvenanceAnswer& answer);
+StatusJson lineage_json(const ProvenanceLineage& lineage);
+StatusJson replay_json(const ReplayAnswer& answer);
 StatusJson flowfile_json(const QueuedFlowFile& flowfile);
 // Content as `text` where it is UTF-8, else as `base64`.
 StatusJson flowfile_json(const PeekedFlowFile& flowfile);

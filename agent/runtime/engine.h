@@ -19,6 +19,8 @@
 #include "agent/base/metrics.h"
 #include "agent/base/result.h"
 #include "agent/runtime/ledger.h"
+#include "agent/runtime/provenance_log.h"
+#include "agent/runtime/replay_archive.h"
 #include "agent/runtime/status.h"
 #include "agent/sdk/describe.h"
 
@@ -34,6 +36,10 @@ struct EngineOptions {
   bool is_driven = false;                // no worker threads: the owner runs the scheduler (tests)
   // How the ledger behaves; `directory` and `clock` are set from the above.
   LedgerOptions ledger = {};
+  // `bytes_max` 0: no provenance is kept.
+  ProvenanceLog::Options provenance = {};
+  // `bytes_max` 0: none; `state_dir` is set from the above.
+  ReplayArchive::Options archive = {};
 };
 
 class Engine {
@@ -72,7 +78,11 @@ class Engine {
   // ---- looking
   virtual Status status() const = 0;
   virtual std::vector<Bulletin> bulletins(std::uint64_t since_id = 0) const = 0;  // oldest first
-  virtual Result<std::vector<ProvenanceEvent>> provenance(const ProvenanceQuery& query) const = 0;
+  virtual Result<ProvenanceAnswer> provenance(const ProvenanceQuery& query) const = 0;
+  virtual Result<ProvenanceLineage> lineage(std::uint64_t flowfile) const = 0;
+  // Queues FlowFiles that have ended once more, as new ones, where they stood last; kInvalid when
+  // the request names neither a FlowFile nor a time.
+  virtual Result<ReplayAnswer> replay(const ReplayRequest& request) = 0;
   // The FlowFile that has this uuid here; kNotFound when it was made by another agent.
   virtual Result<std::uint64_t> flowfile_of(std::string_view uuid) const = 0;
   // In the order in which they will be taken.

@@ -43,12 +43,11 @@ Result<> EngineCore::open_parts() {
   lock_ = std::move(lock);
   TRY_ASSIGN(ledger, Ledger::open(std::move(options)));
   ledger_ = std::move(ledger);
-  Result<std::unique_ptr<ProvenanceLog>> log = ProvenanceLog::open({}, ledger_->provenance_shelf());
-  if (log.ok()) {
-    provenance_ = std::move(log).value();
-    ledger_->set_provenance(provenance_.get());
-  } else {
-    bulletins_.post({}, BulletinLevel::kError, log.error().text() + "; going on without it");
+  if (const Result<> opened = open_provenance(); !opened.ok()) {
+    bulletins_.post({}, BulletinLevel::kError, opened.error().text() + "; going on without it");
+  }
+  if (const Result<> opened = open_archive(); !opened.ok()) {
+    bulletins_.post({}, BulletinLevel::kError, opened.error().text() + "; going on without it");
   }
   if (!ledger_->repaired().empty()) {
     bulletins_.post({}, BulletinLevel::kError, ledger_->repaired());
@@ -116,7 +115,7 @@ Result<EngineCore::Change> EngineCore::plan_change(const std::shared_ptr<const F
   for (const PlannedQueue& one : change.next->queues) {
     if (!known.contains(one.queue->id())) change.attached.push_back(one.queue);
   }
-  const NodeHost host{*ledger_, *scheduler_, bulletins_, provenance_.get()};
+  const NodeHost host{*ledger_, *scheduler_, bulletins_, provenance_.get(), archive_.get()};
   Result<> made;
   for (NodePlan& plan : topology.plans) {
     const std::shared_ptr<Node>* before = old ? old->find(plan.model.id) : nullptr;

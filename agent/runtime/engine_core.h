@@ -42,7 +42,9 @@ class EngineCore final : public Engine {
 
   Status status() const override;
   std::vector<Bulletin> bulletins(std::uint64_t since_id) const override;
-  Result<std::vector<ProvenanceEvent>> provenance(const ProvenanceQuery& query) const override;
+  Result<ProvenanceAnswer> provenance(const ProvenanceQuery& query) const override;
+  Result<ProvenanceLineage> lineage(std::uint64_t flowfile) const override;
+  Result<ReplayAnswer> replay(const ReplayRequest& request) override;
   Result<std::uint64_t> flowfile_of(std::string_view uuid) const override;
   Result<std::vector<QueuedFlowFile>> list_queue(std::string_view connection,
                                                  std::size_t limit) const override;
@@ -96,6 +98,15 @@ class EngineCore final : public Engine {
   void fill(ConnectionStatus& status, const PlannedQueue& planned) const;
   void add_parked(Status& status) const;
 
+  Result<> open_provenance();
+  Result<> open_archive();
+  void replay_batch(std::vector<ReplayArchive::Ended> batch, bool is_dry_run, ReplayAnswer& answer);
+  Result<> name_what_is_not_held(const ReplayRequest& request, const IdSet& held,
+                                 ReplayAnswer& answer);
+  std::string why_not_held(std::uint64_t flowfile) const;
+  std::vector<std::string> components_of(std::string_view which) const;
+  const PlannedQueue* planned_queue(const Running& running, std::string_view queue_id) const;
+  std::string path_of(const std::string& component_id) const;
   Result<std::shared_ptr<Node>> find_node(std::string_view which) const;
   Result<Queue*> find_queue(std::string_view which) const;
 
@@ -104,6 +115,7 @@ class EngineCore final : public Engine {
   std::unique_ptr<DirectoryLock> lock_;
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<ProvenanceLog> provenance_;
+  std::unique_ptr<ReplayArchive> archive_;
   BulletinBoard bulletins_;
   std::unique_ptr<Scheduler> scheduler_;
   std::unique_ptr<ExpiryTimer> expiry_;

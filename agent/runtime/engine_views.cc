@@ -1,4 +1,5 @@
-// What is shown of a running engine: status, bulletins, provenance, queues, metrics.
+// What is shown of a running engine: status, bulletins, queues, metrics. Provenance is shown
+// by engine_provenance.cc.
 
 #include <algorithm>
 
@@ -49,6 +50,16 @@ const MetricFamily kLedgerHealthy{"runnel_ledger_healthy", MetricKind::kGauge,
                                   "1 when the ledger can write"};
 const MetricFamily kLedgerMemory{"runnel_ledger_memory_bytes", MetricKind::kGauge,
                                  "Memory of queued FlowFiles"};
+const MetricFamily kProvenanceBytes{"runnel_provenance_bytes", MetricKind::kGauge,
+                                    "Blocks of provenance on disk"};
+const MetricFamily kProvenanceGivenUp{
+    "runnel_provenance_given_up_events_total", MetricKind::kCounter,
+    "Events that were forgotten because the ledger could not write"};
+const MetricFamily kArchiveBytes{"runnel_replay_archive_bytes", MetricKind::kGauge,
+                                 "The replay archive on disk"};
+const MetricFamily kArchiveLeftOut{"runnel_replay_archive_left_out_flowfiles_total",
+                                   MetricKind::kCounter,
+                                   "FlowFiles that ended and are not in the replay archive"};
 const MetricFamily kLedgerDisk{"runnel_ledger_disk_bytes", MetricKind::kGauge,
                                "Database and content files"};
 
@@ -182,39 +193,6 @@ std::vector<Bulletin> EngineCore::bulletins(std::uint64_t since_id) const {
   return bulletins_.since(since_id);
 }
 
-// ---- provenance
-
-Result<std::vector<ProvenanceEvent>> EngineCore::provenance(const ProvenanceQuery& query) const {
-  if (!provenance_) return unavailable("provenance could not be opened; see the bulletins");
-  const auto now = running();
-  std::vector<std::string> component_ids;
-  if (!query.component.empty()) {
-    if (now) {
-      for (const std::shared_ptr<Node>& node : now->nodes) {
-        const ProcessorNode& model = node->plan().model;
-        if (names(model.id, model.path, query.component) || model.name == query.component) {
-          component_ids.push_back(model.id);
-        }
-      }
-    }
-    // One of an earlier flow is known by its id alone.
-    if (component_ids.empty()) component_ids.push_back(query.component);
-  }
-  TRY_ASSIGN(events, provenance_->query(query, component_ids));
-  for (ProvenanceEvent& event : events) {
-    const std::shared_ptr<Node>* node = now ? now->find(event.component_id) : nullptr;
-    event.component = node ? (*node)->plan().model.path : event.component_id;
-    if (node) event.type = (*node)->plan().model.type;
-  }
-  return events;
-}
-
-Result<std::uint64_t> EngineCore::flowfile_of(std::string_view uuid) const {
-  const std::optional<std::uint64_t> id = flowfile_id(ledger_->instance_id(), uuid);
-  if (!id) return not_found("`" + std::string(uuid) + "` is no FlowFile of this agent");
-  return *id;
-}
-
 // ---- queues
 
 Result<std::uint64_t> EngineCore::purge(std::string_view connection) {
@@ -263,6 +241,14 @@ Result<PeekedFlowFile> EngineCore::peek(std::string_view connection, std::uint64
   Result<PeekedFlowFile> seen = peeked(*copy, queued_at_ms, *ledger_, content_max);
   release(*copy);
   if (seen.ok()) seen->flowfile.is_taken = is_taken_now;
+  if (seen.ok() && content_max > 0 && provenance_) {
+    const IdRange only{flowfile, flowfile};
+    provenance_->add({.kind = ProvenanceKind::kDownload,
+                      .at_ms = clock_.wall_ms(),
+                      .component = queue->id(),
+                      .flowfiles = {&only, 1},
+                      .details = "shown to an operator"});
+  }
   return seen;
 }
 
@@ -326,6 +312,15 @@ void EngineCore::collect(MetricCollection& into) const {
   into.add(kLoss, {{"what", "removed"}}, number(loss.removed));
   into.add(kLoss, {{"what", "quarantined"}}, number(loss.quarantined));
   into.add(kLossQueued, {}, number(loss.queued));
+  if (provenance_) {
+    into.add(kProvenanceBytes, {}, number(provenance_->stored_bytes()));
+    into.add(kProvenanceGivenUp, {}, number(provenance_->given_up_events()));
+  }
+  if (archive_) {
+    into.add(kArchiveBytes, {}, number(archive_->bytes()));
+    into.add(kArchiveLeftOut, {{"why", "too large"}}, number(archive_->too_large_count()));
+    into.add(kArchiveLeftOut, {{"why", "not written"}}, number(archive_->given_up_count()));
+  }
   into.add(kLedgerWritten, {}, number(now.ledger.written_bytes));
   into.add(kLedgerAccepted, {}, number(now.ledger.accepted_bytes));
   into.add(kLedgerHealthy, {}, now.ledger.is_healthy ? 1 : 0);

@@ -34,6 +34,14 @@ class IdSet {
       ranges_.push_back({id, id});
     }
   }
+  void add(const IdRange& range) {
+    if (!ranges_.empty() && range.first == ranges_.back().last + 1) {
+      ranges_.back().last = range.last;
+      return;
+    }
+    if (!ranges_.empty() && range.first <= ranges_.back().last) is_settled_ = false;
+    ranges_.push_back(range);
+  }
   void clear() {
     ranges_.clear();
     is_settled_ = true;

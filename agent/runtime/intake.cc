@@ -79,7 +79,7 @@ FlowFile ArrivalIntake::next(Session& session) {
     }
   }
   if (arrival.state) session.set_state(arrival.state->first, arrival.state->second);
-  session.event(flowfile, ProvenanceKind::kReceive, arrival.uri);
+  session.event(flowfile, arrival.kind, arrival.uri, arrival.details);
   return flowfile;
 }
 

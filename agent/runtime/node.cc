@@ -70,6 +70,7 @@ Node::Node(NodeHost host, NodePlan plan)
   wiring_.penalty =
       std::chrono::duration_cast<std::chrono::milliseconds>(plan_.model.penalty_period);
   wiring_.provenance = host_.provenance;
+  wiring_.archive = host_.archive;
   wiring_.counters = &counters_;
   wiring_.line = host_.ledger.open_line();
   wiring_.on_yield = [this](std::chrono::milliseconds span) {

@@ -37,6 +37,7 @@ struct NodeHost {
   Scheduler& scheduler;
   BulletinBoard& bulletins;
   ProvenanceLog* provenance = nullptr;
+  ReplayArchive* archive = nullptr;
 };
 
 // What a node is built from; the engine compares two of them to see whether a node can stay.

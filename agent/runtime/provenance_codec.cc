@@ -14,13 +14,27 @@ constexpr std::uint64_t kParents = 1U << 4;
 constexpr std::uint64_t kRelationship = 1U << 5;
 constexpr std::uint64_t kUri = 1U << 6;
 constexpr std::uint64_t kDetails = 1U << 7;
-constexpr std::uint64_t kFlagsMax = 0xFF;
+constexpr std::uint64_t kKindHigh = 1U << 8;
+constexpr std::uint64_t kAlternateId = 1U << 9;
+constexpr ProvenanceKind kLastKind = ProvenanceKind::kRemoteInvocation;
+constexpr std::uint64_t kFlagsMax = 0x3FF;
 constexpr std::size_t kCoveredMax = 2048;
 constexpr std::size_t kCoveredAfterShrink = 256;
 constexpr std::uint64_t kBitmapBytesMax = 64 * 1024;
 
 std::size_t size_of(std::uint64_t number) {
   return static_cast<std::size_t>(std::bit_width(number | 1) + 6) / 7;
+}
+
+std::uint64_t flags_of(ProvenanceKind kind) {
+  const auto number = static_cast<std::uint64_t>(kind);
+  return (number & 0x0F) | ((number & 0x10) != 0 ? kKindHigh : 0);
+}
+
+// FNV-1a.
+std::uint64_t hash_of(std::string_view text, std::uint64_t hash = 0xcbf29ce484222325U) {
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
+  return hash;
 }
 
 }  // namespace
@@ -55,12 +69,20 @@ void shrink_to_hulls(std::vector<IdRange>& ranges, std::size_t count_max) {
 }
 
 std::uint64_t ProvenanceEncoder::component_bit(std::string_view component) {
-  // FNV-1a: the same in every build, because the bits are stored.
-  std::uint64_t hash = 0xcbf29ce484222325U;
-  for (const char c : component) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
-  }
-  return std::uint64_t{1} << (hash >> 58);
+  return std::uint64_t{1} << (hash_of(component) >> 58);
+}
+
+std::uint64_t provenance_key_of_kind(std::string_view component, ProvenanceKind kind) {
+  const char of[2] = {'k', static_cast<char>(kind)};
+  return hash_of(component, hash_of({of, 2}));
+}
+
+std::uint64_t provenance_key_of_relationship(std::string_view relationship) {
+  return hash_of(relationship, hash_of("r"));
+}
+
+std::uint64_t provenance_key_of_mark(std::string_view attribute, std::string_view value) {
+  return hash_of(value, hash_of({"\0", 1}, hash_of(attribute, hash_of("a"))));
 }
 
 void ProvenanceEncoder::put(std::uint64_t number) { put_varint(bytes_, number); }
@@ -114,23 +136,39 @@ void ProvenanceEncoder::put_ids(std::span<const IdRange> ids, std::uint64_t& nex
 
 void ProvenanceEncoder::add(const ProvenanceRecord& record) {
   if (record.flowfiles.empty()) return;
-  std::uint64_t flags = static_cast<std::uint64_t>(record.kind);
+  std::uint64_t flags = flags_of(record.kind);
   if (!record.parents.empty()) flags |= kParents;
   if (!record.relationship.empty()) flags |= kRelationship;
   if (!record.uri.empty()) flags |= kUri;
   if (!record.details.empty()) flags |= kDetails;
+  if (!record.alternate_id.empty()) flags |= kAlternateId;
   put(flags);
   const std::size_t component = put_text(record.component);
   put_signed(record.at_ms - last_ms_);
   std::uint64_t& next = next_id(component, record.kind);
+  const bool is_first = next == 0;  // of this component and kind
   put_ids(record.flowfiles, next);
   if (!record.parents.empty()) {
     std::uint64_t parent_base = next;
     put_ids(record.parents, parent_base);
   }
-  if (!record.relationship.empty()) put_text(record.relationship);
+  if (!record.relationship.empty()) {
+    const std::size_t text = put_text(record.relationship);
+    if (keyed_relationships_.size() <= text) keyed_relationships_.resize(text + 1);
+    if (!keyed_relationships_[text]) {
+      keyed_relationships_[text] = true;
+      keys_.push_back(provenance_key_of_relationship(record.relationship));
+    }
+  }
   if (!record.uri.empty()) put_text(record.uri);
   if (!record.details.empty()) put_text(record.details);
+  if (!record.alternate_id.empty()) put_text(record.alternate_id);
+  if (record.kind == kProvenanceMark) {
+    const std::uint64_t key = provenance_key_of_mark(record.uri, record.details);
+    if (keys_.empty() || keys_.back() != key) keys_.push_back(key);
+  } else if (is_first) {
+    keys_.push_back(provenance_key_of_kind(record.component, record.kind));
+  }
 
   last_ms_ = record.at_ms;
   first_ms_ = std::min(first_ms_, record.at_ms);
@@ -244,7 +282,8 @@ Result<> Decoder::next(const std::function<void(const ProvenanceRecord&)>& visit
   TRY_ASSIGN(flags, number());
   if (flags > kFlagsMax) return broken();
   ProvenanceRecord record;
-  record.kind = static_cast<ProvenanceKind>(flags & 0x0F);
+  record.kind = static_cast<ProvenanceKind>((flags & 0x0F) | ((flags & kKindHigh) >> 4));
+  if (record.kind > kLastKind && record.kind != kProvenanceMark) return broken();
   TRY_ASSIGN(component, text());
   TRY_ASSIGN(step, number());
   last_ms_ = stepped_ms(last_ms_, step);
@@ -266,6 +305,7 @@ Result<> Decoder::next(const std::function<void(const ProvenanceRecord&)>& visit
   TRY(optional_text(kRelationship, record.relationship));
   TRY(optional_text(kUri, record.uri));
   TRY(optional_text(kDetails, record.details));
+  TRY(optional_text(kAlternateId, record.alternate_id));
   record.component = texts_[component];
   record.flowfiles = flowfiles_;
   record.parents = parents_;

@@ -4,12 +4,13 @@
 // The stream of a block only grows, so that what was added since the last write is a row of its own
 // until the block is full. One event, numbers as LEB128:
 //
-//   flags            kind (bits 0-3), parents (4), relationship (5), uri (6), details (7)
+//   flags            kind (bits 0-3 and 8), parents (4), relationship (5), uri (6), details (7),
+//                    alternate id (9)
 //   component        text
 //   time             zigzag: ms since the event before
 //   ids              of the FlowFiles
 //   ids              of the parents, when flagged
-//   text, text, text relationship, uri, details, those that are flagged
+//   text…            relationship, uri, details, alternate id, those that are flagged
 //
 //   text             index into the block's texts; an index one past the last is a new one: length,
 //                    bytes
@@ -20,6 +21,9 @@
 //
 // The first time counts from 1970, the first id from 0. The bytes are compressed as a whole by
 // zstd.
+//
+// Kind 31 is no event but a mark: from here on these FlowFiles have the attribute `uri` with the
+// value `details`. Queries by attribute begin there.
 
 #pragma once
 
@@ -47,14 +51,26 @@ struct ProvenanceRecord {
   std::string_view relationship = {};
   std::string_view uri = {};
   std::string_view details = {};
+  std::string_view alternate_id = {};
 };
+
+// No event: these FlowFiles have an attribute (`uri`) with a value (`details`).
+inline constexpr ProvenanceKind kProvenanceMark = static_cast<ProvenanceKind>(31);
+inline constexpr std::uint32_t kProvenanceEventBits = 0x7FFF'FFFF;
+// Of a mark's value no more than this is kept, nor sought.
+inline constexpr std::size_t kMarkValueMax = 256;
+
+// What a block is asked for by one number, the same in every build, because it is stored.
+std::uint64_t provenance_key_of_kind(std::string_view component, ProvenanceKind kind);
+std::uint64_t provenance_key_of_relationship(std::string_view relationship);
+std::uint64_t provenance_key_of_mark(std::string_view attribute, std::string_view value);
 
 // What both ends of the stream remember from event to event.
 class ProvenanceContext {
  protected:
   std::uint64_t& next_id(std::size_t component, ProvenanceKind kind) {
-    const std::size_t slot = component * 16 + static_cast<std::size_t>(kind);
-    if (slot >= next_ids_.size()) next_ids_.resize(slot + 16, 0);
+    const std::size_t slot = component * 32 + static_cast<std::size_t>(kind);
+    if (slot >= next_ids_.size()) next_ids_.resize(slot + 32, 0);
     return next_ids_[slot];
   }
 
@@ -76,6 +92,8 @@ class ProvenanceEncoder : private ProvenanceContext {
   // One bit for each component (by hash) and kind: what is not set is not in the block.
   std::uint64_t component_bits() const { return component_bits_; }
   std::uint32_t kind_bits() const { return kind_bits_; }
+  // The keys of all that is in the block; some more than once.
+  const std::vector<std::uint64_t>& keys() const { return keys_; }
   static std::uint64_t component_bit(std::string_view component);
 
  private:
@@ -97,6 +115,8 @@ class ProvenanceEncoder : private ProvenanceContext {
   };
   std::unordered_map<std::string, std::size_t, Hash, std::equal_to<>> texts_;
   std::vector<IdRange> covered_;
+  std::vector<std::uint64_t> keys_;
+  std::vector<bool> keyed_relationships_;  // by text
 };
 
 // Reads a stream from its first byte. Views in a record hold during the visit.

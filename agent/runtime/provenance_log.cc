@@ -6,7 +6,6 @@
 
 #include "agent/base/log.h"
 #include "agent/runtime/compress.h"
-#include "agent/runtime/provenance_head.h"
 #include "agent/runtime/varint.h"
 
 namespace runnel {
@@ -19,7 +18,7 @@ constexpr std::size_t kRemovalsPerWrite = 64;
 
 Result<std::unique_ptr<ProvenanceLog>> ProvenanceLog::open(Options options,
                                                            ProvenanceShelf& shelf) {
-  std::unique_ptr<ProvenanceLog> log(new ProvenanceLog(options, shelf));
+  std::unique_ptr<ProvenanceLog> log(new ProvenanceLog(std::move(options), shelf));
   TRY(log->load().within("opening the provenance log"));
   return log;
 }
@@ -32,7 +31,7 @@ Result<> ProvenanceLog::load() {
   std::uint64_t event_floor = 0;
   std::uint64_t next_row = next_row_;
   std::uint64_t stored_bytes = 0;
-  TRY(shelf_.each_before(UINT64_MAX, [&](const ProvenanceRow& row) {
+  const Result<> walked = shelf_.each_before(UINT64_MAX, [&](const ProvenanceRow& row) {
     next_row = std::max(next_row, row.id + 1);
     if (row.is_tail) {
       std::string_view head = row.head;
@@ -41,9 +40,18 @@ Result<> ProvenanceLog::load() {
       return true;
     }
     stored_bytes = row.bytes_before + row.body_bytes;
-    if (const auto head = ProvenanceHead::parse(row.head)) event_floor = head->first_event + head->count;
+    if (const auto head = ProvenanceHead::parse(row.head))
+      event_floor = head->first_event + head->count;
     return false;
-  }));
+  });
+  if (!walked.ok()) {
+    if (walked.code() != Code::kCorrupt) return walked;
+    // What is damaged is the ledger's to repair, when a write meets it.
+    log_error("provenance", "the newest rows cannot be read; going on behind them",
+              {{"reason", walked.error().text()}});
+    next_row = std::max(next_row, static_cast<std::uint64_t>(options_.opened_ms) << 20);
+    event_floor = std::max(event_floor, next_row);
+  }
   next_row_ = next_row;
   stored_bytes_ = stored_bytes;
   open.first_event = std::max(open.first_event, event_floor);
@@ -91,19 +99,22 @@ void ProvenanceLog::give_up_oldest() {
   blocks_.pop_front();
 }
 
-void ProvenanceLog::add(const ProvenanceRecord& record) {
-  ProvenanceRecord bounded = record;
-  bounded.uri = bounded.uri.substr(0, kTextMax);
-  bounded.details = bounded.details.substr(0, kTextMax);
+void ProvenanceLog::add(std::span<const ProvenanceRecord> records) {
+  if (records.empty()) return;
   Lock lock(mutex_);
-  ProvenanceEncoder& encoder = blocks_.back()->encoder;
-  encoder.add(bounded);
-  if (encoder.count() < options_.block_events && encoder.bytes().size() < options_.block_bytes) {
-    return;
-  }
-  open_block();
-  if (sealed_bytes_ > options_.unwritten_bytes_max && taken_blocks_ == 0 && blocks_.size() > 2) {
-    give_up_oldest();
+  for (ProvenanceRecord record : records) {
+    record.uri = record.uri.substr(0, kTextMax);
+    record.details = record.details.substr(0, kTextMax);
+    record.alternate_id = record.alternate_id.substr(0, kTextMax);
+    ProvenanceEncoder& encoder = blocks_.back()->encoder;
+    encoder.add(record);
+    if (encoder.count() < options_.block_events && encoder.bytes().size() < options_.block_bytes) {
+      continue;
+    }
+    open_block();
+    if (sealed_bytes_ > options_.unwritten_bytes_max && taken_blocks_ == 0 && blocks_.size() > 2) {
+      give_up_oldest();
+    }
   }
 }
 
@@ -146,9 +157,9 @@ ProvenanceWrite ProvenanceLog::take(std::int64_t now_ms) {
     row.id = block->row_id;
     row.bytes_before = bytes_before;
     row.body = compress(block->encoder.bytes());
-    row.body_bytes = row.body.size();
     row.last_ms = block->encoder.last_ms();
     row.head = ProvenanceHead::of(block->encoder, block->first_event).text();
+    row.body_bytes = row.body.size() + row.head.size();
     bytes_before += row.body_bytes;
     for (const std::uint64_t id : block->tail_ids) write.remove.push_back({id, id});
     write.insert.push_back(std::move(row));

@@ -23,6 +23,7 @@
 #include "agent/base/mutex.h"
 #include "agent/base/result.h"
 #include "agent/runtime/provenance_codec.h"
+#include "agent/runtime/provenance_head.h"
 #include "agent/runtime/status.h"
 
 namespace runnel {
@@ -30,7 +31,7 @@ namespace runnel {
 struct ProvenanceRow {
   std::uint64_t id = 0;
   std::uint64_t bytes_before = 0;  // of all bodies ever written before this one, tails left out
-  std::uint64_t body_bytes = 0;
+  std::uint64_t body_bytes = 0;    // of this one and its head
   std::int64_t last_ms = 0;
   bool is_tail = false;
   std::string head;
@@ -64,14 +65,25 @@ class ProvenanceLog {
     std::size_t block_events = 4096;
     std::size_t block_bytes = 256 << 10;  // before compression
     std::size_t unwritten_bytes_max = 4 << 20;
+    // Names of the attributes by whose values events are found.
+    std::vector<std::string> attributes = {"filename"};
+    // Wall time of the opening: beyond what can be read of a damaged shelf, rows are numbered by
+    // it.
+    std::int64_t opened_ms = 0;
+    // Ranges of FlowFiles that a query by attribute holds in memory, at 16 bytes each.
+    std::size_t matches_max = 1 << 18;
   };
 
-  // Takes up where the shelf ends. A row that cannot be read is skipped and said in the log.
+  // Takes up where the shelf ends. A row that cannot be read is skipped and said in the log; when
+  // the shelf's end cannot be read, it goes on behind it.
   static Result<std::unique_ptr<ProvenanceLog>> open(Options options, ProvenanceShelf& shelf);
 
   // Any thread. Above `unwritten_bytes_max` (the ledger does not write) the oldest unwritten block
   // is given up.
-  void add(const ProvenanceRecord& record);
+  void add(std::span<const ProvenanceRecord> records);
+  void add(const ProvenanceRecord& record) { add({&record, 1}); }
+  // Of these, sessions tell who has which value (kProvenanceMark).
+  const std::vector<std::string>& marked_attributes() const { return options_.attributes; }
   // A block has become full: whoever writes should not wait for long.
   bool wants_write() const;
   bool has_unwritten() const;
@@ -83,9 +95,12 @@ class ProvenanceLog {
   void failed();
 
   // Newest first. Of the query's `component`, `component_ids` is what counts: those it stands for;
-  // none: all. Paths and types of components are left to the caller.
-  Result<std::vector<ProvenanceEvent>> query(const ProvenanceQuery& query,
-                                             const std::vector<std::string>& component_ids) const;
+  // none: all. Paths and types of components are left to the caller. Holds no lock while it reads
+  // and decodes.
+  Result<ProvenanceAnswer> query(const ProvenanceQuery& query,
+                                 const std::vector<std::string>& component_ids) const;
+  // The FlowFile, its ancestors and its descendants, and what each of them was made of.
+  Result<ProvenanceLineage> lineage(std::uint64_t flowfile) const;
 
   std::uint64_t stored_bytes() const;
   std::uint64_t given_up_events() const;
@@ -105,10 +120,22 @@ class ProvenanceLog {
     bool is_by_id = false;
     IdSet ids;
     std::vector<std::string> components;
-    std::uint64_t component_bits = 0;
-    std::uint32_t kind_bits = 0;
+    std::uint64_t component_bits = UINT64_MAX;
+    std::uint32_t kind_bits = kProvenanceEventBits;
     std::int64_t from_ms = 0;
-    std::int64_t to_ms = 0;
+    std::int64_t to_ms = INT64_MAX;
+    std::string relationship;
+    std::string attribute;                // of marks
+    std::string value;                    // of marks
+    std::vector<std::uint64_t> all_keys;  // a block that may hold an answer has all of these,
+    std::vector<std::uint64_t> any_keys;  // and one of these, if there are any
+
+    bool may_be_in(const ProvenanceHead& head, std::int64_t last_ms);
+    bool is_met_by(const ProvenanceRecord& record);
+  };
+  // What a search came across beside what it looked for.
+  struct Trouble {
+    std::uint64_t damaged_rows = 0;
   };
   // What stands in memory at one moment, and below which rows the disk goes on.
   struct Snapshot {
@@ -121,17 +148,21 @@ class ProvenanceLog {
     std::uint64_t rows_before = 0;
   };
 
-  ProvenanceLog(Options options, ProvenanceShelf& shelf) : options_(options), shelf_(shelf) {}
+  ProvenanceLog(Options options, ProvenanceShelf& shelf)
+      : options_(std::move(options)), shelf_(shelf) {}
   Result<> load();
   void open_block() REQUIRES(mutex_);
   void give_up_oldest() REQUIRES(mutex_);
   Result<> plan_removal(ProvenanceWrite& write, std::int64_t now_ms);
   Snapshot snapshot() const;
   using Found = std::function<void(std::uint64_t event_id, const ProvenanceRecord&)>;
-  Result<> search(Sought& sought, const Found& found, const std::function<bool()>& goes_on) const;
+  Result<> search(Sought& sought, const Found& found, const std::function<bool()>& goes_on,
+                  Trouble& trouble) const;
   static Result<> search_stream(Sought& sought, std::uint64_t first_event, std::string_view bytes,
                                 const Found& found);
-  Result<IdSet> with_relatives(std::uint64_t flowfile) const;
+  Result<> add_last_events(ProvenanceLineage& lineage, Trouble& trouble) const;
+  Result<IdSet> with_value(const std::string& attribute, const std::string& value,
+                           std::int64_t to_ms, ProvenanceAnswer& answer) const;
 
   const Options options_;
   ProvenanceShelf& shelf_;

@@ -1,81 +1,14 @@
-// Searches the blocks of provenance: events, newest first, and who descends from whom.
+// Searches the blocks of provenance for events, newest first. Lineage stands in
+// provenance_lineage.cc.
 
 #include <algorithm>
 
+#include "agent/base/log.h"
 #include "agent/runtime/compress.h"
-#include "agent/runtime/provenance_head.h"
 #include "agent/runtime/provenance_log.h"
+#include "agent/runtime/provenance_ranges.h"
 
 namespace runnel {
-namespace {
-
-constexpr std::size_t kRelativesMax = 1000;
-constexpr int kGenerationsMax = 64;
-
-bool overlap(std::span<const IdRange> a, std::span<const IdRange> b) {
-  auto left = a.begin();
-  auto right = b.begin();
-  while (left != a.end() && right != b.end()) {
-    if (left->last < right->first) {
-      ++left;
-    } else if (right->last < left->first) {
-      ++right;
-    } else {
-      return true;
-    }
-  }
-  return false;
-}
-
-std::vector<std::pair<std::uint64_t, std::uint64_t>> pairs_of(std::span<const IdRange> ranges) {
-  std::vector<std::pair<std::uint64_t, std::uint64_t>> pairs;
-  for (const IdRange& range : ranges) pairs.emplace_back(range.first, range.last);
-  return pairs;
-}
-
-std::vector<IdRange> intersection(std::span<const IdRange> a, std::span<const IdRange> b) {
-  std::vector<IdRange> both;
-  for (const IdRange& left : a) {
-    for (const IdRange& right : b) {
-      const IdRange common{std::max(left.first, right.first), std::min(left.last, right.last)};
-      if (common.first <= common.last) both.push_back(common);
-    }
-  }
-  return both;
-}
-
-std::uint64_t count_of(std::span<const IdRange> ranges) {
-  std::uint64_t count = 0;
-  for (const IdRange& range : ranges) count += range.count();
-  return count;
-}
-
-// The id that stands as far into `to` as `id` into `from`; both hold equally many.
-std::uint64_t counterpart(std::span<const IdRange> from, std::span<const IdRange> to,
-                          std::uint64_t id) {
-  std::uint64_t rank = 0;
-  for (const IdRange& range : from) {
-    if (range.contains(id)) {
-      rank += id - range.first;
-      break;
-    }
-    rank += range.count();
-  }
-  for (const IdRange& range : to) {
-    if (rank < range.count()) return range.first + rank;
-    rank -= range.count();
-  }
-  return id;
-}
-
-// CLONE and FORK of n parents into n children are pairs, in order.
-bool are_pairs(const ProvenanceRecord& record) {
-  const std::uint64_t parents = count_of(record.parents);
-  return parents > 1 && record.kind != ProvenanceKind::kJoin &&
-         parents == count_of(record.flowfiles);
-}
-
-}  // namespace
 
 ProvenanceLog::Snapshot ProvenanceLog::snapshot() const {
   Snapshot snapshot;
@@ -88,144 +21,141 @@ ProvenanceLog::Snapshot ProvenanceLog::snapshot() const {
   return snapshot;
 }
 
+bool ProvenanceLog::Sought::may_be_in(const ProvenanceHead& head, std::int64_t last_ms) {
+  if (last_ms < from_ms || head.first_ms > to_ms) return false;
+  if ((head.component_bits & component_bits) == 0 || (head.kind_bits & kind_bits) == 0)
+    return false;
+  if (is_by_id && !overlap(head.hulls, ids.ranges())) return false;
+  const auto is_there = [&head](std::uint64_t key) { return head.may_hold(key); };
+  return std::all_of(all_keys.begin(), all_keys.end(), is_there) &&
+         (any_keys.empty() || std::any_of(any_keys.begin(), any_keys.end(), is_there));
+}
+
+bool ProvenanceLog::Sought::is_met_by(const ProvenanceRecord& record) {
+  if ((kind_bits & (1U << static_cast<unsigned>(record.kind))) == 0) return false;
+  if (record.at_ms < from_ms || record.at_ms > to_ms) return false;
+  if (!components.empty() &&
+      std::find(components.begin(), components.end(), record.component) == components.end()) {
+    return false;
+  }
+  if (!relationship.empty() && record.relationship != relationship) return false;
+  if (!attribute.empty() && (record.uri != attribute || record.details != value)) return false;
+  return !is_by_id || overlap(record.flowfiles, ids.ranges()) ||
+         overlap(record.parents, ids.ranges());
+}
+
 Result<> ProvenanceLog::search_stream(Sought& sought, std::uint64_t first_event,
                                       std::string_view bytes, const Found& found) {
   std::uint64_t event_id = first_event;
   return decode_provenance(bytes, [&](const ProvenanceRecord& record) {
     const std::uint64_t id = event_id++;
-    if (record.at_ms < sought.from_ms || record.at_ms > sought.to_ms) return;
-    if ((sought.kind_bits & (1U << static_cast<unsigned>(record.kind))) == 0) return;
-    if (!sought.components.empty() && std::find(sought.components.begin(), sought.components.end(),
-                                                record.component) == sought.components.end()) {
-      return;
-    }
-    if (sought.is_by_id && !overlap(record.flowfiles, sought.ids.ranges()) &&
-        !overlap(record.parents, sought.ids.ranges())) {
-      return;
-    }
-    found(id, record);
+    if (sought.is_met_by(record)) found(id, record);
   });
 }
 
-// From the newest block to the oldest, until `goes_on` says no.
+// From the newest block to the oldest, until `goes_on` says no. A row that is damaged costs its own
+// events only.
 Result<> ProvenanceLog::search(Sought& sought, const Found& found,
-                               const std::function<bool()>& goes_on) const {
+                               const std::function<bool()>& goes_on, Trouble& trouble) const {
   const Snapshot now = snapshot();
   for (const Snapshot::Stream& stream : now.streams) {
     TRY(search_stream(sought, stream.first_event, stream.bytes, found));
     if (!goes_on()) return {};
   }
-  Result<> outcome;
-  const Result<> walked = shelf_.each_before(now.rows_before, [&](const ProvenanceRow& row) {
+  return shelf_.each_before(now.rows_before, [&](const ProvenanceRow& row) {
     if (row.is_tail) return true;
     if (std::find(now.row_ids.begin(), now.row_ids.end(), row.id) != now.row_ids.end()) return true;
     const std::optional<ProvenanceHead> head = ProvenanceHead::parse(row.head);
-    if (!head || row.last_ms < sought.from_ms || head->first_ms > sought.to_ms) return true;
-    if ((head->component_bits & sought.component_bits) == 0) return true;
-    if ((head->kind_bits & sought.kind_bits) == 0) return true;
-    if (sought.is_by_id && !overlap(head->hulls, sought.ids.ranges())) return true;
+    if (head && !sought.may_be_in(*head, row.last_ms)) return true;
     ++decoded_;
     const Result<std::string> body = shelf_.body(row.id);
+    if (body.code() == Code::kNotFound) return true;  // pruned meanwhile
     const Result<std::string> bytes =
         body.ok() ? decompress(*body, options_.block_bytes * 2 + (1 << 20)) : body;
-    if (bytes.ok()) {
-      outcome = search_stream(sought, head->first_event, *bytes, found);
-    } else if (bytes.code() != Code::kNotFound) {  // not found: pruned meanwhile
-      outcome = bytes.error();
+    const Result<> searched =
+        bytes.ok() ? search_stream(sought, head ? head->first_event : 0, *bytes, found)
+                   : Result<>(bytes.error());
+    if (!head || !searched.ok()) {
+      ++trouble.damaged_rows;
+      log_warn("provenance", "a row cannot be read; its events are left out",
+               {{"row", row.id},
+                {"reason", searched.ok() ? "its head is damaged" : searched.error().text()}});
     }
-    return outcome.ok() && goes_on();
+    return goes_on();
   });
-  TRY(walked);
-  return outcome;
 }
 
-// The FlowFile, its ancestors and its descendants.
-Result<IdSet> ProvenanceLog::with_relatives(std::uint64_t flowfile) const {
-  IdSet all(flowfile);
-  // Ancestors' other children and descendants' other parents are no relatives: two walks.
-  for (const bool is_up : {true, false}) {
-    IdSet edge(flowfile);
-    std::vector<std::uint64_t> seen{flowfile};
-    for (int generation = 0; generation < kGenerationsMax && !edge.is_empty(); ++generation) {
-      Sought sought;
-      sought.is_by_id = true;
-      sought.ids = edge;
-      sought.component_bits = UINT64_MAX;
-      sought.kind_bits = (1U << static_cast<unsigned>(ProvenanceKind::kClone)) |
-                         (1U << static_cast<unsigned>(ProvenanceKind::kFork)) |
-                         (1U << static_cast<unsigned>(ProvenanceKind::kJoin));
-      sought.to_ms = INT64_MAX;
-      IdSet next;
-      const auto meet = [&](std::uint64_t id) {
-        if (seen.size() >= kRelativesMax) return;
-        if (std::find(seen.begin(), seen.end(), id) != seen.end()) return;
-        seen.push_back(id);
-        next.add(id);
-        all.add(id);
-      };
-      const auto found = [&](std::uint64_t, const ProvenanceRecord& record) {
-        const std::span<const IdRange> from = is_up ? record.flowfiles : record.parents;
-        const std::span<const IdRange> to = is_up ? record.parents : record.flowfiles;
-        if (to.empty()) return;
-        for (const IdRange& range : intersection(edge.ranges(), from)) {
-          for (std::uint64_t id = range.first; id <= range.last; ++id) {
-            if (are_pairs(record)) {
-              meet(counterpart(from, to, id));
-              continue;
-            }
-            for (const IdRange& kin : to) {
-              for (std::uint64_t one = kin.first; one <= kin.last; ++one) {
-                if (seen.size() >= kRelativesMax) return;
-                meet(one);
-              }
-            }
-          }
-        }
-      };
-      TRY(search(sought, found, [&seen] { return seen.size() < kRelativesMax; }));
-      edge = next;
-    }
-  }
-  return all;
+// Whoever has had this value until `to_ms`.
+Result<IdSet> ProvenanceLog::with_value(const std::string& attribute, const std::string& value,
+                                        std::int64_t to_ms, ProvenanceAnswer& answer) const {
+  Sought sought;
+  sought.kind_bits = 1U << static_cast<unsigned>(kProvenanceMark);
+  sought.to_ms = to_ms;
+  sought.attribute = attribute;
+  sought.value = value.substr(0, kMarkValueMax);
+  sought.all_keys = {provenance_key_of_mark(attribute, sought.value)};
+  std::vector<IdRange> ranges;
+  const auto found = [&ranges](std::uint64_t, const ProvenanceRecord& mark) {
+    ranges.insert(ranges.end(), mark.flowfiles.begin(), mark.flowfiles.end());
+  };
+  // Ranges of one value mostly touch each other; what has come together since the last look says
+  // how many they are.
+  std::size_t looked_at = options_.matches_max;
+  const auto goes_on = [&] {
+    if (ranges.size() <= looked_at) return true;
+    settle(ranges);
+    looked_at = std::max(options_.matches_max, ranges.size() * 2);
+    answer.is_cut = answer.is_cut || ranges.size() > options_.matches_max;
+    return !answer.is_cut;
+  };
+  Trouble trouble;
+  TRY(search(sought, found, goes_on, trouble));
+  answer.damaged_blocks += trouble.damaged_rows;
+  return IdSet(std::move(ranges));
 }
 
-Result<std::vector<ProvenanceEvent>> ProvenanceLog::query(
-    const ProvenanceQuery& query, const std::vector<std::string>& component_ids) const {
+Result<ProvenanceAnswer> ProvenanceLog::query(const ProvenanceQuery& query,
+                                              const std::vector<std::string>& component_ids) const {
+  ProvenanceAnswer answer;
   Sought sought;
   sought.from_ms = query.from_ms;
   sought.to_ms = query.to_ms;
-  sought.kind_bits = query.kind ? 1U << static_cast<unsigned>(*query.kind) : UINT32_MAX;
+  if (query.kind) sought.kind_bits = 1U << static_cast<unsigned>(*query.kind);
   sought.components = component_ids;
-  sought.component_bits = component_ids.empty() ? UINT64_MAX : 0;
+  if (!component_ids.empty()) sought.component_bits = 0;
   for (const std::string& id : component_ids) {
     sought.component_bits |= ProvenanceEncoder::component_bit(id);
+    if (query.kind) sought.any_keys.push_back(provenance_key_of_kind(id, *query.kind));
   }
+  sought.relationship = query.relationship;
+  if (!query.relationship.empty())
+    sought.all_keys.push_back(provenance_key_of_relationship(query.relationship));
   if (query.flowfile) {
     sought.is_by_id = true;
     if (query.with_lineage) {
-      TRY_ASSIGN(ids, with_relatives(*query.flowfile));
-      sought.ids = std::move(ids);
+      TRY_ASSIGN(lineage, this->lineage(*query.flowfile));
+      sought.ids = IdSet(*query.flowfile);
+      for (const auto& bond : lineage.ancestry) sought.ids.add(bond.parent);
+      for (const auto& bond : lineage.descent) sought.ids.add(bond.child);
     } else {
       sought.ids = IdSet(*query.flowfile);
     }
   }
-  std::vector<ProvenanceEvent> events;
+  for (const auto& [attribute, value] : query.attributes) {
+    TRY_ASSIGN(ids, with_value(attribute, value, query.to_ms, answer));
+    sought.ids =
+        sought.is_by_id ? IdSet(intersection(sought.ids.ranges(), ids.ranges())) : std::move(ids);
+    sought.is_by_id = true;
+    if (sought.ids.is_empty()) return answer;
+  }
+  std::vector<ProvenanceEvent>& events = answer.events;
   std::size_t settled = 0;
   const auto found = [&](std::uint64_t id, const ProvenanceRecord& record) {
-    ProvenanceEvent event;
-    event.id = id;
-    event.at_ms = record.at_ms;
-    event.kind = record.kind;
-    event.component_id = std::string(record.component);
-    std::vector<IdRange> own;
-    if (sought.is_by_id) own = intersection(record.flowfiles, sought.ids.ranges());
-    event.flowfiles = pairs_of(own.empty() ? record.flowfiles : own);
-    event.count = count_of(own.empty() ? record.flowfiles : own);
-    event.parents = pairs_of(record.parents);
-    event.relationship = std::string(record.relationship);
-    event.uri = std::string(record.uri);
-    event.details = std::string(record.details);
-    events.push_back(std::move(event));
+    events.push_back(event_of(id, record));
+    if (sought.is_by_id) {
+      const auto own = intersection(record.flowfiles, sought.ids.ranges());
+      if (!own.empty()) set_flowfiles(events.back(), own);
+    }
     // Within a block the newest come last: only they are wanted.
     if (events.size() - settled > 2 * query.limit + 64) {
       events.erase(events.begin() + static_cast<std::ptrdiff_t>(settled),
@@ -238,8 +168,10 @@ Result<std::vector<ProvenanceEvent>> ProvenanceLog::query(
     settled = events.size();
     return events.size() < query.limit;
   };
-  TRY(search(sought, found, goes_on));
-  return events;
+  Trouble trouble;
+  TRY(search(sought, found, goes_on, trouble));
+  answer.damaged_blocks += trouble.damaged_rows;
+  return answer;
 }
 
 }  // namespace runnel

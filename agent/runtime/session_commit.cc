@@ -9,6 +9,10 @@
 namespace runnel {
 namespace {
 
+constexpr std::size_t kMarksLookBack = 16;
+constexpr std::string_view kAutoTerminated = "auto-terminated";
+constexpr std::string_view kEvicted = "evicted: its connection was full";
+
 void call_each(const std::vector<Queue*>& queues, std::function<void()> Queue::*hook) {
   Queue* last = nullptr;
   for (Queue* const queue : queues) {
@@ -73,7 +77,7 @@ void SessionCore::undo_from(std::size_t works_kept, bool is_penalized) {
 void SessionCore::rollback_call(bool is_penalized) {
   undo_from(call_begin_, is_penalized);
   const auto of_call = [this](const auto& one) { return one.call == call_; };
-  std::erase_if(told_, of_call);
+  told_.undo(call_);
   std::erase_if(edits_, of_call);
   std::erase_if(waiting_, of_call);
   has_progress_ = false;
@@ -96,6 +100,8 @@ void SessionCore::finish() {
   next_taken_ = 0;
   works_.clear();
   told_.clear();
+  marks_.clear();
+  evicted_.clear();
   edits_.clear();
   waiting_.clear();
   texts_.clear();
@@ -127,6 +133,7 @@ void SessionCore::fan_out() {
 void SessionCore::commit() {
   if (call_ == 0) return finish();
   fan_out();
+  mark_attributes();
   gone_.clear();
   readied_.clear();
   roomy_.clear();
@@ -137,6 +144,7 @@ void SessionCore::commit() {
   }
   tell_provenance();
   for (const FlowRecord& record : gone_) runnel::release(record);
+  if (!ended_.empty()) wiring_.archive->keep(ended_);
   if (wiring_.counters != nullptr) {
     ProcessorCounters& counters = *wiring_.counters;
     counters.read_bytes.fetch_add(read_bytes_, std::memory_order_relaxed);
@@ -149,6 +157,12 @@ void SessionCore::commit() {
   if (gives_back && taken_from_->on_ready) taken_from_->on_ready();
   call_each(readied_, &Queue::on_ready);
   call_each(roomy_, &Queue::on_room);
+}
+
+// Delivered, dropped on purpose or auto-terminated: what expired would only expire again.
+bool SessionCore::ends_here(const Work& work) const {
+  return work.fate == Fate::kDrop ||
+         (work.fate == Fate::kTransfer && wiring_.outlets[work.to].queues.empty());
 }
 
 bool SessionCore::retried(Work& work) {
@@ -197,6 +211,7 @@ void SessionCore::commit_locked() {
     if (work.from != nullptr) {
       if (retried(work)) {
         runnel::SessionCore::release(work);
+        work.fate = Fate::kHanded;  // it is as it was: nothing is told of it
         continue;
       }
       const bool was_full = work.from->is_full();
@@ -204,6 +219,10 @@ void SessionCore::commit_locked() {
       work.entry_ms = old.entry_ms;  // it may have followed the wall clock
       ++in_count;
       in_bytes += old.size;
+      if (wiring_.archive != nullptr && ends_here(work)) {
+        retain(old);
+        ended_.push_back({work.from->id(), wall_ms_, old});
+      }
       if (was_full && !work.from->is_full()) roomy_.push_back(work.from);
       // What was not replaced is handed on with its reference; what was replaced is let go.
       FlowRecord left;
@@ -233,7 +252,9 @@ void SessionCore::commit_locked() {
     Queue& to = *outlet->queues[work.way];
     ++out_count;
     out_bytes += record.size;
+    const std::size_t gone_before = gone_.size();
     ledger_.put(to, record, now_ms, gone_);
+    for (std::size_t i = gone_before; i < gone_.size(); ++i) evicted_.add(gone_[i].id);
     if (readied_.empty() || readied_.back() != &to) readied_.push_back(&to);
   }
   for (StateEdit& edit : edits_) {
@@ -257,23 +278,40 @@ void SessionCore::commit_locked() {
   }
 }
 
+// Before the commit: afterwards the attributes are somebody else's.
+void SessionCore::mark_attributes() {
+  if (wiring_.provenance == nullptr) return;
+  for (const std::string& name : wiring_.provenance->marked_attributes()) {
+    const std::size_t first = marks_.size();
+    for (const Work& work : works_) {
+      if (work.fate == Fate::kHanded || work.attributes == nullptr) continue;
+      if (work.from != nullptr && !work.has_new_attributes) continue;
+      const auto value = work.attributes->find(name);
+      if (!value) continue;
+      const std::string_view kept = value->substr(0, kMarkValueMax);
+      // Mostly all have the same value, or each its own.
+      std::size_t at = marks_.size();
+      const std::size_t begin = std::max(first, at > kMarksLookBack ? at - kMarksLookBack : 0);
+      while (at > begin && marks_[at - 1].value != kept) --at;
+      if (at > begin) {
+        marks_[at - 1].flowfiles.add(work.id);
+      } else {
+        marks_.push_back({name, std::string(kept), IdSet(work.id)});
+      }
+    }
+  }
+}
+
 void SessionCore::tell_provenance() {
   ProvenanceLog* const log = wiring_.provenance;
   if (log == nullptr) return;
-  for (Told& told : told_) {
-    if (told.flowfiles.is_empty()) continue;
-    log->add({.kind = told.kind,
-              .at_ms = wall_ms_,
-              .component = wiring_.processor_id,
-              .flowfiles = told.flowfiles.ranges(),
-              .parents = told.parents.ranges(),
-              .uri = told.uri,
-              .details = told.details});
-  }
+  records_.clear();
+  told_.put_into(records_, wall_ms_, wiring_.processor_id);
   IdSet created;
   IdSet attributes;
   IdSet content;
   IdSet dropped;
+  std::map<std::uint16_t, IdSet> terminated;
   std::map<std::uint16_t, IdSet> routed;
   for (const Work& work : works_) {
     if (work.fate == Fate::kHanded) continue;
@@ -281,25 +319,41 @@ void SessionCore::tell_provenance() {
     if (is_made && !work.has_parent && !work.is_told) created.add(work.id);
     if (!is_made && work.has_new_content) content.add(work.id);
     if (!is_made && !work.has_new_content && work.has_new_attributes) attributes.add(work.id);
-    const bool is_moved = work.fate == Fate::kTransfer && !wiring_.outlets[work.to].queues.empty();
-    if (!is_moved && work.fate != Fate::kExpired) dropped.add(work.id);
+    const bool is_transferred = work.fate == Fate::kTransfer;
+    const bool is_moved = is_transferred && !wiring_.outlets[work.to].queues.empty();
+    if (work.fate == Fate::kDrop) dropped.add(work.id);
+    if (is_transferred && !is_moved) terminated[work.to].add(work.id);
     const bool is_changed = work.has_new_content || work.has_new_attributes;
     if (is_moved && !is_made && !is_changed && wiring_.outlets.size() > 1)
       routed[work.to].add(work.id);
   }
-  const auto tell_all = [&](ProvenanceKind kind, IdSet& ids, std::string_view relationship) {
+  const auto tell_all = [this](ProvenanceKind kind, IdSet& ids, std::string_view relationship = {},
+                               std::string_view details = {}) {
     if (ids.is_empty()) return;
-    log->add({.kind = kind,
-              .at_ms = wall_ms_,
-              .component = wiring_.processor_id,
-              .flowfiles = ids.ranges(),
-              .relationship = relationship});
+    records_.push_back({.kind = kind,
+                        .at_ms = wall_ms_,
+                        .component = wiring_.processor_id,
+                        .flowfiles = ids.ranges(),
+                        .relationship = relationship,
+                        .details = details});
   };
-  tell_all(ProvenanceKind::kCreate, created, {});
-  tell_all(ProvenanceKind::kContentModified, content, {});
-  tell_all(ProvenanceKind::kAttributesModified, attributes, {});
+  tell_all(ProvenanceKind::kCreate, created);
+  tell_all(ProvenanceKind::kContentModified, content);
+  tell_all(ProvenanceKind::kAttributesModified, attributes);
   for (auto& [to, ids] : routed) tell_all(ProvenanceKind::kRoute, ids, wiring_.outlets[to].name);
-  tell_all(ProvenanceKind::kDrop, dropped, {});
+  for (auto& [to, ids] : terminated)
+    tell_all(ProvenanceKind::kDrop, ids, wiring_.outlets[to].name, kAutoTerminated);
+  tell_all(ProvenanceKind::kDrop, dropped);
+  tell_all(ProvenanceKind::kDrop, evicted_, {}, kEvicted);
+  for (Mark& mark : marks_) {
+    records_.push_back({.kind = kProvenanceMark,
+                        .at_ms = wall_ms_,
+                        .component = wiring_.processor_id,
+                        .flowfiles = mark.flowfiles.ranges(),
+                        .uri = mark.attribute,
+                        .details = mark.value});
+  }
+  log->add(records_);
 }
 
 // ---- handed over
@@ -344,6 +398,10 @@ void HandOver::transfer_one(const Slot& slot, const Outlet& outlet,
     }
     done.sent.back().add(record.id);
   }
+  if (outlet.queues.empty() && wiring_.archive != nullptr) {
+    retain(record);
+    done.ended.push_back({slot.queue->id(), ledger_.clock().wall_ms(), record});
+  }
   for (const auto& [name, value] : set)
     record.attributes = Attributes::with(record.attributes, name, value);
   const std::uint32_t now_ms = ledger_.now_ms();
@@ -358,27 +416,50 @@ void HandOver::transfer_one(const Slot& slot, const Outlet& outlet,
     copy.id = ledger_.take_ids(1);
     retain(copy);
     ledger_.count_birth(copy.epoch, 1);
-    ledger_.put(*outlet.queues[way], copy, now_ms, done.gone);
+    if (wiring_.provenance != nullptr)
+      done.clones.kin(static_cast<std::uint32_t>(way), ProvenanceKind::kClone, copy.id, record.id);
+    put_into(*outlet.queues[way], copy, now_ms, done);
   }
-  ledger_.put(*outlet.queues[0], record, now_ms, done.gone);
+  put_into(*outlet.queues[0], record, now_ms, done);
 }
 
-void HandOver::tell(Transferred& done, const Outlet& outlet) {
+void HandOver::put_into(Queue& queue, const FlowRecord& record, std::uint32_t now_ms,
+                        Transferred& done) {
+  const std::size_t gone_before = done.gone.size();
+  ledger_.put(queue, record, now_ms, done.gone);
+  for (std::size_t i = gone_before; i < done.gone.size(); ++i) done.evicted.add(done.gone[i].id);
+}
+
+void HandOver::tell(Transferred& done, const Outlet& outlet,
+                    std::span<const std::pair<std::string_view, std::string_view>> set) {
   if (wiring_.provenance == nullptr || done.count == 0) return;
   const std::int64_t now = ledger_.clock().wall_ms();
+  std::vector<ProvenanceRecord> records;
+  const auto add = [&](ProvenanceKind kind, IdSet& ids) -> ProvenanceRecord& {
+    return records.emplace_back(ProvenanceRecord{
+        .kind = kind, .at_ms = now, .component = wiring_.processor_id, .flowfiles = ids.ranges()});
+  };
+  done.clones.put_into(records, now, wiring_.processor_id);
   for (std::size_t i = 0; i < done.sent.size(); ++i) {
-    wiring_.provenance->add({.kind = ProvenanceKind::kSend,
-                             .at_ms = now,
-                             .component = wiring_.processor_id,
-                             .flowfiles = done.sent[i].ranges(),
-                             .uri = *done.sent_to[i]});
+    add(ProvenanceKind::kSend, done.sent[i]).uri = *done.sent_to[i];
   }
-  wiring_.provenance->add(
-      {.kind = outlet.queues.empty() ? ProvenanceKind::kDrop : ProvenanceKind::kRoute,
-       .at_ms = now,
-       .component = wiring_.processor_id,
-       .flowfiles = done.ids.ranges(),
-       .relationship = outlet.name});
+  if (!set.empty()) add(ProvenanceKind::kAttributesModified, done.ids);
+  if (outlet.queues.empty()) {
+    ProvenanceRecord& drop = add(ProvenanceKind::kDrop, done.ids);
+    drop.relationship = outlet.name;
+    drop.details = kAutoTerminated;
+  } else if (set.empty()) {
+    add(ProvenanceKind::kRoute, done.ids).relationship = outlet.name;
+  }
+  if (!done.evicted.is_empty()) add(ProvenanceKind::kDrop, done.evicted).details = kEvicted;
+  const std::vector<std::string>& marked = wiring_.provenance->marked_attributes();
+  for (const auto& [name, value] : set) {
+    if (std::find(marked.begin(), marked.end(), name) == marked.end()) continue;
+    ProvenanceRecord& mark = add(kProvenanceMark, done.ids);
+    mark.uri = name;
+    mark.details = value.substr(0, kMarkValueMax);
+  }
+  wiring_.provenance->add(records);
 }
 
 void HandOver::transfer(std::span<const std::uint64_t> slots, Relationship to,
@@ -403,7 +484,8 @@ void HandOver::transfer(std::span<const std::uint64_t> slots, Relationship to,
     ledger_.settle();
   }
   for (const FlowRecord& record : done.gone) release(record);
-  tell(done, outlet);
+  if (!done.ended.empty()) wiring_.archive->keep(done.ended);
+  tell(done, outlet, set);
   if (wiring_.counters != nullptr) {
     ProcessorCounters& counters = *wiring_.counters;
     const bool is_end = outlet.queues.empty();

@@ -145,7 +145,7 @@ FlowFile SessionCore::get() {
     const auto expire = taken_from_->expire_ms();
     if (expire != 0 && wall_ms_ - (work.lineage_start_ms()) > expire) {
       work.fate = Fate::kExpired;
-      tell(ProvenanceKind::kExpire, work.id, 0);
+      if (wiring_.provenance != nullptr) told_.event(call_, ProvenanceKind::kExpire, work.id);
       continue;
     }
     return FlowFile(&work, this);
@@ -181,7 +181,7 @@ FlowFile SessionCore::create() { return made(nullptr); }
 
 FlowFile SessionCore::create(FlowFile parent) {
   const FlowFile child = made(&work_of(parent));
-  tell(ProvenanceKind::kFork, child.id(), parent.id());
+  tell_kin(ProvenanceKind::kFork, child.id(), parent.id());
   return child;
 }
 
@@ -196,7 +196,7 @@ FlowFile SessionCore::clone(FlowFile original) {
     work.content->retain();
     work.owns_content = true;
   }
-  tell(ProvenanceKind::kClone, work.id, from.id);
+  tell_kin(ProvenanceKind::kClone, work.id, from.id);
   return copy;
 }
 
@@ -212,7 +212,7 @@ FlowFile SessionCore::clone(FlowFile original, std::uint64_t offset, std::uint64
     work.owns_content = true;
     work.offset = from.offset + offset;
   }
-  tell(ProvenanceKind::kFork, work.id, from.id);
+  tell_kin(ProvenanceKind::kFork, work.id, from.id);
   return piece;
 }
 
@@ -241,7 +241,7 @@ FlowFile SessionCore::merge(std::span<const FlowFile> parts, MergeText text) {
     work.lineage_lead_ms = static_cast<std::uint32_t>(
         std::clamp<std::int64_t>(std::max<std::int64_t>(lead, work.lineage_lead_ms), 0,
                                  std::numeric_limits<std::uint32_t>::max()));
-    tell(ProvenanceKind::kJoin, work.id, from.id);
+    tell_kin(ProvenanceKind::kJoin, work.id, from.id);
   }
   add_text(text.footer);
   std::uint64_t size = 0;
@@ -385,15 +385,8 @@ Handed SessionCore::hand_over(FlowFile what, std::string_view sent_to) {
     work.owns_attributes = false;
     work.owns_content = false;
   }
-  // The events of this call stand at the end.
-  for (auto told = told_.rbegin(); told != told_.rend() && told->call == call_; ++told) {
-    if (told->kind == ProvenanceKind::kSend && told->flowfiles.is_only(work.id)) {
-      slot.sent_to = std::make_shared<const std::string>(std::move(told->uri));
-      told->flowfiles.clear();
-    }
-  }
-  while (!told_.empty() && told_.back().call == call_ && told_.back().flowfiles.is_empty()) {
-    told_.pop_back();
+  if (auto sent = told_.take_send(call_, work.id)) {
+    slot.sent_to = std::make_shared<const std::string>(*std::move(sent));
   }
   work.fate = Fate::kHanded;
   if (wiring_.counters != nullptr)
@@ -417,38 +410,25 @@ FlowFile SessionCore::take_back(Handed handed) {
   work.from = slot.queue;
   work.position = slot.position;
   has_progress_ = true;
-  if (slot.sent_to) event(FlowFile(&work, this), ProvenanceKind::kSend, *slot.sent_to, {});
+  if (slot.sent_to) event(FlowFile(&work, this), ProvenanceKind::kSend, *slot.sent_to, {}, {});
   return FlowFile(&work, this);
 }
 
 // ---- provenance and state
 
-void SessionCore::tell(ProvenanceKind kind, std::uint64_t flowfile, std::uint64_t parent) {
-  if (wiring_.provenance == nullptr) return;
-  const bool goes_on = !told_.empty() && told_.back().call == call_ && told_.back().kind == kind &&
-                       told_.back().uri.empty();
-  if (!goes_on) told_.push_back({call_, kind, {}, {}, {}, {}});
-  told_.back().flowfiles.add(flowfile);
-  if (parent != 0) told_.back().parents.add(parent);
+void SessionCore::tell_kin(ProvenanceKind kind, std::uint64_t child, std::uint64_t parent) {
+  if (wiring_.provenance != nullptr) told_.kin(call_, kind, child, parent);
 }
 
 void SessionCore::event(FlowFile of, ProvenanceKind kind, std::string_view uri,
-                        std::string_view details) {
+                        std::string_view details, std::string_view alternate_id) {
   Work& work = work_of(of);
   if (kind == ProvenanceKind::kReceive || kind == ProvenanceKind::kCreate ||
       kind == ProvenanceKind::kFetch)
     work.is_told = true;
   if (kind == ProvenanceKind::kSend || kind == ProvenanceKind::kUpload) work.is_sent = true;
   if (wiring_.provenance == nullptr) return;
-  // FlowFiles that one session treats alike make one event.
-  if (!told_.empty()) {
-    Told& last = told_.back();
-    if (last.call == call_ && last.kind == kind && last.uri == uri && last.details == details) {
-      last.flowfiles.add(work.id);
-      return;
-    }
-  }
-  told_.push_back({call_, kind, IdSet(work.id), {}, std::string(uri), std::string(details)});
+  told_.event(call_, kind, work.id, uri, details, alternate_id);
 }
 
 std::optional<std::string> SessionCore::state(std::string_view key) {

@@ -12,6 +12,8 @@
 
 #include "agent/runtime/id_set.h"
 #include "agent/runtime/ledger.h"
+#include "agent/runtime/provenance_told.h"
+#include "agent/runtime/replay_archive.h"
 #include "agent/sdk/flow_record.h"
 #include "agent/sdk/session.h"
 
@@ -45,6 +47,7 @@ struct Wiring {
   std::vector<Outlet> outlets;  // by Relationship::index
   std::chrono::milliseconds penalty{30'000};
   ProvenanceLog* provenance = nullptr;  // nullptr: none
+  ReplayArchive* archive = nullptr;     // nullptr: none
   std::shared_ptr<SafeLine> line;
   ProcessorCounters* counters = nullptr;
   // The processor is to wait so long: by a retry with `is_yield`, from any thread.
@@ -73,6 +76,9 @@ class HandOver final : public Handed::Owner {
     std::vector<IdSet> sent;  // by the slot's `sent_to`, as they follow one another
     std::vector<std::shared_ptr<const std::string>> sent_to;
     IdSet ids;
+    ProvenanceTold clones;
+    IdSet evicted;
+    std::vector<ReplayArchive::Ended> ended;  // for the archive
     std::uint64_t count = 0;
     std::uint64_t bytes = 0;
     std::chrono::milliseconds yields{0};
@@ -84,7 +90,10 @@ class HandOver final : public Handed::Owner {
   void transfer_one(const Slot& slot, const Outlet& outlet,
                     std::span<const std::pair<std::string_view, std::string_view>> set,
                     Transferred& done) REQUIRES(ledger_.mutex());
-  void tell(Transferred& done, const Outlet& outlet);
+  void put_into(Queue& queue, const FlowRecord& record, std::uint32_t now_ms, Transferred& done)
+      REQUIRES(ledger_.mutex());
+  void tell(Transferred& done, const Outlet& outlet,
+            std::span<const std::pair<std::string_view, std::string_view>> set);
 
   Ledger& ledger_;
   const Wiring& wiring_;
@@ -132,8 +141,8 @@ class SessionCore final : public Session {
   void penalize(FlowFile what) override;
   Handed hand_over(FlowFile what, std::string_view sent_to = {}) override;
   FlowFile take_back(Handed handed) override;
-  void event(FlowFile of, ProvenanceKind kind, std::string_view uri,
-             std::string_view details) override;
+  void event(FlowFile of, ProvenanceKind kind, std::string_view uri, std::string_view details,
+             std::string_view alternate_id) override;
   std::optional<std::string> state(std::string_view key) override;
   void set_state(std::string_view key, std::string_view value) override;
   void remove_state(std::string_view key) override;
@@ -219,14 +228,6 @@ class SessionCore final : public Session {
     std::vector<std::unique_ptr<Work[]>> blocks_;
     std::size_t size_ = 0;
   };
-  struct Told {
-    std::uint32_t call = 0;
-    ProvenanceKind kind = ProvenanceKind::kUnknown;
-    IdSet flowfiles;
-    IdSet parents;
-    std::string uri;
-    std::string details;
-  };
   struct StateEdit {
     std::uint32_t call = 0;
     std::string name;
@@ -246,9 +247,11 @@ class SessionCore final : public Session {
   void release(Work& work);
   void undo_from(std::size_t works_kept, bool is_penalized);
   void set_content(Work& work, Content* content);
-  void tell(ProvenanceKind kind, std::uint64_t flowfile, std::uint64_t parent);
+  void tell_kin(ProvenanceKind kind, std::uint64_t child, std::uint64_t parent);
   void fan_out();
+  void mark_attributes();
   void commit_locked() REQUIRES(ledger_.mutex());
+  bool ends_here(const Work& work) const;
   bool retried(Work& work) REQUIRES(ledger_.mutex());
   void tell_provenance();
   void finish();
@@ -265,7 +268,17 @@ class SessionCore final : public Session {
   std::vector<FlowRecord> gone_;  // their references are released when the mutex is free
   std::vector<Queue*> readied_;
   std::vector<Queue*> roomy_;
-  std::vector<Told> told_;
+  ProvenanceTold told_;
+  // Values of the attributes that can be searched for, and who has them from this commit on.
+  struct Mark {
+    std::string_view attribute;
+    std::string value;
+    IdSet flowfiles;
+  };
+  std::vector<Mark> marks_;
+  IdSet evicted_;
+  std::vector<ReplayArchive::Ended> ended_;  // for the archive
+  std::vector<ProvenanceRecord> records_;
   std::shared_ptr<const std::string> last_sent_to_;  // mostly the next one's, too
   std::vector<StateEdit> edits_;
   std::vector<Waiting> waiting_;

@@ -7,7 +7,7 @@
 namespace runnel {
 namespace {
 
-constexpr std::array<std::string_view, 16> kProvenanceNames{"CREATE",
+constexpr std::array<std::string_view, 18> kProvenanceNames{"CREATE",
                                                             "RECEIVE",
                                                             "FETCH",
                                                             "SEND",
@@ -22,7 +22,9 @@ constexpr std::array<std::string_view, 16> kProvenanceNames{"CREATE",
                                                             "ATTRIBUTES_MODIFIED",
                                                             "ROUTE",
                                                             "REPLAY",
-                                                            "UNKNOWN"};
+                                                            "UNKNOWN",
+                                                            "ADDINFO",
+                                                            "REMOTE_INVOCATION"};
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -148,6 +149,10 @@ struct ProvenanceQuery {
   bool with_lineage = false;              // its ancestors and descendants too
   std::string component;                  // id, path or name; empty: all
   std::optional<ProvenanceKind> kind;
+  std::string relationship = {};  // of ROUTE, and of an auto-terminating DROP; empty: all
+  // Of FlowFiles that have had each of these values at some time. Only of attributes that are
+  // recorded (ProvenanceLog::Options::attributes).
+  std::vector<std::pair<std::string, std::string>> attributes = {};
   std::int64_t from_ms = 0;
   std::int64_t to_ms = INT64_MAX;
   std::size_t limit = 100;  // newest first
@@ -167,6 +172,67 @@ struct ProvenanceEvent {
   std::string relationship;
   std::string uri;
   std::string details;
+  std::string alternate_id;
+};
+
+struct ProvenanceAnswer {
+  std::vector<ProvenanceEvent> events;  // newest first
+  // So many FlowFiles have the values asked for that the oldest of them were left out.
+  bool is_cut = false;
+  std::uint64_t damaged_blocks = 0;  // could not be read
+};
+
+// Who comes of whom, around one FlowFile. Ancestors' other children and descendants' other parents
+// are not in it.
+struct ProvenanceLineage {
+  struct Bond {
+    ProvenanceKind kind = ProvenanceKind::kUnknown;  // FORK, CLONE, JOIN, REPLAY
+    std::int64_t at_ms = 0;
+    std::string component_id;
+    std::string component;  // as in ProvenanceEvent
+    std::uint64_t parent = 0;
+    std::uint64_t child = 0;
+    std::uint64_t event_id = 0;  // as in ProvenanceEvent
+  };
+  std::string agent_id;  // of which uuids are made
+  std::uint64_t flowfile = 0;
+  std::vector<Bond> ancestry;  // from the FlowFile upwards, generation by generation
+  std::vector<Bond> descent;   // and downwards
+  // So many more parents (children) than are listed above, by FlowFile.
+  std::map<std::uint64_t, std::uint64_t> parents_left_out;
+  std::map<std::uint64_t, std::uint64_t> children_left_out;
+  bool is_cut = false;  // there is more than is listed
+  // Of all these FlowFiles, the FlowFile itself included: what happened last to it.
+  std::map<std::uint64_t, ProvenanceEvent> last_events;
+  std::uint64_t damaged_blocks = 0;
+};
+
+struct ReplayRequest {
+  std::optional<std::uint64_t> flowfile = {};  // this one, or:
+  std::optional<std::int64_t> from_ms = {};    // all that ended from here
+  std::optional<std::int64_t> to_ms = {};      // to here
+  std::string component = {};                  // at this processor; id, path or name; empty: any
+  bool is_dry_run = false;                     // says what would be done
+};
+
+struct ReplayAnswer {
+  struct Replayed {
+    std::uint64_t flowfile = 0;
+    std::uint64_t replayed_as = 0;  // 0: a dry run
+    std::string connection;         // its name
+    std::int64_t ended_ms = 0;
+  };
+  struct Refused {
+    std::uint64_t first = 0;  // a range of FlowFiles
+    std::uint64_t last = 0;
+    std::string reason;
+  };
+  static constexpr std::size_t kListed = 1000;  // of each; all are counted
+  std::vector<Replayed> replayed;
+  std::vector<Refused> refused;
+  std::uint64_t replayed_count = 0;
+  std::uint64_t refused_count = 0;
+  std::uint64_t damaged_blocks = 0;  // of the archive: could not be read
 };
 
 struct QueuedFlowFile {

@@ -25,7 +25,10 @@ struct Arrival {
   std::string content;
   std::shared_ptr<ContentDraft> draft = nullptr;  // in place of `content`, when it may be large
   std::vector<std::pair<std::string, std::string>> attributes;
-  std::string uri;  // where it came from, for provenance
+  // For provenance: where it came from, and what is to be said of it to people.
+  std::string uri;
+  std::string details = {};
+  ProvenanceKind kind = ProvenanceKind::kReceive;  // or CREATE: nobody sent it
   // A state of the processor (name and value) that is committed with the FlowFile.
   std::optional<std::pair<std::string, std::string>> state = std::nullopt;
 };

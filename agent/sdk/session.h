@@ -143,6 +143,9 @@ enum class ProvenanceKind : std::uint8_t {
   kRoute,
   kReplay,
   kUnknown,
+  // Their numbers are stored: new ones come last.
+  kAddInfo,
+  kRemoteInvocation,
 };
 
 struct MergeText {
@@ -193,10 +196,12 @@ class Session {
   virtual FlowFile take_back(Handed handed) = 0;
 
   // ---- provenance: what the runtime cannot know by itself
-  // `uri` is where it came from or went to; `details` is for people. Routes, forks, drops and the
-  // like are recorded by the runtime.
+  // `uri` is where it came from or went to (RECEIVE, FETCH, SEND, UPLOAD, DOWNLOAD,
+  // REMOTE_INVOCATION); `details` is for people; `alternate_id` is the name that another system has
+  // for this FlowFile (RECEIVE, ADDINFO). CREATE, FORK, JOIN, CLONE, CONTENT_MODIFIED,
+  // ATTRIBUTES_MODIFIED, ROUTE, DROP and EXPIRE are told by the runtime.
   virtual void event(FlowFile of, ProvenanceKind kind, std::string_view uri,
-                     std::string_view details = {}) = 0;
+                     std::string_view details = {}, std::string_view alternate_id = {}) = 0;
 
   // ---- the processor's state: committed in the same transaction as the FlowFiles
   virtual std::optional<std::string> state(std::string_view key) = 0;

@@ -92,6 +92,7 @@ class TailFile final : public Processor {
     std::string extension;  // with the dot
     std::string directory;  // as it was given, with a slash at the end
     std::string absolute_directory;
+    std::string uri;           // for provenance
     bool was_missing = false;  // at the last look into the directory
   };
   // One pass over one piece of a file.
@@ -284,6 +285,7 @@ TailFile::Tailed TailFile::tailed_of(std::string path) {
   tailed.directory = directory + (directory == "/" ? "" : "/");
   const std::string whole = absolute_path(directory);
   tailed.absolute_directory = whole + (whole == "/" ? "" : "/");
+  tailed.uri = "file://" + tailed.absolute_directory + name;
   tailed.state_key = std::string(kStatePrefix) + path;
   tailed.path = std::move(path);
   return tailed;
@@ -502,6 +504,7 @@ Result<> TailFile::emit(Session& session, const Tailed& tailed, std::uint64_t fr
   flowfile.set("absolute.path", tailed.absolute_directory);
   flowfile.set("filename", name_text_);
   flowfile.set("path", tailed.directory);
+  session.event(flowfile, ProvenanceKind::kReceive, tailed.uri);
   session.transfer(flowfile, success_);
   return {};
 }

@@ -108,7 +108,7 @@ class InvokeHttp final : public Processor {
   void poll_url(Session& session);
   Result<> finish_poll(Session& session, const Answer& answer);
   Result<> make_response(Session& session, FlowFile made, const Answer& answer,
-                         const HttpResponse& response);
+                         const HttpResponse& response, ProvenanceKind kind);
   Result<> finish(Session& session, Answer answer);
   Result<> route(Session& session, FlowFile flowfile, const HttpResponse& response);
   void set_facts(FlowFile flowfile, const Answer& answer, const HttpResponse& response) const;
@@ -333,7 +333,7 @@ Result<> InvokeHttp::finish_poll(Session& session, const Answer& answer) {
   const HttpResponse& response = *answer.response;
   const bool is_good = response.status >= 200 && response.status < 300;
   if (is_good || config_.always_output_response) {
-    return make_response(session, session.create(), answer, response);
+    return make_response(session, session.create(), answer, response, ProvenanceKind::kReceive);
   }
   context_->bulletin(
       BulletinLevel::kWarning,
@@ -342,11 +342,11 @@ Result<> InvokeHttp::finish_poll(Session& session, const Answer& answer) {
 }
 
 Result<> InvokeHttp::make_response(Session& session, FlowFile made, const Answer& answer,
-                                   const HttpResponse& response) {
+                                   const HttpResponse& response, ProvenanceKind kind) {
   if (response.into) TRY(session.write(made, *response.into));
   set_facts(made, answer, response);
   for (const auto& [name, value] : response.headers) made.set(name, to_utf8(value));
-  session.event(made, ProvenanceKind::kFetch, without_user(response.effective_url));
+  session.event(made, kind, without_user(response.effective_url));
   session.transfer(made, response_);
   return {};
 }
@@ -476,7 +476,7 @@ Result<> InvokeHttp::finish(Session& session, Answer answer) {
   if (config_.put_body_in_attribute) {
     flowfile.set(*config_.put_body_in_attribute, to_utf8(response.body));
   } else if (is_good || config_.always_output_response) {
-    TRY(make_response(session, session.create(flowfile), answer, response));
+    TRY(make_response(session, session.create(flowfile), answer, response, ProvenanceKind::kFetch));
   }
   return route(session, flowfile, response);
 }

@@ -319,7 +319,8 @@ std::chrono::milliseconds ExecuteProcess::until_batch_ends(SteadyTime batch_bega
 void ExecuteProcess::deliver(std::string bytes) {
   Arrival arrival;
   arrival.content = std::move(bytes);
-  arrival.uri = "process:" + words_[0];
+  arrival.kind = ProvenanceKind::kCreate;  // as NiFi's does
+  arrival.details = "created from command: " + words_[0];
   arrival.attributes = {{"command", words_[0]},
                         {"command.arguments", config_.arguments ? config_.arguments->value : ""}};
   while (true) {

@@ -180,7 +180,7 @@ class Commands(AgentTest):
         self.assertTrue(lines)
 
     def test_an_operator_looks_and_acts(self):
-        agent = self.running()
+        agent = self.running("--replay-archive", "1 MB")
         wait_until("FlowFiles", lambda: self.ask("status")["processors"][1]["in_count"] > 3)
         status = self.ask("status")
         self.assertEqual((status["flow_name"], status["state"], status["health"]), ("demo", "running", "ok"))
@@ -198,10 +198,33 @@ class Commands(AgentTest):
         peeked = self.ask("queue", "peek", "line", listed[1]["uuid"])
         self.assertEqual(peeked["id"], listed[1]["id"])
         self.assertEqual(self.ask("queue", "peek", "line", str(listed[2]["id"]))["id"], listed[2]["id"])
-        events = self.ask("provenance", "--flowfile", listed[1]["uuid"])
-        self.assertEqual([one["kind"] for one in events], ["CREATE"])
-        self.assertTrue(self.ask("provenance", "--component", "log", "--from", "1 hour", "--limit", "2"))
-        self.assertEqual(self.ask("provenance", "--to", "2020-01-01T00:00:00Z"), [])
+        events = self.ask("provenance", "--flowfile", listed[1]["uuid"])["events"]
+        self.assertEqual([one["kind"] for one in events], ["DOWNLOAD", "CREATE"])  # it was peeked at
+        self.assertTrue(self.ask("provenance", "--component", "log", "--from", "1 hour", "--limit", "2")["events"])
+        self.assertEqual(self.ask("provenance", "--to", "2020-01-01T00:00:00Z")["events"], [])
+        by_name = self.ask("provenance", "--attribute", "filename=" + listed[1]["uuid"], "--kind", "CREATE")["events"]
+        self.assertEqual([one["count"] for one in by_name], [1])
+        refused = self.command("provenance", "--attribute", "colour=red")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("provenance_attributes", refused.stderr)
+        self.assertEqual(self.command("provenance", "--attribute", "colour").returncode, 2)
+        self.assertIn(listed[1]["uuid"], self.command("provenance", "lineage", listed[1]["uuid"]).stdout)
+
+        # What ended is replayed into the connection where it stood, and counted as new.
+        ended = self.ask("provenance", "--component", "log", "--kind", "DROP", "--limit", "1")["events"][0]["flowfiles"][0][0]
+        self.assertEqual(self.command("stop", "make").returncode, 0)
+        before = self.ask("status")["loss"]["in"]
+        tried = self.ask("provenance", "replay", str(ended), "--dry-run")
+        self.assertEqual((tried["replayed_count"], self.ask("status")["loss"]["in"]), (1, before))
+        done = self.ask("provenance", "replay", str(ended))
+        self.assertEqual((done["replayed_count"], done["refused_count"]), (1, 0))
+        self.assertEqual((self.ask("status")["loss"]["in"], self.ask("status")["loss"]["is_balanced"]), (before + 1, True))
+        tree = self.command("provenance", "lineage", str(ended)).stdout
+        self.assertIn(f"└─ {done['replayed'][0]['replayed_as']}  REPLAY at line", tree)
+        lineage = self.ask("provenance", "lineage", str(ended))
+        self.assertEqual([one["child"] for one in lineage["descent"]], [done["replayed"][0]["replayed_as"]])
+        self.assertIn("nothing is known of it", self.command("provenance", "replay", "99999999").stdout)
+        self.assertEqual(self.command("provenance", "replay").returncode, 2)
 
         self.assertEqual(self.command("stop", "make").returncode, 0)
         queued = self.connection()["count"]

@@ -296,10 +296,10 @@ std::vector<ProvenanceEvent> ProcessorRunner::events() const {
   ProvenanceQuery query;
   query.component = options_.name;
   query.limit = 100'000;
-  Result<std::vector<ProvenanceEvent>> found = engine_->provenance(query);
+  Result<ProvenanceAnswer> found = engine_->provenance(query);
   REQUIRE_MESSAGE(found.ok(), found.error().text());
-  std::reverse(found->begin(), found->end());
-  return std::move(found).value();
+  std::reverse(found->events.begin(), found->events.end());
+  return std::move(found->events);
 }
 
 std::vector<ProvenanceEvent> ProcessorRunner::events(ProvenanceKind kind) const {

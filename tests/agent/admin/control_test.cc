@@ -7,14 +7,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <thread>
 
 #include "agent/admin/control_client.h"
 #include "agent/admin/control_server.h"
 #include "agent/admin/health.h"
+#include "agent/admin/lineage_view.h"
 #include "agent/admin/metrics_server.h"
 #include "tests/agent/admin/fake_engine.h"
 
@@ -70,7 +73,7 @@ TEST_CASE("status, bulletins, provenance and queues are answered as JSON") {
   const auto events =
       desk.ask({{"command", "provenance"}, {"uuid", "u7"}, {"kind", "SEND"}, {"limit", 99999}});
   REQUIRE(events.ok());
-  CHECK((*events)[0]["kind"] == "CREATE");
+  CHECK((*events)["events"][0]["kind"] == "CREATE");
   CHECK(desk.engine.last_query.flowfile == 7);
   CHECK(desk.engine.last_query.kind == ProvenanceKind::kSend);
   CHECK(desk.engine.last_query.limit == ControlLimits::kList);
@@ -233,6 +236,113 @@ TEST_CASE("health is the worst that holds") {
   CHECK(health_of(status).word == HealthWord::kUnknown);
   status.loss.in = 99;
   CHECK(health_of(status).word == HealthWord::kDegraded);
+}
+
+TEST_CASE("what is asked of provenance reaches the engine, and what it answers is JSON") {
+  Desk desk;
+  REQUIRE(desk.ask({{"command", "provenance"},
+                    {"relationship", "success"},
+                    {"attributes", {{"filename", "a.txt"}, {"site", "north"}}}})
+              .ok());
+  CHECK(desk.engine.last_query.relationship == "success");
+  REQUIRE(desk.engine.last_query.attributes.size() == 2);
+  CHECK(desk.engine.last_query.attributes[0] ==
+        std::pair<std::string, std::string>("filename", "a.txt"));
+  CHECK(desk.ask({{"command", "provenance"}, {"attributes", {{"n", 5}}}}).code() == Code::kInvalid);
+
+  CHECK(desk.ask({{"command", "replay"}, {"uuid", "u8"}}).code() == Code::kNotFound);
+  desk.engine.replayed.replayed = {
+      {.flowfile = 7, .replayed_as = 9, .connection = "line", .ended_ms = 5}};
+  desk.engine.replayed.replayed_count = 1;
+  desk.engine.replayed.refused = {{.first = 1, .last = 4, .reason = "gone"}};
+  desk.engine.replayed.refused_count = 4;
+  const auto replayed = desk.ask(
+      {{"command", "replay"}, {"from_ms", 10}, {"component", "log"}, {"is_dry_run", true}});
+  REQUIRE(replayed.ok());
+  CHECK(desk.engine.last_replay.is_dry_run);
+  CHECK(desk.engine.last_replay.from_ms == 10);
+  CHECK(!desk.engine.last_replay.to_ms);
+  CHECK(!desk.engine.last_replay.flowfile);
+  CHECK(desk.engine.last_replay.component == "log");
+  CHECK((*replayed)["replayed"][0]["replayed_as"] == 9);
+  CHECK((*replayed)["refused"][0]["reason"] == "gone");
+  CHECK((*replayed)["refused_count"] == 4);
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
+}
+
+TEST_CASE("a lineage is drawn as a tree of 80 columns; whoever is met twice has one branch") {
+  Desk desk;
+  ProvenanceLineage& lineage = desk.engine.known_lineage;
+  lineage.agent_id = "01234567-89ab-4def-8123-456789abcdef";
+  lineage.flowfile = 5;
+  const auto bond = [](ProvenanceKind kind, std::uint64_t parent, std::uint64_t child) {
+    ProvenanceLineage::Bond one;
+    one.kind = kind;
+    one.component = "a-component-with-a-name-that-is-longer-than-anybody-would-like";
+    one.parent = parent;
+    one.child = child;
+    one.event_id = child;
+    return one;
+  };
+  lineage.ancestry = {bond(ProvenanceKind::kFork, 1, 5)};
+  lineage.ancestry[0].component = "split";
+  lineage.descent = {bond(ProvenanceKind::kClone, 5, 6), bond(ProvenanceKind::kClone, 5, 7),
+                     bond(ProvenanceKind::kJoin, 6, 8), bond(ProvenanceKind::kJoin, 7, 8)};
+  lineage.children_left_out[5] = 1200;
+  ProvenanceEvent last;
+  last.id = 99;
+  last.kind = ProvenanceKind::kSend;
+  last.component = "out";
+  lineage.last_events[1] = last;
+  const auto answer = desk.ask({{"command", "lineage"}, {"flowfile", 5}});
+  REQUIRE(answer.ok());
+  CHECK((*answer)["descent"].size() == 4);
+  CHECK(desk.ask({{"command", "lineage"}}).code() == Code::kInvalid);
+  const std::vector<std::string> lines = lines_of(lineage_text(*answer));
+  REQUIRE(lines.size() == 11);
+  CHECK(lines[9].starts_with("│  └─ 8  JOIN at"));
+  CHECK(lines[10] == "└─ … 1200 more");
+  CHECK(lines[0].starts_with("FlowFile 5  01234567-"));
+  CHECK(lines[2] == "made of");
+  CHECK(lines[3] == "└─ 1  FORK at split; last SEND at out");
+  CHECK(lines[5] == "made into");
+  CHECK(lines[6].starts_with("├─ 6  CLONE at a-component"));
+  CHECK(lines[6].ends_with("…"));
+  CHECK(lines[7].starts_with("│  └─ 8  JOIN at"));
+  CHECK(lines[8].starts_with("├─ 7  CLONE"));
+  for (const std::string& line : lines) {
+    const auto columns = std::count_if(line.begin(), line.end(), [](char c) {
+      return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+    });
+    CHECK(columns <= 80);
+  }
+}
+
+TEST_CASE("a lineage of thousands is drawn in bounds, and says how many there are more") {
+  Desk desk;
+  ProvenanceLineage& lineage = desk.engine.known_lineage;
+  lineage.flowfile = 1;
+  lineage.agent_id = "01234567-89ab-4def-8123-456789abcdef";
+  for (std::uint64_t i = 0; i < 1000; ++i) {
+    ProvenanceLineage::Bond one;
+    one.kind = ProvenanceKind::kFork;
+    one.component = "split";
+    one.parent = 1 + i / 30;
+    one.child = 2 + i;
+    lineage.descent.push_back(one);
+  }
+  const auto answer = desk.ask({{"command", "lineage"}, {"flowfile", 1}});
+  REQUIRE(answer.ok());
+  const std::vector<std::string> lines = lines_of(lineage_text(*answer));
+  CHECK(lines.size() < 260);
+  CHECK(std::any_of(lines.begin(), lines.end(),
+                    [](const std::string& line) { return line.ends_with("… 10 more"); }));
 }
 
 }  // namespace

@@ -80,7 +80,7 @@ class FakeEngine final : public Engine {
       if (one.id > since_id) out.push_back(one);
     return out;
   }
-  Result<std::vector<ProvenanceEvent>> provenance(const ProvenanceQuery& query) const override {
+  Result<ProvenanceAnswer> provenance(const ProvenanceQuery& query) const override {
     last_query = query;
     ProvenanceEvent event;
     event.id = 1;
@@ -88,7 +88,15 @@ class FakeEngine final : public Engine {
     event.component = "make";
     event.flowfiles = {{7, 9}};
     event.count = 3;
-    return std::vector{event};
+    return ProvenanceAnswer{.events = {event}};
+  }
+  Result<ProvenanceLineage> lineage(std::uint64_t flowfile) const override {
+    if (flowfile != known_lineage.flowfile) return not_found("nothing is known of it");
+    return known_lineage;
+  }
+  Result<ReplayAnswer> replay(const ReplayRequest& request) override {
+    last_replay = request;
+    return replayed;
   }
   Result<std::uint64_t> flowfile_of(std::string_view uuid) const override {
     if (uuid == "u7") return std::uint64_t{7};
@@ -140,6 +148,9 @@ class FakeEngine final : public Engine {
   std::string content = "hello";
   std::vector<std::string> done;
   mutable ProvenanceQuery last_query;
+  ProvenanceLineage known_lineage;
+  ReplayRequest last_replay;
+  ReplayAnswer replayed;
   std::mutex mutex;
   std::map<std::uint64_t, Tap> taps;
   std::uint64_t last_tap = 0;

@@ -114,8 +114,8 @@ TEST_CASE("what is delivered becomes FlowFiles in order, with its attributes and
   const auto events = test.engine->provenance(
       {.flowfile = {}, .component = "in", .kind = ProvenanceKind::kReceive});
   REQUIRE(events.ok());
-  REQUIRE(events->size() >= 1);
-  CHECK(events->front().uri == "test://here");
+  REQUIRE(events->events.size() >= 1);
+  CHECK(events->events.front().uri == "test://here");
 }
 
 TEST_CASE("an intake that wakes nobody keeps what is delivered until somebody else does") {

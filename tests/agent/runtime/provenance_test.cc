@@ -2,10 +2,12 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <map>
 #include <random>
 
 #include "agent/runtime/provenance_log.h"
+#include "agent/runtime/provenance_told.h"
 #include "agent/runtime/varint.h"
 
 namespace runnel {
@@ -60,7 +62,7 @@ struct Bench {
   }
   void add(ProvenanceKind kind, std::vector<IdRange> ids, std::int64_t at_ms,
            std::string_view component = "a", std::vector<IdRange> parents = {},
-           std::string_view uri = {}) {
+           std::string_view uri = {}, std::string_view details = {}) {
     log->add({.kind = kind,
               .at_ms = at_ms,
               .component = component,
@@ -68,13 +70,13 @@ struct Bench {
               .parents = parents,
               .relationship = {},
               .uri = uri,
-              .details = {}});
+              .details = details});
   }
   std::vector<ProvenanceEvent> of(std::uint64_t id, bool with_lineage = false) {
     auto events =
         log->query({.flowfile = id, .with_lineage = with_lineage, .component = {}, .kind = {}}, {});
     REQUIRE(events.ok());
-    return std::move(events).value();
+    return std::move(events->events);
   }
 };
 
@@ -100,7 +102,7 @@ TEST_CASE("what is written to a stream is read back from it") {
     return std::vector<IdRange>(set.ranges().begin(), set.ranges().end());
   };
   for (int i = 0; i < 2000; ++i) {
-    kept.push_back({static_cast<ProvenanceKind>(random() % 16),
+    kept.push_back({static_cast<ProvenanceKind>(random() % 18),
                     static_cast<std::int64_t>(random() % 1'000'000), "c" + std::to_string(i % 5),
                     ids(300), i % 3 == 0 ? ids(4) : std::vector<IdRange>{},
                     i % 2 == 0 ? "success" : "", i % 7 == 0 ? "mqtt://" + std::to_string(i) : "",
@@ -242,9 +244,9 @@ TEST_CASE("queries by component, kind, time and limit") {
   }
   const auto all = bench.log->query({.flowfile = {}, .component = {}, .kind = {}, .limit = 7}, {});
   REQUIRE(all.ok());
-  REQUIRE(all->size() == 7);
-  CHECK(all->front().at_ms == 500);
-  CHECK(all->back().at_ms == 494);
+  REQUIRE(all->events.size() == 7);
+  CHECK(all->events.front().at_ms == 500);
+  CHECK(all->events.back().at_ms == 494);
   const auto some = bench.log->query({.flowfile = {},
                                       .component = {},
                                       .kind = ProvenanceKind::kSend,
@@ -253,8 +255,8 @@ TEST_CASE("queries by component, kind, time and limit") {
                                       .limit = 1000},
                                      {"even"});
   REQUIRE(some.ok());
-  CHECK(some->size() == 10);
-  CHECK(some->front().at_ms == 200);
+  CHECK(some->events.size() == 10);
+  CHECK(some->events.front().at_ms == 200);
 }
 
 TEST_CASE("a query decodes only rows that may hold an answer") {
@@ -300,7 +302,7 @@ TEST_CASE("the log is bounded by size and by age; the oldest rows go") {
     if (i == 2500) bench.reopen();
   }
   std::size_t bytes = 0;
-  for (const auto& [id, row] : bench.shelf.rows) bytes += row.is_tail ? 0 : row.body.size();
+  for (const auto& [id, row] : bench.shelf.rows) bytes += row.is_tail ? 0 : row.body_bytes;
   CHECK(bytes <= 4000);
   CHECK(bytes > 2000);
   CHECK(bench.log->stored_bytes() == bytes);
@@ -337,6 +339,271 @@ TEST_CASE("a tail that is damaged costs its events, not the log") {
   bench.reopen();
   CHECK(bench.of(1).size() == 1);
   CHECK(bench.of(3).size() == 1);
+}
+
+// ---- what one session tells
+
+TEST_CASE("what calls of one session tell alike is one event") {
+  ProvenanceTold told;
+  for (std::uint32_t call = 1; call <= 5; ++call)
+    told.event(call, ProvenanceKind::kReceive, 100 + call, "mqtt://x");
+  told.event(6, ProvenanceKind::kReceive, 200, "mqtt://y");
+  told.undo(3);
+  std::vector<ProvenanceRecord> records;
+  told.put_into(records, 7, "c");
+  REQUIRE(records.size() == 2);
+  CHECK(std::ranges::equal(records[0].flowfiles, std::vector<IdRange>{{101, 102}, {104, 105}}));
+  CHECK(records[0].uri == "mqtt://x");
+  CHECK(records[1].uri == "mqtt://y");
+}
+
+TEST_CASE("forks of several parents and joins in one call keep their families apart") {
+  Bench bench;
+  ProvenanceTold told;
+  const auto tell = [&] {
+    std::vector<ProvenanceRecord> records;
+    told.put_into(records, 1, "c");
+    bench.log->add(records);
+    told.clear();
+  };
+  // Two parents in one call, three children and two; then clones whose parents come out of order.
+  for (const std::uint64_t child : {11, 12, 13}) told.kin(1, ProvenanceKind::kFork, child, 1);
+  for (const std::uint64_t child : {14, 15}) told.kin(1, ProvenanceKind::kFork, child, 2);
+  told.kin(2, ProvenanceKind::kJoin, 31, 11);
+  told.kin(2, ProvenanceKind::kJoin, 31, 14);
+  told.kin(2, ProvenanceKind::kJoin, 32, 12);
+  told.kin(3, ProvenanceKind::kClone, 41, 9);
+  told.kin(4, ProvenanceKind::kClone, 42, 8);
+  told.kin(5, ProvenanceKind::kClone, 43, 10);
+  tell();
+  const auto kin = [&](std::uint64_t of, bool is_up) {
+    const auto lineage = bench.log->lineage(of);
+    REQUIRE(lineage.ok());
+    std::vector<std::uint64_t> ids;
+    for (const auto& bond : is_up ? lineage->ancestry : lineage->descent)
+      ids.push_back(is_up ? bond.parent : bond.child);
+    std::sort(ids.begin(), ids.end());
+    return ids;
+  };
+  using Ids = std::vector<std::uint64_t>;
+  CHECK(kin(1, false) == Ids{11, 12, 13, 31, 32});
+  CHECK(kin(2, false) == Ids{14, 15, 31});
+  CHECK(kin(31, true) == Ids{1, 2, 11, 14});
+  CHECK(kin(32, true) == Ids{1, 12});
+  CHECK(kin(41, true) == Ids{9});
+  CHECK(kin(42, true) == Ids{8});
+  CHECK(kin(43, true) == Ids{10});
+}
+
+TEST_CASE(
+    "a lineage names kinds, components and what happened last, and counts what it leaves out") {
+  Bench bench({.block_events = 5});
+  bench.add(ProvenanceKind::kReceive, {{1, 1}}, 1, "in");
+  bench.add(ProvenanceKind::kFork, {{1001, 6000}}, 2, "split", {{1, 1}});
+  bench.add(ProvenanceKind::kSend, {{1001, 1001}}, 3, "out");
+  bench.write();
+  bench.add(ProvenanceKind::kReplay, {{7000, 7000}}, 4, "q", {{1001, 1001}});
+  const auto lineage = bench.log->lineage(1);
+  REQUIRE(lineage.ok());
+  CHECK(lineage->ancestry.empty());
+  CHECK(lineage->is_cut);
+  CHECK(lineage->children_left_out.at(1) == 4900);
+  REQUIRE(lineage->descent.size() == 101);
+  CHECK(lineage->descent[0].kind == ProvenanceKind::kFork);
+  CHECK(lineage->descent[0].component_id == "split");
+  CHECK(lineage->descent[0].child == 1001);
+  CHECK(lineage->descent.back().kind == ProvenanceKind::kReplay);
+  CHECK(lineage->descent.back().child == 7000);
+  CHECK(lineage->last_events.at(1).kind == ProvenanceKind::kReceive);
+  CHECK(lineage->last_events.at(1001).kind == ProvenanceKind::kSend);
+  CHECK(lineage->last_events.at(1002).kind == ProvenanceKind::kFork);
+}
+
+// ---- queries by what blocks are asked for
+
+TEST_CASE("FlowFiles are found by a value that they have had, whatever block their events are in") {
+  Bench bench({.block_events = 40});
+  for (std::uint64_t i = 1; i <= 500; ++i) {
+    const auto at = static_cast<std::int64_t>(i);
+    bench.add(ProvenanceKind::kReceive, {{i, i}}, at, "in");
+    const std::string name = std::to_string(i) + ".csv";
+    bench.add(kProvenanceMark, {{i, i}}, at, "in", {}, "filename", name);
+    bench.add(kProvenanceMark, {{i, i}}, at, "in", {}, "site", i % 2 == 0 ? "even" : "odd");
+    if (i > 100) bench.add(ProvenanceKind::kDrop, {{i - 100, i - 100}}, at, "out");
+    if (i % 30 == 0) bench.write();
+  }
+  for (int round = 0; round < 2; ++round) {
+    ProvenanceQuery query;
+    query.attributes = {{"filename", "77.csv"}};
+    const std::uint64_t before = bench.log->decoded_rows();
+    auto found = bench.log->query(query, {});
+    REQUIRE(found.ok());
+    REQUIRE(found->events.size() == 2);
+    CHECK(found->events[0].kind == ProvenanceKind::kDrop);
+    CHECK(found->events[0].at_ms == 177);
+    CHECK(found->events[1].kind == ProvenanceKind::kReceive);
+    CHECK(!found->is_cut);
+    CHECK(bench.log->decoded_rows() - before <= 6);
+    query.attributes = {{"filename", "77.csv"}, {"site", "even"}};
+    CHECK(bench.log->query(query, {})->events.empty());
+    query.attributes = {{"filename", "78.csv"}, {"site", "even"}};
+    CHECK(bench.log->query(query, {})->events.size() == 2);
+    query.attributes = {{"filename", "none"}};
+    CHECK(bench.log->query(query, {})->events.empty());
+    query.attributes = {{"site", "odd"}};
+    query.kind = ProvenanceKind::kDrop;
+    query.limit = 5;
+    found = bench.log->query(query, {});
+    REQUIRE(found->events.size() == 5);
+    CHECK(found->events[0].flowfiles[0].first == 399);
+    CHECK(found->events[4].flowfiles[0].first == 391);
+    // Marks are no events.
+    query = {};
+    query.limit = 1000;
+    for (const ProvenanceEvent& event : bench.log->query(query, {})->events)
+      CHECK(event.kind != kProvenanceMark);
+    bench.write();
+    bench.reopen();
+  }
+}
+
+TEST_CASE("a value that very many FlowFiles have is sought among the newest, and that is said") {
+  Bench bench({.block_events = 100, .matches_max = 50});
+  for (std::uint64_t i = 1; i <= 1000; ++i) {
+    bench.add(ProvenanceKind::kReceive, {{i * 2, i * 2}}, static_cast<std::int64_t>(i), "in");
+    bench.add(kProvenanceMark, {{i * 2, i * 2}}, static_cast<std::int64_t>(i), "in", {}, "site",
+              "north");
+  }
+  bench.write();
+  ProvenanceQuery query;
+  query.attributes = {{"site", "north"}};
+  query.limit = 10;
+  const auto found = bench.log->query(query, {});
+  REQUIRE(found.ok());
+  CHECK(found->is_cut);
+  REQUIRE(found->events.size() == 10);
+  CHECK(found->events[0].flowfiles[0].first == 2000);
+}
+
+TEST_CASE("a relationship is found, and blocks without it are not decoded") {
+  Bench bench({.block_events = 50});
+  for (std::uint64_t i = 1; i <= 1000; ++i) {
+    const std::vector<IdRange> ids{{i, i}};
+    bench.log->add({.kind = ProvenanceKind::kRoute,
+                    .at_ms = static_cast<std::int64_t>(i),
+                    .component = "route",
+                    .flowfiles = ids,
+                    .relationship = i == 321 ? "odd one" : "moving"});
+  }
+  bench.write();
+  ProvenanceQuery query;
+  query.relationship = "odd one";
+  const std::uint64_t before = bench.log->decoded_rows();
+  const auto found = bench.log->query(query, {});
+  REQUIRE(found.ok());
+  REQUIRE(found->events.size() == 1);
+  CHECK(found->events[0].at_ms == 321);
+  CHECK(found->events[0].relationship == "odd one");
+  CHECK(bench.log->decoded_rows() - before <= 3);
+  query = {};
+  query.kind = ProvenanceKind::kSend;
+  const std::uint64_t before_kind = bench.log->decoded_rows();
+  CHECK(bench.log->query(query, {"route"})->events.empty());
+  CHECK(bench.log->decoded_rows() == before_kind);
+}
+
+TEST_CASE("heads of an earlier version, without a filter, are believed to hold everything") {
+  Bench bench({.block_events = 10});
+  for (std::uint64_t i = 1; i <= 40; ++i)
+    bench.add(ProvenanceKind::kCreate, {{i, i}}, static_cast<std::int64_t>(i));
+  bench.write();
+  for (auto& [id, row] : bench.shelf.rows) {
+    if (row.is_tail) continue;
+    auto head = ProvenanceHead::parse(row.head);
+    REQUIRE(head.has_value());
+    CHECK(!head->filter.empty());
+    head->filter.clear();
+    row.head = head->text();
+  }
+  bench.reopen();
+  ProvenanceQuery query;
+  query.kind = ProvenanceKind::kCreate;
+  CHECK(bench.log->query(query, {"a"})->events.size() == 40);
+  for (std::uint64_t i = 1; i <= 40; ++i) CHECK(bench.of(i).size() == 1);
+}
+
+TEST_CASE("a row that is damaged costs its own events, and the answer says so") {
+  Bench bench({.block_events = 10});
+  for (std::uint64_t i = 1; i <= 50; ++i)
+    bench.add(ProvenanceKind::kCreate, {{i, i}}, static_cast<std::int64_t>(i));
+  bench.write();
+  auto row = bench.shelf.rows.begin();
+  row->second.body = "nonsense";
+  std::advance(row, 2);
+  row->second.head = "\x80";
+  bench.reopen();
+  ProvenanceQuery query;
+  query.limit = 100;
+  const auto found = bench.log->query(query, {});
+  REQUIRE(found.ok());
+  CHECK(found->damaged_blocks == 2);
+  CHECK(found->events.size() == 40);
+  CHECK(bench.of(15).size() == 1);
+}
+
+TEST_CASE("the alternate id and every kind of NiFi's list come back from the log") {
+  Bench bench;
+  const std::vector<IdRange> ids{{5, 5}};
+  for (int kind = 0; kind <= static_cast<int>(ProvenanceKind::kRemoteInvocation); ++kind) {
+    bench.log->add({.kind = static_cast<ProvenanceKind>(kind),
+                    .at_ms = kind,
+                    .component = "a",
+                    .flowfiles = ids,
+                    .alternate_id = "urn:x:" + std::to_string(kind)});
+  }
+  bench.write();
+  bench.reopen();
+  const std::vector<ProvenanceEvent> events = bench.of(5);
+  REQUIRE(events.size() == 18);
+  for (const ProvenanceEvent& event : events) {
+    CHECK(event.alternate_id == "urn:x:" + std::to_string(event.at_ms));
+    CHECK(provenance_kind(name_of(event.kind)) == event.kind);
+  }
+  for (const char* name : {"ADDINFO", "REMOTE_INVOCATION", "UNKNOWN", "REPLAY", "UPLOAD"})
+    CHECK(provenance_kind(name).has_value());
+}
+
+TEST_CASE("a shelf whose newest rows cannot be read does not keep the log from going on") {
+  struct DamagedShelf final : MemoryShelf {
+    bool is_damaged = true;
+    Result<> each_before(std::uint64_t before,
+                         const std::function<bool(const ProvenanceRow&)>& visit) override {
+      if (is_damaged) return corrupt("the database disk image is malformed");
+      return MemoryShelf::each_before(before, visit);
+    }
+  };
+  DamagedShelf shelf;
+  shelf.rows[1'000'000] = {.id = 1'000'000, .head = "?", .body = "?"};
+  ProvenanceLog::Options options;
+  options.opened_ms = 1'750'000'000'000;
+  options.block_events = 2;
+  auto log = ProvenanceLog::open(options, shelf);
+  REQUIRE(log.ok());
+  const std::vector<IdRange> ids{{1, 1}};
+  for (int i = 0; i < 3; ++i)
+    (*log)->add({.kind = ProvenanceKind::kCreate, .at_ms = i, .component = "a", .flowfiles = ids});
+  shelf.is_damaged = false;  // repaired meanwhile
+  shelf.apply((*log)->take(1));
+  (*log)->written();
+  ProvenanceQuery query;
+  query.flowfile = 1;
+  const auto answer = (*log)->query(query, {});
+  REQUIRE(answer.ok());
+  CHECK(answer->events.size() == 3);
+  CHECK(answer->damaged_blocks == 1);
+  log = ProvenanceLog::open(options, shelf);
+  REQUIRE(log.ok());
+  CHECK((*log)->query(query, {})->events.size() == 3);
 }
 
 }  // namespace

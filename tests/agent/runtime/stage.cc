@@ -297,6 +297,7 @@ void DrivenEngine::open() {
   options.types = stage_types();
   options.clock = &clock;
   options.is_driven = true;
+  if (tune) tune(options);
   auto opened = EngineCore::open(std::move(options));
   REQUIRE_MESSAGE(opened.ok(), opened.error().text());
   engine = std::move(opened).value();

@@ -89,8 +89,12 @@ struct DrivenEngine {
   TemporaryDirectory directory;
   ManualClock clock;
   std::unique_ptr<EngineCore> engine;
+  std::function<void(EngineOptions&)> tune;
 
   DrivenEngine() { open(); }
+  explicit DrivenEngine(std::function<void(EngineOptions&)> tuned) : tune(std::move(tuned)) {
+    open();
+  }
   void open();
   void reopen() {
     engine.reset();

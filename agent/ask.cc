@@ -1,0 +1,51 @@
+// What the commands that ask a running agent share.
+
+#include "agent/ask.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "agent/base/bytes.h"
+
+namespace runnel {
+
+int failed(const Error& error) {
+  std::fprintf(stderr, "runnel-agent: %s\n", error.text().c_str());
+  return kExitFailed;
+}
+
+int print(const std::string& text) {
+  std::fputs(text.c_str(), stdout);
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return kExitGood;
+  return failed(unavailable(std::string("writing the output: ") + std::strerror(errno)));
+}
+
+std::string laid_out(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string count_text(const Json& json, const char* name) {
+  return std::to_string(json[name].get<std::uint64_t>());
+}
+
+std::string text_member(const Json& json, const char* name) {
+  return json[name].get<std::string>();
+}
+
+void put_flowfile(Json& request, const std::string& flowfile) {
+  if (flowfile.empty()) return;
+  const auto number = parse_int(flowfile);
+  if (number.ok() && *number >= 0) {
+    request["flowfile"] = static_cast<std::uint64_t>(*number);
+  } else {
+    request["uuid"] = flowfile;
+  }
+}
+
+std::uint64_t positive(std::int64_t number) {
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(0, number));
+}
+
+}  // namespace runnel
