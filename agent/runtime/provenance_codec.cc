@@ -90,8 +90,16 @@ void ProvenanceEncoder::put(std::uint64_t number) { put_varint(bytes_, number); 
 void ProvenanceEncoder::put_signed(std::int64_t number) { put(zigzag(number)); }
 
 std::size_t ProvenanceEncoder::put_text(std::string_view text) {
+  // A block has few texts, which come again and again: most are found without hashing them.
+  Recent& recent =
+      recent_[text.empty() ? 0 : (text.size() + static_cast<unsigned char>(text.back())) % kRecent];
+  if (recent.text != nullptr && *recent.text == text) {
+    put(recent.index);
+    return recent.index;
+  }
   const auto found = texts_.find(text);
   if (found != texts_.end()) {
+    recent = {&found->first, found->second};
     put(found->second);
     return found->second;
   }
@@ -99,7 +107,7 @@ std::size_t ProvenanceEncoder::put_text(std::string_view text) {
   put(index);
   put(text.size());
   bytes_ += text;
-  texts_.emplace(text, index);
+  recent = {&texts_.emplace(text, index).first->first, index};
   return index;
 }
 
@@ -169,16 +177,17 @@ void ProvenanceEncoder::add(const ProvenanceRecord& record) {
   } else if (is_first) {
     keys_.push_back(provenance_key_of_kind(record.component, record.kind));
   }
+  if (is_first) component_bits_ |= component_bit(record.component);
 
   last_ms_ = record.at_ms;
   first_ms_ = std::min(first_ms_, record.at_ms);
   ++count_;
-  component_bits_ |= component_bit(record.component);
   kind_bits_ |= 1U << static_cast<unsigned>(record.kind);
   for (const std::span<const IdRange> ids : {record.flowfiles, record.parents}) {
     for (const IdRange& range : ids) {
-      if (!covered_.empty() && covered_.back().last + 1 == range.first) {
-        covered_.back().last = range.last;
+      if (!covered_.empty() && range.first >= covered_.back().first &&
+          range.first <= covered_.back().last + 1) {
+        covered_.back().last = std::max(covered_.back().last, range.last);
       } else {
         covered_.push_back(range);
       }

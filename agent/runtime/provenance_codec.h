@@ -27,6 +27,7 @@
 
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -114,6 +115,12 @@ class ProvenanceEncoder : private ProvenanceContext {
     }
   };
   std::unordered_map<std::string, std::size_t, Hash, std::equal_to<>> texts_;
+  struct Recent {
+    const std::string* text = nullptr;  // in texts_
+    std::size_t index = 0;
+  };
+  static constexpr std::size_t kRecent = 16;
+  std::array<Recent, kRecent> recent_{};
   std::vector<IdRange> covered_;
   std::vector<std::uint64_t> keys_;
   std::vector<bool> keyed_relationships_;  // by text

@@ -84,6 +84,12 @@ class ProvenanceLog {
   void add(const ProvenanceRecord& record) { add({&record, 1}); }
   // Of these, sessions tell who has which value (kProvenanceMark).
   const std::vector<std::string>& marked_attributes() const { return options_.attributes; }
+  bool is_marked(std::string_view attribute) const {
+    for (const std::string& one : options_.attributes) {
+      if (one == attribute) return true;
+    }
+    return false;
+  }
   // A block has become full: whoever writes should not wait for long.
   bool wants_write() const;
   bool has_unwritten() const;

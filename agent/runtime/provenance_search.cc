@@ -69,7 +69,7 @@ Result<> ProvenanceLog::search(Sought& sought, const Found& found,
     if (head && !sought.may_be_in(*head, row.last_ms)) return true;
     ++decoded_;
     const Result<std::string> body = shelf_.body(row.id);
-    if (body.code() == Code::kNotFound) return true;  // pruned meanwhile
+    if (!body.ok() && body.code() == Code::kNotFound) return true;  // pruned meanwhile
     const Result<std::string> bytes =
         body.ok() ? decompress(*body, options_.block_bytes * 2 + (1 << 20)) : body;
     const Result<> searched =

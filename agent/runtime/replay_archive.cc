@@ -368,13 +368,17 @@ Result<> ReplayArchive::write_block(const std::vector<Ended>& ended) {
       std::clamp(options_.bytes_max / kFilesOfBound, kFileBytesMin, kFileBytesMax);
   // A file of an earlier life is not written on: nobody knows what its end is.
   std::uint64_t number = next_number_ - 1;
+  // Files go as a whole: none is written for longer than an eighth of the age.
+  const std::int64_t young_ms =
+      clock_.wall_ms() - options_.age_max_ms / static_cast<std::int64_t>(kFilesOfBound);
   std::shared_ptr<DiskFile> file;
   std::uint64_t offset = 0;
   {
     Lock lock(mutex_);
     const auto current = files_.find(number);
     if (number >= first_own_number_ && current != files_.end() &&
-        current->second.bytes < file_bytes_max) {
+        current->second.bytes < file_bytes_max &&
+        current->second.blocks.front().frame.first_ms > young_ms) {
       file = current->second.file;
       offset = current->second.bytes;
     }

@@ -284,8 +284,7 @@ void SessionCore::mark_attributes() {
   for (const std::string& name : wiring_.provenance->marked_attributes()) {
     const std::size_t first = marks_.size();
     for (const Work& work : works_) {
-      if (work.fate == Fate::kHanded || work.attributes == nullptr) continue;
-      if (work.from != nullptr && !work.has_new_attributes) continue;
+      if (!work.may_be_marked || work.fate == Fate::kHanded || work.attributes == nullptr) continue;
       const auto value = work.attributes->find(name);
       if (!value) continue;
       const std::string_view kept = value->substr(0, kMarkValueMax);
@@ -302,17 +301,21 @@ void SessionCore::mark_attributes() {
   }
 }
 
+void SessionCore::Summary::clear(std::size_t outlets) {
+  for (IdSet* const set : {&created, &attributes, &content, &dropped}) set->clear();
+  for (std::vector<IdSet>* const sets : {&terminated, &routed}) {
+    for (IdSet& set : *sets) set.clear();
+    sets->resize(outlets);
+  }
+}
+
 void SessionCore::tell_provenance() {
   ProvenanceLog* const log = wiring_.provenance;
   if (log == nullptr) return;
   records_.clear();
   told_.put_into(records_, wall_ms_, wiring_.processor_id);
-  IdSet created;
-  IdSet attributes;
-  IdSet content;
-  IdSet dropped;
-  std::map<std::uint16_t, IdSet> terminated;
-  std::map<std::uint16_t, IdSet> routed;
+  summary_.clear(wiring_.outlets.size());
+  auto& [created, attributes, content, dropped, terminated, routed] = summary_;
   for (const Work& work : works_) {
     if (work.fate == Fate::kHanded) continue;
     const bool is_made = work.from == nullptr;
@@ -340,9 +343,10 @@ void SessionCore::tell_provenance() {
   tell_all(ProvenanceKind::kCreate, created);
   tell_all(ProvenanceKind::kContentModified, content);
   tell_all(ProvenanceKind::kAttributesModified, attributes);
-  for (auto& [to, ids] : routed) tell_all(ProvenanceKind::kRoute, ids, wiring_.outlets[to].name);
-  for (auto& [to, ids] : terminated)
-    tell_all(ProvenanceKind::kDrop, ids, wiring_.outlets[to].name, kAutoTerminated);
+  for (std::size_t to = 0; to < routed.size(); ++to)
+    tell_all(ProvenanceKind::kRoute, routed[to], wiring_.outlets[to].name);
+  for (std::size_t to = 0; to < terminated.size(); ++to)
+    tell_all(ProvenanceKind::kDrop, terminated[to], wiring_.outlets[to].name, kAutoTerminated);
   tell_all(ProvenanceKind::kDrop, dropped);
   tell_all(ProvenanceKind::kDrop, evicted_, {}, kEvicted);
   for (Mark& mark : marks_) {

@@ -8,6 +8,7 @@
 #include "agent/base/bytes.h"
 #include "agent/base/ids.h"
 #include "agent/runtime/attributes.h"
+#include "agent/runtime/provenance_log.h"
 
 namespace runnel {
 namespace {
@@ -169,6 +170,7 @@ FlowFile SessionCore::made(const Work* parent) {
     work.lineage_lead_ms = static_cast<std::uint32_t>(
         std::clamp<std::int64_t>(lead, 0, std::numeric_limits<std::uint32_t>::max()));
     work.attributes = parent->attributes;
+    work.may_be_marked = work.attributes != nullptr;
     if (work.attributes != nullptr) {
       work.attributes->retain();
       work.owns_attributes = true;
@@ -497,6 +499,8 @@ void SessionCore::set_attribute(FlowRecord& record, std::string_view name, std::
   work.attributes = Attributes::with(work.attributes, name, value);
   work.owns_attributes = true;
   work.has_new_attributes = true;
+  if (wiring_.provenance != nullptr && wiring_.provenance->is_marked(name))
+    work.may_be_marked = true;
 }
 
 void SessionCore::remove_attribute(FlowRecord& record, std::string_view name) {

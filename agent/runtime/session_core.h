@@ -181,6 +181,7 @@ class SessionCore final : public Session {
     bool has_parent = false;
     bool inherits = false;  // its epoch is that of FlowFiles that came from a queue
     bool is_penalized = false;
+    bool may_be_marked = false;  // has got an attribute that can be searched for
   };
   // The session's FlowFiles, at addresses that stay; blocks are used again by the next session.
   class Works {
@@ -279,6 +280,12 @@ class SessionCore final : public Session {
   IdSet evicted_;
   std::vector<ReplayArchive::Ended> ended_;  // for the archive
   std::vector<ProvenanceRecord> records_;
+  struct Summary {
+    IdSet created, attributes, content, dropped;
+    std::vector<IdSet> terminated, routed;  // by outlet
+    void clear(std::size_t outlets);
+  };
+  Summary summary_;
   std::shared_ptr<const std::string> last_sent_to_;  // mostly the next one's, too
   std::vector<StateEdit> edits_;
   std::vector<Waiting> waiting_;

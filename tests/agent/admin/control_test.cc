@@ -284,7 +284,7 @@ TEST_CASE("a lineage is drawn as a tree of 80 columns; whoever is met twice has 
   const auto bond = [](ProvenanceKind kind, std::uint64_t parent, std::uint64_t child) {
     ProvenanceLineage::Bond one;
     one.kind = kind;
-    one.component = "a-component-with-a-name-that-is-longer-than-anybody-would-like";
+    one.component = "a-component-with-a-name-that-is-longer-than-anybody-would-like-to-see";
     one.parent = parent;
     one.child = child;
     one.event_id = child;

@@ -119,7 +119,8 @@ TEST_CASE("a FlowFile that goes back for a retry is not told to have been routed
                                        node.retry = {{.relationship = "failure",
                                                       .attempts = 2,
                                                       .backoff_first = 1s,
-                                                      .backoff_max = 1s}};
+                                                      .backoff_max = 1s,
+                                                      .at = {}}};
                                      })
                           .processor("sink", "TestSink")
                           .connect("source", "pass")
@@ -224,7 +225,9 @@ TEST_CASE("an engine without provenance runs, and says why it cannot answer") {
   CHECK(role("sink").seen == 3);
   CHECK(engine->provenance({}).code() == Code::kUnavailable);
   CHECK(engine->lineage(1).code() == Code::kUnavailable);
-  CHECK(engine->replay({.from_ms = 0}).value().replayed_count == 0);
+  ReplayRequest all;
+  all.from_ms = 0;
+  CHECK(engine->replay(all).value().replayed_count == 0);
 }
 
 }  // namespace

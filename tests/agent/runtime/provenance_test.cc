@@ -367,8 +367,8 @@ TEST_CASE("forks of several parents and joins in one call keep their families ap
     told.clear();
   };
   // Two parents in one call, three children and two; then clones whose parents come out of order.
-  for (const std::uint64_t child : {11, 12, 13}) told.kin(1, ProvenanceKind::kFork, child, 1);
-  for (const std::uint64_t child : {14, 15}) told.kin(1, ProvenanceKind::kFork, child, 2);
+  for (std::uint64_t child = 11; child <= 13; ++child) told.kin(1, ProvenanceKind::kFork, child, 1);
+  for (std::uint64_t child = 14; child <= 15; ++child) told.kin(1, ProvenanceKind::kFork, child, 2);
   told.kin(2, ProvenanceKind::kJoin, 31, 11);
   told.kin(2, ProvenanceKind::kJoin, 31, 14);
   told.kin(2, ProvenanceKind::kJoin, 32, 12);

@@ -26,6 +26,22 @@ DrivenEngine with_archive(std::uint64_t bytes = 10 << 20) {
   return DrivenEngine([bytes](EngineOptions& options) { options.archive.bytes_max = bytes; });
 }
 
+ReplayRequest of(std::uint64_t flowfile) {
+  ReplayRequest request;
+  request.flowfile = flowfile;
+  return request;
+}
+
+ReplayRequest between(std::int64_t from_ms, std::int64_t to_ms, const std::string& component = {}) {
+  ReplayRequest request;
+  request.from_ms = from_ms;
+  request.to_ms = to_ms;
+  request.component = component;
+  return request;
+}
+
+ReplayRequest everything() { return between(0, INT64_MAX); }
+
 ReplayAnswer replayed(DrivenEngine& engine, const ReplayRequest& request) {
   auto answer = engine->replay(request);
   REQUIRE_MESSAGE(answer.ok(), answer.error().text());
@@ -55,7 +71,7 @@ TEST_CASE("a FlowFile is replayed as it stood in its last connection, as a new o
   const std::uint64_t id = last_made(engine);
   REQUIRE(role("sink").all() == std::vector<std::string>{"1", "2", "3"});
   for (int life = 0; life < 2; ++life) {
-    const ReplayAnswer answer = replayed(engine, {.flowfile = id});
+    const ReplayAnswer answer = replayed(engine, of(id));
     REQUIRE(answer.replayed.size() == 1);
     CHECK(answer.refused.empty());
     CHECK(answer.replayed[0].flowfile == id);
@@ -89,7 +105,9 @@ TEST_CASE("a dry run says what would be replayed and changes nothing") {
   REQUIRE(engine->start(three_hops().build()).ok());
   engine.run();
   const LossFigures before = engine->status().loss;
-  const ReplayAnswer answer = replayed(engine, {.from_ms = 0, .is_dry_run = true});
+  ReplayRequest request = everything();
+  request.is_dry_run = true;
+  const ReplayAnswer answer = replayed(engine, request);
   CHECK(answer.replayed_count == 3);
   REQUIRE(answer.replayed.size() == 3);
   CHECK(answer.replayed[0].replayed_as == 0);
@@ -112,10 +130,8 @@ TEST_CASE("all that ended in a span of time at one component is replayed, and no
     engine.clock.advance(1min);
   }
   REQUIRE(role("sink").all().size() == 30);
-  CHECK(replayed(engine, {.from_ms = times[1], .to_ms = times[1], .component = "pass"})
-            .replayed_count == 0);
-  const ReplayAnswer answer =
-      replayed(engine, {.from_ms = times[1], .to_ms = times[1], .component = "sink"});
+  CHECK(replayed(engine, between(times[1], times[1], "pass")).replayed_count == 0);
+  const ReplayAnswer answer = replayed(engine, between(times[1], times[1], "sink"));
   CHECK(answer.replayed_count == 10);
   engine.run();
   const std::vector<std::string> seen = role("sink").all();
@@ -131,21 +147,21 @@ TEST_CASE("what is not held is named with its reason: no archive, too large, unk
   REQUIRE(engine->start(three_hops().build()).ok());
   engine.run();
   const std::uint64_t id = last_made(engine);
-  ReplayAnswer answer = replayed(engine, {.flowfile = id});
+  ReplayAnswer answer = replayed(engine, of(id));
   CHECK(answer.replayed_count == 0);
   REQUIRE(answer.refused.size() == 1);
   CHECK(answer.refused[0].reason.find("no archive is kept") != std::string::npos);
-  answer = replayed(engine, {.from_ms = 0});
+  answer = replayed(engine, everything());
   CHECK(answer.refused_count == 2);
   REQUIRE(answer.refused.size() == 1);  // as a range
   CHECK(answer.refused[0].last == id);
-  answer = replayed(engine, {.flowfile = 99'999});
+  answer = replayed(engine, of(99'999));
   CHECK(answer.refused.at(0).reason == "nothing is known of it");
   REQUIRE(engine->stop_processor("sink").ok());
   role("source").to_make = 1;
   role("source").wake();
   engine.run();
-  answer = replayed(engine, {.flowfile = last_made(engine)});
+  answer = replayed(engine, of(last_made(engine)));
   CHECK(answer.refused.at(0).reason.find("has not ended yet") != std::string::npos);
   CHECK(engine->replay({}).code() == Code::kInvalid);
 }
@@ -164,7 +180,7 @@ TEST_CASE("a FlowFile whose connection is gone is not replayed, and the connecti
                            .connect("source", "sink")
                            .build())
               .ok());
-  const ReplayAnswer answer = replayed(engine, {.flowfile = id});
+  const ReplayAnswer answer = replayed(engine, of(id));
   CHECK(answer.replayed_count == 0);
   REQUIRE(answer.refused.size() == 1);
   CHECK(answer.refused[0].reason ==
@@ -189,7 +205,7 @@ TEST_CASE("a connection that is full takes no more replayed FlowFiles, and those
   }
   REQUIRE(role("sink").all().size() == 10);
   REQUIRE(engine->stop_processor("sink").ok());
-  const ReplayAnswer answer = replayed(engine, {.from_ms = 0});
+  const ReplayAnswer answer = replayed(engine, everything());
   CHECK(answer.replayed_count == 4);
   CHECK(answer.refused_count == 6);
   CHECK(answer.refused.at(0).reason == "the connection `source -> sink` is full");
@@ -322,8 +338,8 @@ TEST_CASE(
   CHECK(shelf.archive->files_put_aside() == 1);
   CHECK(shelf.files().size() == 2);
   CHECK(std::filesystem::exists(shelf.directory.path + "/quarantine"));
-  for (const std::uint64_t id : {1, 2, 3, 6, 7}) CHECK(shelf.find(id).empty());
-  for (const std::uint64_t id : {4, 5, 8, 9}) CHECK(!shelf.find(id).empty());
+  for (const std::uint64_t id : {1U, 2U, 3U, 6U, 7U}) CHECK(shelf.find(id).empty());
+  for (const std::uint64_t id : {4U, 5U, 8U, 9U}) CHECK(!shelf.find(id).empty());
   shelf.keep(20, "goes on");
   shelf.archive->flush();
   shelf.open();
