@@ -13,7 +13,7 @@
 namespace runnel {
 namespace {
 
-struct MemoryShelf final : ProvenanceShelf {
+struct MemoryShelf : ProvenanceShelf {
   std::map<std::uint64_t, ProvenanceRow> rows;
 
   Result<std::optional<ProvenanceRow>> first_from(std::uint64_t from) override {

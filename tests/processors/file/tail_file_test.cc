@@ -54,6 +54,11 @@ TEST_CASE("a FlowFile is made of each line, named by its place; a line that is n
   CHECK(taken[1].content == "two");
   CHECK(taken[1].attribute("filename") == "app.4-7.log");
   CHECK(taken[1].attribute("path") == log.folder.path() + "/");
+  const auto received = runner.events(ProvenanceKind::kReceive);
+  REQUIRE(received.size() == 1);
+  CHECK(received[0].count == 2);
+  CHECK(received[0].uri == "file://" + log.path);
+  CHECK(runner.events(ProvenanceKind::kCreate).empty());
   log.append("ee\n");
   CHECK(lines(runner) == "three|");
   CHECK(lines(runner).empty());

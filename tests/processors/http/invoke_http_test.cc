@@ -136,6 +136,7 @@ TEST_CASE("a FlowFile is posted with attributes as headers, and its answer becom
   CHECK(answers[0].attribute("Content-Type") == "application/json");
   CHECK(answers[0].attribute("invokehttp.tx.id") == sent[0].attribute("invokehttp.tx.id"));
   CHECK(runner.events(ProvenanceKind::kSend).size() == 1);
+  CHECK(runner.events(ProvenanceKind::kFetch).size() == 1);
 }
 
 TEST_CASE("each method is sent as it is called; only POST, PUT and PATCH have a body") {
@@ -445,6 +446,9 @@ TEST_CASE("without a connection in front it asks at each moment of its schedule"
   runner.advance(1s);
   CHECK(runner.run_until([&] { return runner.count("response") == 2; }));
   CHECK(runner.taken("response").at(0).content == "done");
+  // As NiFi's: what was asked for of its own accord is received, not fetched for a FlowFile.
+  CHECK(runner.events(ProvenanceKind::kReceive).size() == 2);
+  CHECK(runner.events(ProvenanceKind::kFetch).empty());
   server.answers({.status = 500, .body = "broken"});
   runner.advance(1s);
   CHECK(runner.run_until([&] { return runner.has_bulletin("answered 500"); }));

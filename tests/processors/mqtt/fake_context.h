@@ -108,7 +108,8 @@ class EmptySession : public Session {
   void penalize(FlowFile) override {}
   Handed hand_over(FlowFile, std::string_view) override { return {}; }
   FlowFile take_back(Handed) override { return {}; }
-  void event(FlowFile, ProvenanceKind, std::string_view, std::string_view) override {}
+  void event(FlowFile, ProvenanceKind, std::string_view, std::string_view,
+             std::string_view) override {}
   std::optional<std::string> state(std::string_view) override { return std::nullopt; }
   void set_state(std::string_view, std::string_view) override {}
   void remove_state(std::string_view) override {}

@@ -18,6 +18,10 @@ TEST_CASE("a program's output becomes a FlowFile before the next moment of the s
   const auto taken = runner.taken("success");
   CHECK(taken[0].content == "one two  three\n");
   CHECK(taken[0].attribute("command") == "echo");
+  const auto created = runner.events(ProvenanceKind::kCreate);  // as NiFi's: nobody sent it
+  REQUIRE(created.size() == 1);
+  CHECK(created[0].details == "created from command: echo");
+  CHECK(runner.events(ProvenanceKind::kReceive).empty());
   // Its own wake does not start it again.
   runner.run();
   CHECK(runner.count("success") == 0);
