@@ -99,8 +99,12 @@ void EngineCore::replay_batch(std::vector<ReplayArchive::Ended> batch, bool is_d
   const std::string queue_id = batch.front().queue_id;
   const PlannedQueue* const planned = now ? planned_queue(*now, queue_id) : nullptr;
   if (planned == nullptr) {
-    const Queue* const old = ledger_->find(queue_id);
-    const std::string name = old ? old->spec().name : queue_id;
+    std::string name = queue_id;
+    if (Queue* const old = ledger_->find(queue_id)) {
+      Lock lock(ledger_->mutex());
+      old->held();
+      name = old->spec().name;
+    }
     for (const ReplayArchive::Ended& one : batch) {
       refuse(answer, {one.record.id, one.record.id},
              "the connection `" + name + "` where it stood is no longer in the flow");

@@ -181,9 +181,16 @@ ProvenanceWrite ProvenanceLog::take(std::int64_t now_ms) {
 }
 
 Result<> ProvenanceLog::plan_removal(ProvenanceWrite& write, std::int64_t now_ms) {
+  // Rows that cannot be read would never go. The write is made to touch them: it fails, and the
+  // ledger repairs its database.
+  const auto first_from = [&](std::uint64_t id) {
+    Result<std::optional<ProvenanceRow>> first = shelf_.first_from(id);
+    if (!first.ok() && first.code() == Code::kCorrupt) write.remove.push_back({id, id});
+    return first;
+  };
   for (std::size_t i = 0; i < kRemovalsPerWrite; ++i) {
     if (!oldest_after_) {
-      TRY_ASSIGN(first, shelf_.first_from(0));
+      TRY_ASSIGN(first, first_from(0));
       oldest_after_ = std::move(first);
     }
     if (!oldest_after_ || oldest_after_->is_tail) {
@@ -193,7 +200,7 @@ Result<> ProvenanceLog::plan_removal(ProvenanceWrite& write, std::int64_t now_ms
     const bool is_too_much = taken_stored_bytes_ - oldest_after_->bytes_before > options_.bytes_max;
     if (!is_too_much && oldest_after_->last_ms >= now_ms - options_.age_max_ms) return {};
     write.remove.push_back({oldest_after_->id, oldest_after_->id});
-    TRY_ASSIGN(next, shelf_.first_from(oldest_after_->id + 1));
+    TRY_ASSIGN(next, first_from(oldest_after_->id + 1));
     oldest_after_ = std::move(next);
     if (!oldest_after_) return {};
   }

@@ -164,6 +164,8 @@ class ProvenanceLog {
   using Found = std::function<void(std::uint64_t event_id, const ProvenanceRecord&)>;
   Result<> search(Sought& sought, const Found& found, const std::function<bool()>& goes_on,
                   Trouble& trouble) const;
+  Result<> walk_rows(std::uint64_t before, Trouble& trouble,
+                     const std::function<bool(const ProvenanceRow&)>& visit) const;
   static Result<> search_stream(Sought& sought, std::uint64_t first_event, std::string_view bytes,
                                 const Found& found);
   Result<> add_last_events(ProvenanceLineage& lineage, Trouble& trouble) const;

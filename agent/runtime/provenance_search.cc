@@ -62,7 +62,7 @@ Result<> ProvenanceLog::search(Sought& sought, const Found& found,
     TRY(search_stream(sought, stream.first_event, stream.bytes, found));
     if (!goes_on()) return {};
   }
-  return shelf_.each_before(now.rows_before, [&](const ProvenanceRow& row) {
+  return walk_rows(now.rows_before, trouble, [&](const ProvenanceRow& row) {
     if (row.is_tail) return true;
     if (std::find(now.row_ids.begin(), now.row_ids.end(), row.id) != now.row_ids.end()) return true;
     const std::optional<ProvenanceHead> head = ProvenanceHead::parse(row.head);
@@ -83,6 +83,30 @@ Result<> ProvenanceLog::search(Sought& sought, const Found& found,
     }
     return goes_on();
   });
+}
+
+// From the newest row below `before` to the oldest. Where the shelf is damaged, it is tried further
+// down: 1, 2, 4, … rows.
+Result<> ProvenanceLog::walk_rows(std::uint64_t before, Trouble& trouble,
+                                  const std::function<bool(const ProvenanceRow&)>& visit) const {
+  std::uint64_t step = 0;
+  while (true) {
+    const std::uint64_t began_below = before;
+    const Result<> walked = shelf_.each_before(before, [&](const ProvenanceRow& row) {
+      before = row.id;
+      return visit(row);
+    });
+    if (walked.ok() || walked.code() != Code::kCorrupt) return walked;
+    const bool is_same_damage = step > 0 && before == began_below;
+    if (!is_same_damage) {
+      ++trouble.damaged_rows;
+      log_warn("provenance", "rows cannot be read; their events are left out",
+               {{"below", before}, {"reason", walked.error().text()}});
+    }
+    step = is_same_damage ? step * 2 : 1;
+    if (before <= step) return {};
+    before -= step;
+  }
 }
 
 // Whoever has had this value until `to_ms`.

@@ -79,6 +79,27 @@ TEST_CASE("a class that the hub would file under another name is refused") {
   }
 }
 
+TEST_CASE("the bounds of provenance and of the replay archive are settings") {
+  const auto defaults = make_settings({}, {.values = {{"state", "/t"}, {"flow", "f"}}, .parameters = {}});
+  REQUIRE(defaults.ok());
+  CHECK(defaults->provenance_bytes == 64 << 20);
+  CHECK(defaults->provenance_age == std::chrono::hours(7 * 24));
+  CHECK(defaults->provenance_attributes == std::vector<std::string>{"filename"});
+  CHECK(defaults->replay_archive_bytes == 0);
+  const auto file = read(
+      "state: /s\nflow: f\nprovenance_size: 0 B\nprovenance_attributes: 'mqtt.topic, site ,,site'\n"
+      "replay_archive: 1 GB\nreplay_archive_age: 2 hours\n");
+  CHECK(file.complaints.empty());
+  const auto settings = make_settings(file.values, {});
+  REQUIRE(settings.ok());
+  CHECK(settings->provenance_bytes == 0);
+  CHECK(settings->provenance_attributes == std::vector<std::string>{"mqtt.topic", "site"});
+  CHECK(settings->replay_archive_bytes == 1 << 30);
+  CHECK(settings->replay_archive_age == std::chrono::hours(2));
+  CHECK(!make_settings({}, {.values = {{"state", "/t"}, {"flow", "f"}, {"replay_archive", "much"}}, .parameters = {}})
+             .ok());
+}
+
 TEST_CASE("a token comes from a file or directly, not both") {
   char name[] = "/tmp/runnel_token_XXXXXX";
   close(mkstemp(name));

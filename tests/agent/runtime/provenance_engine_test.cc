@@ -2,6 +2,11 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
 #include "tests/agent/runtime/stage.h"
 
 namespace runnel {
@@ -14,7 +19,7 @@ std::vector<ProvenanceEvent> events_of(DrivenEngine& engine, ProvenanceKind kind
   query.kind = kind;
   query.limit = 1000;
   auto answer = engine->provenance(query);
-  REQUIRE(answer.ok());
+  REQUIRE_MESSAGE(answer.ok(), answer.error().text());
   return std::move(answer->events);
 }
 
@@ -228,6 +233,55 @@ TEST_CASE("an engine without provenance runs, and says why it cannot answer") {
   ReplayRequest all;
   all.from_ms = 0;
   CHECK(engine->replay(all).value().replayed_count == 0);
+}
+
+TEST_CASE("whichever page of the database is damaged, the engine starts and provenance goes on") {
+  constexpr std::size_t kPage = 4096;
+  clear_roles();
+  DrivenEngine engine([](EngineOptions& options) { options.provenance.block_events = 8; });
+  const auto flow = FlowBuilder()
+                        .processor("source", "TestSource")
+                        .processor("pass", "TestPass")
+                        .processor("sink", "TestSink")
+                        .connect("source", "pass")
+                        .connect("pass", "sink")
+                        .build();
+  REQUIRE(engine->start(flow).ok());
+  for (int i = 0; i < 200; ++i) {
+    role("source").to_make = 7;
+    role("source").wake();
+    engine.run();
+    if (i % 20 == 0) REQUIRE(engine->ledger().flush(10s).ok());
+  }
+  engine.engine.reset();
+  const std::filesystem::path file = engine.directory.path + "/ledger.db";
+  std::string whole;
+  {
+    std::ifstream in(file, std::ios::binary);
+    whole.assign(std::istreambuf_iterator<char>(in), {});
+  }
+  const std::size_t pages = whole.size() / kPage;
+  REQUIRE(pages > 5);
+  for (std::size_t page = 1; page < pages; page += std::max<std::size_t>(1, pages / 12)) {
+    CAPTURE(page);
+    for (const auto& entry : std::filesystem::directory_iterator(engine.directory.path))
+      std::filesystem::remove_all(entry.path());
+    std::string damaged = whole;
+    damaged.replace(page * kPage, kPage, std::string(kPage, '\xA5'));
+    std::ofstream(file, std::ios::binary) << damaged;
+    engine.open();
+    REQUIRE(engine->start(flow).ok());
+    role("source").to_make = 3;
+    role("source").wake();
+    engine.run();
+    REQUIRE(engine->ledger().flush(10s).ok());
+    engine.reopen();
+    const auto created = events_of(engine, ProvenanceKind::kCreate);
+    REQUIRE(!created.empty());
+    CHECK(created[0].count == 3);
+    engine.check_balanced();
+    engine.engine.reset();
+  }
 }
 
 }  // namespace
