@@ -80,7 +80,8 @@ TEST_CASE("a class that the hub would file under another name is refused") {
 }
 
 TEST_CASE("the bounds of provenance and of the replay archive are settings") {
-  const auto defaults = make_settings({}, {.values = {{"state", "/t"}, {"flow", "f"}}, .parameters = {}});
+  const auto defaults =
+      make_settings({}, {.values = {{"state", "/t"}, {"flow", "f"}}, .parameters = {}});
   REQUIRE(defaults.ok());
   CHECK(defaults->provenance_bytes == 64 << 20);
   CHECK(defaults->provenance_age == std::chrono::hours(7 * 24));
@@ -96,7 +97,8 @@ TEST_CASE("the bounds of provenance and of the replay archive are settings") {
   CHECK(settings->provenance_attributes == std::vector<std::string>{"mqtt.topic", "site"});
   CHECK(settings->replay_archive_bytes == 1 << 30);
   CHECK(settings->replay_archive_age == std::chrono::hours(2));
-  CHECK(!make_settings({}, {.values = {{"state", "/t"}, {"flow", "f"}, {"replay_archive", "much"}}, .parameters = {}})
+  CHECK(!make_settings({}, {.values = {{"state", "/t"}, {"flow", "f"}, {"replay_archive", "much"}},
+                            .parameters = {}})
              .ok());
 }
 
