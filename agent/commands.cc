@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "agent/base/words.h"
+#include "agent/flow_development.h"
 
 namespace runnel {
 namespace {
@@ -46,6 +47,7 @@ struct Words {
   std::int64_t content_max = 4096;
   Inspection where;
   ProvenanceRequest provenance;
+  TestRequest test;
   std::function<int()> command;
 };
 
@@ -130,6 +132,17 @@ void add_flow_commands(CLI::App& app, Words& words) {
   generate->add_option("ROOT", words.root, "The source tree.");
   generate->callback(
       [&words] { words.command = [&words] { return generate_command(words.root); }; });
+}
+
+// For whoever writes flows.
+void add_development(CLI::App& app, Words& words) {
+  CLI::App* test = app.add_subcommand(
+      "test", "Run flow tests; exit 1 if one fails, 78 if a file is wrong.");
+  test->add_option("FILE", words.test.files, "Test files: NAME.test.yaml.")->required();
+  test->add_flag("--json", words.test.as_json, "As JSON.");
+  test->add_option("--junit", words.test.junit, "Write the results to this file, as JUnit does.")
+      ->type_name("FILE");
+  test->callback([&words] { words.command = [&words] { return test_command(words.test); }; });
 }
 
 // A command that asks a running agent.
@@ -220,6 +233,7 @@ int run_command_line(int argc, char** argv) {
   app.get_formatter()->column_width(34);
   add_run(app, words, argv);
   add_flow_commands(app, words);
+  add_development(app, words);
   add_inspections(app, words);
   try {
     app.parse(argc, argv);

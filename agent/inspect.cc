@@ -3,9 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -13,23 +11,12 @@
 #include "agent/base/bytes.h"
 #include "agent/base/words.h"
 #include "agent/commands.h"
+#include "agent/output.h"
 
 namespace runnel {
 namespace {
 
 using Json = StatusJson;
-
-int failed(const Error& error) {
-  std::fprintf(stderr, "runnel-agent: %s\n", error.text().c_str());
-  return kExitFailed;
-}
-
-// What could not be written (a full disk behind `>`) must not pass for a good answer.
-int print(const std::string& text) {
-  std::fputs(text.c_str(), stdout);
-  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return kExitGood;
-  return failed(unavailable(std::string("writing the output: ") + std::strerror(errno)));
-}
 
 std::string laid_out(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -44,32 +31,6 @@ int ask(const Inspection& where, const Json& request, const Show& show) {
   if (!result.ok()) return failed(result.error());
   return print(where.as_json ? laid_out(*result) : show(*result));
 }
-
-// Columns as wide as their widest cell; the last one runs free.
-class Table {
- public:
-  explicit Table(std::vector<std::string> heads) { add(std::move(heads)); }
-  void add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
-  std::string text() const {
-    std::string out;
-    for (const auto& row : rows_) {
-      for (std::size_t i = 0; i < row.size(); ++i) {
-        const bool is_last = i + 1 == row.size();
-        out += is_last ? row[i] : fmt::format("{:<{}}  ", row[i], width(i));
-      }
-      out += '\n';
-    }
-    return out;
-  }
-
- private:
-  std::size_t width(std::size_t column) const {
-    std::size_t widest = 0;
-    for (const auto& row : rows_) widest = std::max(widest, row[column].size());
-    return widest;
-  }
-  std::vector<std::vector<std::string>> rows_;
-};
 
 std::string count_text(const Json& json, const char* name) {
   return std::to_string(json[name].get<std::uint64_t>());
