@@ -136,8 +136,8 @@ void add_flow_commands(CLI::App& app, Words& words) {
 
 // For whoever writes flows.
 void add_development(CLI::App& app, Words& words) {
-  CLI::App* test = app.add_subcommand(
-      "test", "Run flow tests; exit 1 if one fails, 78 if a file is wrong.");
+  CLI::App* test =
+      app.add_subcommand("test", "Run flow tests; exit 1 if one fails, 78 if a file is wrong.");
   test->add_option("FILE", words.test.files, "Test files: NAME.test.yaml.")->required();
   test->add_flag("--json", words.test.as_json, "As JSON.");
   test->add_option("--junit", words.test.junit, "Write the results to this file, as JUnit does.")

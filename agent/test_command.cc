@@ -122,10 +122,10 @@ std::string junit_xml(const Reports& reports) {
     double seconds = 0;
     for (const FlowTestOutcome& one : report.outcomes) {
       seconds += seconds_of(one.took);
-      cases += fmt::format("    <testcase classname=\"{}\" name=\"{}\" file=\"{}\" line=\"{}\" "
-                           "time=\"{:.3f}\"",
-                           xml(report.file), xml(one.name), xml(report.file), one.at.line,
-                           seconds_of(one.took));
+      cases += fmt::format(
+          "    <testcase classname=\"{}\" name=\"{}\" file=\"{}\" line=\"{}\" "
+          "time=\"{:.3f}\"",
+          xml(report.file), xml(one.name), xml(report.file), one.at.line, seconds_of(one.took));
       if (one.failures.empty()) {
         cases += "/>\n";
         continue;
@@ -179,10 +179,10 @@ int test_command(const TestRequest& request) {
     const auto written = write_junit(request.junit, reports);
     if (!written.ok()) return failed(written.error());
   }
-  const int code = print(request.as_json
-                             ? reports_json(reports, tally)
-                             : fmt::format("{} passed, {} failed{}\n", tally.passed, tally.failed,
-                                           tally.is_valid ? "" : "; not all could be run"));
+  const int code =
+      print(request.as_json ? reports_json(reports, tally)
+                            : fmt::format("{} passed, {} failed{}\n", tally.passed, tally.failed,
+                                          tally.is_valid ? "" : "; not all could be run"));
   if (signals.is_stopped()) StopSignals::pass_on(signals.signal());
   if (code != kExitGood) return code;
   if (!tally.is_valid) return kExitConfiguration;

@@ -61,8 +61,8 @@ class Judge {
                              ? std::nullopt
                              : std::optional<std::string_view>(found->second);
       if (holds(rule, value)) continue;
-      differ(rule.at, "attribute " + backquoted(name) + ": expected " + rule_text(rule) +
-                          ", saw " + (value ? shown_value(*value) : "none"));
+      differ(rule.at, "attribute " + backquoted(name) + ": expected " + rule_text(rule) + ", saw " +
+                          (value ? shown_value(*value) : "none"));
     }
     return std::move(out_);
   }

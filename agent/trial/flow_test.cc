@@ -56,7 +56,9 @@ class Mocking {
   }
 
  private:
+  // The reader has complained of an empty one.
   ProcessorNode* check_path(const NamedPlace& place) {
+    if (place.name.empty()) return nullptr;
     ProcessorNode* node = weave_.find(place.name);
     if (node == nullptr) {
       wrong_.add(place.at, "the flow has no processor " + backquoted(place.name) +
@@ -152,9 +154,8 @@ class Mocking {
     }
     if (!check_relationship(*node, {relationship, place.at})) return;
     if (!watched_.insert(place.name).second) return;
-    weave_.watch(path, relationship, [at = place.name, this] {
-      return mock_sink(at, nullptr, collector_);
-    });
+    weave_.watch(path, relationship,
+                 [at = place.name, this] { return mock_sink(at, nullptr, collector_); });
   }
 
   void check_queued() {
@@ -240,8 +241,8 @@ class Drive {
     }
     if (!has_failed_) return;
     for (const Bulletin& one : bulletins)
-      fail((one.component.empty() ? "the engine" : backquoted(one.component)) + " said: " +
-           one.text);
+      fail((one.component.empty() ? "the engine" : backquoted(one.component)) +
+           " said: " + one.text);
   }
 
  private:
@@ -315,7 +316,8 @@ FlowTestOutcome run_one(const std::string& file, const FlowTest& test, const Pre
   const auto began = std::chrono::steady_clock::now();
   FlowTestOutcome outcome{test.name, test.at, {}, {}};
   Complaints wrong(file, FlowTestLimits::kComplaints);
-  if (const auto scratch = ScratchDirectory::make(); scratch.ok()) {
+  const auto scratch = ScratchDirectory::make(ScratchDirectory::Where::kMemory);
+  if (scratch.ok()) {
     Drive drive(test, prepared.mocking->weave(), scratch->path(), is_stopped, wrong);
     if (drive.start()) {
       drive.run();
@@ -336,8 +338,8 @@ std::shared_ptr<const Flow> read_tested(const std::string& path, const FlowTest&
   const FlowReading reading =
       read_flow_file(path, {.file = path, .parameters = test.parameters}, specs);
   for (const Complaint& one : reading.complaints) {
-    const bool is_said = std::any_of(
-        complaints.begin(), complaints.end(), [&one](const Complaint& said) {
+    const bool is_said =
+        std::any_of(complaints.begin(), complaints.end(), [&one](const Complaint& said) {
           return said.file == one.file && said.at == one.at && said.text == one.text;
         });
     if (!is_said) complaints.push_back(one);

@@ -10,8 +10,12 @@ namespace runnel {
 
 class ScratchDirectory {
  public:
-  // Below the machine's temporary directory ($TMPDIR).
-  static Result<ScratchDirectory> make();
+  enum class Where {
+    kMemory,  // a file system in memory where the machine has one (/dev/shm), unless $TMPDIR says
+              // otherwise
+    kDisk,    // the machine's temporary directory ($TMPDIR, /tmp)
+  };
+  static Result<ScratchDirectory> make(Where where);
   ~ScratchDirectory();
   ScratchDirectory(ScratchDirectory&& other) noexcept : path_(std::move(other.path_)) {
     other.path_.clear();

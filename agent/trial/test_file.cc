@@ -86,8 +86,8 @@ class TestReader {
     if (!text) return std::nullopt;
     const auto wall_ms = wall_ms_of(*text);
     if (!wall_ms) {
-      wrong_.add(fields.find("clock")->at, "`clock` is a time such as 2026-01-01T00:00:00Z, not " +
-                                               backquoted(*text));
+      wrong_.add(fields.find("clock")->at,
+                 "`clock` is a time such as 2026-01-01T00:00:00Z, not " + backquoted(*text));
     }
     return wall_ms;
   }
@@ -187,10 +187,9 @@ class TestReader {
       Mock mock;
       mock.processor = {entry.key, entry.key_at};
       const YamlNode& value = *entry.value;
-      const bool is_in_turn = value.is(Kind::kMap) && value.entries.size() == 1 &&
-                              value.entries[0].key == "in_turn" &&
-                              value.entries[0].value->is(Kind::kList) &&
-                              !value.entries[0].value->items.empty();
+      const bool is_in_turn =
+          value.is(Kind::kMap) && value.entries.size() == 1 && value.entries[0].key == "in_turn" &&
+          value.entries[0].value->is(Kind::kList) && !value.entries[0].value->items.empty();
       if (is_in_turn) {
         for (const YamlNode* turn : value.entries[0].value->items)
           mock.turns.push_back(answers(*turn));
@@ -380,8 +379,7 @@ class TestReader {
     if (const YamlNode* kind = fields.require("kind")) {
       out.kind = fields.text("kind").value_or("");
       if (kind->is(Kind::kScalar) && !provenance_kind(out.kind)) {
-        wrong_.add(kind->at,
-                   backquoted(out.kind) + " is no kind of provenance event, as SEND is");
+        wrong_.add(kind->at, backquoted(out.kind) + " is no kind of provenance event, as SEND is");
       }
     }
     out.count = fields.count("count", 0, INT64_MAX);
@@ -432,8 +430,7 @@ Result<std::string> read_whole(const std::string& path, std::size_t at_most) {
   char buffer[64 * 1024];
   while (stream.read(buffer, sizeof buffer) || stream.gcount() > 0) {
     out.append(buffer, static_cast<std::size_t>(stream.gcount()));
-    if (out.size() > at_most)
-      return full("`" + path + "` is larger than " + size_text(at_most));
+    if (out.size() > at_most) return full("`" + path + "` is larger than " + size_text(at_most));
   }
   if (stream.bad()) return cannot(errno);
   return out;

@@ -119,8 +119,8 @@ struct FlowTestLimits {
   static constexpr std::size_t kText = 4 << 20;
   static constexpr std::size_t kDepth = 32;
   static constexpr std::size_t kNodes = 100'000;
-  static constexpr std::size_t kFile = 64 << 20;     // bytes of a content's `file`
-  static constexpr std::uint64_t kCount = 100'000;   // of one `given` or `expect`
+  static constexpr std::size_t kFile = 64 << 20;    // bytes of a content's `file`
+  static constexpr std::uint64_t kCount = 100'000;  // of one `given` or `expect`
   static constexpr std::size_t kComplaints = 200;
 };
 

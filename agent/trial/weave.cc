@@ -152,8 +152,8 @@ void Weave::feed(std::string_view path, Make make) {
   RUNNEL_ASSERT(to != nullptr);
   ProcessGroup& group = group_of(to->group_id);
   const std::string name = "." + std::string(path);
-  ProcessorNode feeder = added(name, group, InputRule::kForbidden,
-                               {{"success", "What is put in."}}, std::move(make));
+  ProcessorNode feeder =
+      added(name, group, InputRule::kForbidden, {{"success", "What is put in."}}, std::move(make));
   Connection connection;
   connection.name = name;
   connection.id = connection_id(flow_.name, group.path, name);
