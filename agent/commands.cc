@@ -17,12 +17,13 @@ constexpr std::int64_t kLimitMax = 1000;
 constexpr std::int64_t kContentMax = 1 << 20;
 
 // `NAME=VALUE`, as often as the option is given.
-Result<ParameterValues> parameters_of(const std::vector<std::string>& given) {
+Result<ParameterValues> parameters_of(const std::vector<std::string>& given,
+                                      const std::string& option = "--param") {
   ParameterValues out;
   for (const std::string& one : given) {
     const std::size_t equals = one.find('=');
     if (equals == std::string::npos || equals == 0)
-      return invalid("--param: `" + one + "` is not NAME=VALUE");
+      return invalid(option + ": `" + one + "` is not NAME=VALUE");
     out[one.substr(0, equals)] = one.substr(equals + 1);
   }
   return out;
@@ -48,6 +49,8 @@ struct Words {
   Inspection where;
   ProvenanceRequest provenance;
   TestRequest test;
+  OnceRequest once;
+  std::vector<std::string> attributes;
   std::function<int()> command;
 };
 
@@ -132,6 +135,63 @@ void add_flow_commands(CLI::App& app, Words& words) {
   generate->add_option("ROOT", words.root, "The source tree.");
   generate->callback(
       [&words] { words.command = [&words] { return generate_command(words.root); }; });
+}
+
+void add_parameters(CLI::App& command, Words& words) {
+  command
+      .add_option("--param", words.parameters, "NAME=VALUE of a parameter of the flow; repeatable.")
+      ->take_all()
+      ->allow_extra_args(false);
+}
+
+int once_words(Words& words) {
+  auto parameters = parameters_of(words.parameters);
+  if (!parameters.ok()) return usage_error(parameters.error().text());
+  auto attributes = parameters_of(words.attributes, "--attribute");
+  if (!attributes.ok()) return usage_error(attributes.error().text());
+  words.once.parameters = std::move(*parameters);
+  words.once.attributes = std::move(*attributes);
+  return once_command(words.once);
+}
+
+void add_once(CLI::App& app, Words& words) {
+  OnceRequest& once = words.once;
+  CLI::App* command = app.add_subcommand(
+      "once", "Run a flow as a filter, from standard input to standard output, until all is done.");
+  command->add_option("FLOW", once.file, "File of the flow.")->required();
+  command
+      ->add_option("--input", once.input,
+                   "Processor in whose place the input comes in; default: the only source.")
+      ->type_name("NAME");
+  command
+      ->add_option("--output", once.outputs,
+                   "Processor in whose place is written, or NAME.RELATIONSHIP; repeatable. "
+                   "Default: the only sink.")
+      ->type_name("NAME")
+      ->take_all()
+      ->allow_extra_args(false);
+  add_parameters(*command, words);
+  command
+      ->add_option("--attribute", words.attributes,
+                   "NAME=VALUE of each FlowFile that comes in; repeatable.")
+      ->take_all()
+      ->allow_extra_args(false);
+  command->add_flag("--lines", once.is_lines, "A FlowFile for each line; else one for all.");
+  command
+      ->add_option("--separator", once.separator,
+                   "Written behind each FlowFile, with escapes such as \\n and \\0; default: "
+                   "a line break with --lines, else nothing.")
+      ->type_name("TEXT");
+  command
+      ->add_option("--patience", once.patience,
+                   "After the end of the input: how long nothing may move. Default: 1 min.")
+      ->type_name("PERIOD");
+  command
+      ->add_option("--state", once.state_dir,
+                   "Where processors keep their state from one time to the next, and what was "
+                   "left waits; default: nowhere.")
+      ->type_name("DIR");
+  command->callback([&words] { words.command = [&words] { return once_words(words); }; });
 }
 
 // For whoever writes flows.
@@ -234,6 +294,7 @@ int run_command_line(int argc, char** argv) {
   add_run(app, words, argv);
   add_flow_commands(app, words);
   add_development(app, words);
+  add_once(app, words);
   add_inspections(app, words);
   try {
     app.parse(argc, argv);

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,5 +22,21 @@ struct TestRequest {
 };
 // 0: all passed; 1: one failed; 78: a test file or its flow is wrong.
 int test_command(const TestRequest& request);
+
+// ---- once_command.cc
+struct OnceRequest {
+  std::string file;
+  ParameterValues parameters;
+  std::string input;
+  std::vector<std::string> outputs;
+  ParameterValues attributes;
+  bool is_lines = false;
+  std::optional<std::string> separator;  // with escapes; none: as `is_lines` says
+  std::string patience = "1 min";
+  std::string state_dir;
+};
+// 0: everything was delivered; 1: something went to a failure or was left; 2: the ends of the flow
+// are not clear; 78: the flow is wrong.
+int once_command(const OnceRequest& request);
 
 }  // namespace runnel

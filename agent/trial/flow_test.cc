@@ -26,6 +26,7 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t kEventsMax = 1'000'000;
 constexpr std::size_t kSlicesAtOnce = 10'000;
+constexpr std::size_t kContentMax = 64 << 20;
 
 // `path` and `relationship` of `path.relationship`; names hold no dots.
 std::pair<std::string, std::string> parts_of(const std::string& place) {
@@ -42,6 +43,8 @@ class Mocking {
       : test_(test), weave_(std::move(flow), types), collector_(collector), wrong_(wrong) {}
 
   const Weave& weave() const { return weave_; }
+  // Where what is sent to a relationship is seen: id of a connection -> place.
+  const std::map<std::string, std::string>& watches() const { return watches_; }
 
   void run() {
     paths_ = weave_.paths();
@@ -154,8 +157,9 @@ class Mocking {
     }
     if (!check_relationship(*node, {relationship, place.at})) return;
     if (!watched_.insert(place.name).second) return;
-    weave_.watch(path, relationship,
-                 [at = place.name, this] { return mock_sink(at, nullptr, collector_); });
+    const std::string id = weave_.watch(
+        path, relationship, [at = place.name, this] { return mock_sink(at, nullptr, collector_); });
+    watches_.emplace(id, place.name);
   }
 
   void check_queued() {
@@ -176,17 +180,23 @@ class Mocking {
   std::set<std::string, std::less<>> mocked_;
   std::set<std::string, std::less<>> unmocked_;
   std::set<std::string, std::less<>> watched_;
+  std::map<std::string, std::string> watches_;
 };
 
 // Runs a woven flow until nothing is left to do.
 class Drive {
  public:
-  Drive(const FlowTest& test, const Weave& weave, const std::string& state_dir,
+  Drive(const FlowTest& test, const Mocking& mocking, const std::string& state_dir,
         const std::atomic<bool>* is_stopped, Complaints& wrong)
-      : test_(test), weave_(weave), is_stopped_(is_stopped), wrong_(wrong), clock_(test.clock_ms) {
+      : test_(test),
+        weave_(mocking.weave()),
+        watches_(mocking.watches()),
+        is_stopped_(is_stopped),
+        wrong_(wrong),
+        clock_(test.clock_ms) {
     for (const GivenFlowFile& one : test.given) last_given_ = std::max(last_given_, one.after);
     options_.state_dir = state_dir;
-    options_.types = weave.types();
+    options_.types = weave_.types();
     options_.clock = &clock_;
     options_.is_driven = true;
     options_.ledger.is_driven = true;
@@ -223,6 +233,7 @@ class Drive {
   }
 
   void compare(std::vector<SeenFlowFile> seen) {
+    see_penalized(seen);
     compare_flowfiles(test_, std::move(seen), wrong_);
     const Status status = engine_->status();
     if (!status.loss.is_balanced()) fail("the loss ledger does not balance");
@@ -275,8 +286,23 @@ class Drive {
     return true;
   }
 
+  // What was sent to a relationship that is watched, but waits for the end of its penalty.
+  void see_penalized(std::vector<SeenFlowFile>& seen) {
+    for (const auto& [id, place] : watches_) {
+      const auto queued = engine_->list_queue(id, SIZE_MAX);
+      if (!queued.ok()) continue;
+      for (const QueuedFlowFile& one : *queued) {
+        const auto peeked = engine_->peek(id, one.id, kContentMax);
+        if (!peeked.ok()) continue;
+        SeenFlowFile& penalized = seen.emplace_back(SeenFlowFile{place, peeked->content, {}});
+        for (const auto& [name, value] : one.attributes) penalized.attributes[name] = value;
+      }
+    }
+  }
+
   void compare_queued(const Status& status) {
     for (const ConnectionStatus& one : status.connections) {
+      if (watches_.contains(one.id)) continue;
       const auto rule =
           std::find_if(test_.queued.begin(), test_.queued.end(), [&](const CountRule& candidate) {
             const Connection* found = find_connection(weave_.flow(), candidate.place.name);
@@ -296,6 +322,7 @@ class Drive {
 
   const FlowTest& test_;
   const Weave& weave_;
+  const std::map<std::string, std::string>& watches_;
   const std::atomic<bool>* const is_stopped_;
   Complaints& wrong_;
   ManualClock clock_;
@@ -318,7 +345,7 @@ FlowTestOutcome run_one(const std::string& file, const FlowTest& test, const Pre
   Complaints wrong(file, FlowTestLimits::kComplaints);
   const auto scratch = ScratchDirectory::make(ScratchDirectory::Where::kMemory);
   if (scratch.ok()) {
-    Drive drive(test, prepared.mocking->weave(), scratch->path(), is_stopped, wrong);
+    Drive drive(test, *prepared.mocking, scratch->path(), is_stopped, wrong);
     if (drive.start()) {
       drive.run();
       drive.compare(prepared.collector->take());

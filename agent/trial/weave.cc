@@ -128,7 +128,7 @@ void Weave::replace(std::string_view path, InputRule input, Make make) {
   types_.push_back(std::move(type));
 }
 
-void Weave::watch(std::string_view path, std::string_view relationship, Make make) {
+std::string Weave::watch(std::string_view path, std::string_view relationship, Make make) {
   const ProcessorNode* from = find(path);
   RUNNEL_ASSERT(from != nullptr);
   ProcessGroup& group = group_of(from->group_id);
@@ -141,13 +141,15 @@ void Weave::watch(std::string_view path, std::string_view relationship, Make mak
   connection.from = {EndpointKind::kProcessor, from->id, from->path, {}};
   connection.relationships = {{std::string(relationship), {}}};
   connection.to = {EndpointKind::kProcessor, watcher.id, watcher.path, {}};
+  const std::string id = connection.id;
   group.connections.push_back(std::move(connection));
   group.processors.push_back(std::move(watcher));
   std::erase_if(find(path)->terminate,
                 [relationship](const NamedPlace& one) { return one.name == relationship; });
+  return id;
 }
 
-void Weave::feed(std::string_view path, Make make) {
+std::string Weave::feed(std::string_view path, Make make) {
   const ProcessorNode* to = find(path);
   RUNNEL_ASSERT(to != nullptr);
   ProcessGroup& group = group_of(to->group_id);
@@ -162,7 +164,9 @@ void Weave::feed(std::string_view path, Make make) {
   connection.relationships = {{"success", {}}};
   connection.to = {EndpointKind::kProcessor, to->id, to->path, {}};
   group.connections.push_back(std::move(connection));
+  const std::string fed_by = feeder.path;
   group.processors.push_back(std::move(feeder));
+  return fed_by;
 }
 
 void Weave::hold(std::string_view path) {

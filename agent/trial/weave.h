@@ -40,10 +40,12 @@ class Weave {
 
   // The processor has the relationships of the one in whose place it stands, and no properties.
   void replace(std::string_view path, InputRule input, Make make);
-  // What is sent to the relationship goes to the new processor, too.
-  void watch(std::string_view path, std::string_view relationship, Make make);
-  // What the new processor sends to its relationship `success` is queued for the one at `path`.
-  void feed(std::string_view path, Make make);
+  // What is sent to the relationship goes to the new processor, too; the id of the connection that
+  // brings it. Penalized FlowFiles wait there as anywhere.
+  std::string watch(std::string_view path, std::string_view relationship, Make make);
+  // What the new processor sends to its relationship `success` is queued for the one at `path`; its
+  // own path.
+  std::string feed(std::string_view path, Make make);
   // It never runs.
   void hold(std::string_view path);
 

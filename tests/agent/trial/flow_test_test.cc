@@ -174,6 +174,24 @@ TEST_CASE("time leaps to what is due: a bin's age, a FlowFile given later, the w
 )") == "");
 }
 
+TEST_CASE("what is penalized on its way to a relationship is seen there at once") {
+  const Folder folder;
+  folder.write("p.yaml", R"(flow: p
+processors:
+  make: {type: GenerateFlowFile}
+  fields: {type: EvaluateJsonPath, properties: {x: $.x}, penalty_period: 1 hour, terminate: [matched, unmatched, failure]}
+connections: [{from: make, to: fields}]
+)");
+  folder.write(
+      "p.test.yaml",
+      "flow: p.yaml\ntests:\n  - {name: n, runs_for: 1 sec, given: [{at: make, content: none}], "
+      "expect: [{at: fields.failure, content: none}]}\n");
+  const auto report = run_flow_tests(folder.directory.path() + "/p.test.yaml", processor_types());
+  CHECK(said(folder, report.complaints) == "");
+  REQUIRE(report.outcomes.size() == 1);
+  CHECK(said(folder, report.outcomes[0].failures) == "");
+}
+
 TEST_CASE("what goes round and round is told, and so is what is left in a queue") {
   const Folder folder;
   folder.write("g.yaml", R"(flow: g
