@@ -3,11 +3,18 @@
 #include "agent/commands.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <functional>
 
+#include "agent/base/bytes.h"
 #include "agent/base/words.h"
+#include "agent/completion.h"
 #include "agent/flow_development.h"
+#include "agent/hub_control.h"
+#include "agent/output.h"
+#include "agent/spec/render.h"
 
 namespace runnel {
 namespace {
@@ -44,7 +51,11 @@ struct Words {
   std::string target;
   std::string root = ".";
   std::int64_t limit = 100;
-  std::int64_t count = 10;
+  TapRequest tap;
+  GraphRequest graph;
+  TopRequest top;
+  std::string interval = "1 sec";
+  std::string shell;
   std::int64_t content_max = 4096;
   Inspection where;
   ProvenanceRequest provenance;
@@ -129,6 +140,9 @@ void add_flow_commands(CLI::App& app, Words& words) {
   describe->callback([&words] {
     words.command = [&words] { return describe_command(words.type, words.where.as_json); };
   });
+  CLI::App* schema =
+      app.add_subcommand("schema", "Print the flow format as JSON Schema, for editors.");
+  schema->callback([&words] { words.command = schema_command; });
   CLI::App* generate =
       app.add_subcommand("generate", "Write the generated pages of the source tree.");
   generate->group("");  // hidden: for ./dev generate
@@ -152,6 +166,29 @@ int once_words(Words& words) {
   words.once.parameters = std::move(*parameters);
   words.once.attributes = std::move(*attributes);
   return once_command(words.once);
+}
+
+int graph_words(Words& words) {
+  auto parameters = parameters_of(words.parameters);
+  if (!parameters.ok()) return usage_error(parameters.error().text());
+  words.graph.parameters = std::move(*parameters);
+  return graph_command(words.graph);
+}
+
+void add_graph(CLI::App& app, Words& words) {
+  GraphRequest& graph = words.graph;
+  CLI::App* command =
+      app.add_subcommand("graph", "Draw a flow, or what runs: as Mermaid or Graphviz' DOT.");
+  command->add_option("FLOW", graph.file, "File of the flow.");
+  command
+      ->add_option("--state", graph.state_dir,
+                   "State directory of an agent: draws what it runs, with its queues.")
+      ->type_name("DIR");
+  command->add_option("--format", graph.format, "mermaid or dot. Default: mermaid.")
+      ->check(CLI::IsMember({"mermaid", "dot"}))
+      ->type_name("FORMAT");
+  add_parameters(*command, words);
+  command->callback([&words] { words.command = [&words] { return graph_words(words); }; });
 }
 
 void add_once(CLI::App& app, Words& words) {
@@ -246,6 +283,45 @@ void add_queue_commands(CLI::App& app, Words& words) {
   purge->add_option("CONNECTION", words.target, "Name, path or id.")->required()->check(kNamed);
 }
 
+void add_tap(CLI::App& app, Words& words) {
+  TapRequest& request = words.tap;
+  CLI::App* tap =
+      add_inspection(app, words, "tap", "Show the next FlowFiles that enter a connection.",
+                     [&words] { return tap_command(words.where, words.tap); });
+  tap->add_option("CONNECTION", request.connection, "Name, path or id.")->required()->check(kNamed);
+  tap->add_option("--limit,--count", request.limit, "End after so many.")
+      ->check(CLI::PositiveNumber);
+  tap->add_option("--seconds", request.seconds, "End after so long.")->check(CLI::PositiveNumber);
+  tap->add_option("--sample", request.sample, "One of so many that enter: 1/100.")
+      ->type_name("SHARE");
+  tap->add_option("--rate", request.rate, "At most so many a second.")->check(CLI::PositiveNumber);
+  tap->add_option("--mask", request.masks,
+                  "Attribute, or JSON path ($.driver.name), that is shown as ***; repeatable.")
+      ->type_name("NAME")
+      ->take_all()
+      ->allow_extra_args(false);
+}
+
+int top_words(Words& words) {
+  const auto interval = parse_period(words.interval);
+  if (!interval.ok()) return usage_error("--interval: " + interval.error().text());
+  words.top.interval = std::chrono::duration_cast<std::chrono::milliseconds>(*interval);
+  if (words.top.interval < std::chrono::milliseconds(100))
+    return usage_error("--interval: at least 100 ms");
+  return top_command(words.top);
+}
+
+void add_top(CLI::App& app, Words& words) {
+  CLI::App* top = app.add_subcommand(
+      "top", "A running agent on the whole screen: rates, queues, losses; `q` ends it.");
+  top->add_option("--state", words.top.state_dir, "The agent's state directory.")
+      ->required()
+      ->type_name("DIR");
+  top->add_option("--interval", words.interval, "How often it is looked at. Default: 1 sec.")
+      ->type_name("PERIOD");
+  top->callback([&words] { words.command = [&words] { return top_words(words); }; });
+}
+
 void add_inspections(CLI::App& app, Words& words) {
   add_inspection(app, words, "status", "How the flow does: processors, connections, loss ledger.",
                  [&words] { return status_command(words.where); });
@@ -267,11 +343,7 @@ void add_inspections(CLI::App& app, Words& words) {
                          "Since: an age (`1 hour`) or a time (2026-01-01T00:00:00Z).");
   provenance->add_option("--to", words.provenance.to, "Until, likewise.");
   add_limit(*provenance, words);
-  CLI::App* tap =
-      add_inspection(app, words, "tap", "Show the next FlowFiles that enter a connection.",
-                     [&words] { return tap_command(words.where, words.target, words.count); });
-  tap->add_option("CONNECTION", words.target, "Name, path or id.")->required()->check(kNamed);
-  tap->add_option("--count", words.count, "End after so many.")->check(CLI::PositiveNumber);
+  add_tap(app, words);
   CLI::App* start =
       add_inspection(app, words, "start", "Start a processor that stands still, or all of them.",
                      [&words] { return start_command(words.where, words.target); });
@@ -281,6 +353,85 @@ void add_inspections(CLI::App& app, Words& words) {
                      [&words] { return stop_command(words.where, words.target); });
   stop->add_option("PROCESSOR", words.target, "Name, path or id; none: all.")->check(kNamed);
   add_queue_commands(app, words);
+  add_top(app, words);
+}
+
+// ---- completion
+
+bool is_shown(const std::string& group) { return !group.empty(); }
+
+CommandWords words_of(const CLI::App& app) {
+  CommandWords out;
+  out.name = app.get_name();
+  out.doc = app.get_description();
+  for (const CLI::Option* option : app.get_options()) {
+    if (!is_shown(option->get_group())) continue;
+    if (option->get_positional()) {
+      out.arguments.push_back(option->get_name(true));
+      continue;
+    }
+    CommandWords::Option one;
+    for (const std::string& name : option->get_lnames()) one.names.push_back("--" + name);
+    for (const std::string& name : option->get_snames()) one.names.push_back("-" + name);
+    one.doc = option->get_description();
+    one.takes_value = option->get_expected_max() > 0 && option->get_type_size_max() > 0;
+    one.value = option->get_type_name();
+    out.options.push_back(std::move(one));
+  }
+  for (const CLI::App* one :
+       app.get_subcommands([](const CLI::App* each) { return is_shown(each->get_group()); })) {
+    if (!one->get_name().empty()) out.commands.push_back(words_of(*one));
+  }
+  return out;
+}
+
+std::vector<Candidate> values_of(const std::string& value, const std::string& option,
+                                 const std::vector<std::string>& words) {
+  std::vector<Candidate> out;
+  if (value == "TYPE") {
+    for (const ComponentSpec& spec : component_specs())
+      out.push_back({spec.type, std::string(first_sentence(spec.doc))});
+  } else if (value == "SHELL") {
+    out = {{"bash"}, {"zsh"}, {"fish"}};
+  } else if (value == "FORMAT") {
+    out = {{"mermaid"}, {"dot"}};
+  } else if (value == "CONNECTION" || value == "PROCESSOR") {
+    const auto state = std::find(words.begin(), words.end(), "--state");
+    if (state != words.end() && state + 1 != words.end())
+      for (std::string& name : names_at(*(state + 1), value == "CONNECTION"))
+        out.push_back({std::move(name)});
+  } else if (value == "DIR" || option == "--state") {
+    out = {{std::string(kAnyFolder)}};
+  } else if (value == "FLOW" || value == "FILE" || option == "--config" || option == "--flow" ||
+             option.ends_with("-file") || option.ends_with("-ca")) {
+    out = {{std::string(kAnyFile)}};
+  }
+  for (const PropertySpec& spec : setting_specs()) {
+    if (flag_of(spec.name) != option) continue;
+    for (const Choice& one : spec.choices) out.push_back({one.value, one.doc});
+  }
+  return out;
+}
+
+int complete_words(const CLI::App& app, int argc, char** argv) {
+  const std::vector<std::string> words(argv + 2, argv + argc);
+  std::string text;
+  for (const Candidate& one : candidates(words_of(app), words, values_of)) {
+    std::string doc(first_sentence(one.doc));
+    std::replace(doc.begin(), doc.end(), '\n', ' ');
+    text += one.text + (doc.empty() ? "" : "\t" + doc) + '\n';
+  }
+  return print(text);
+}
+
+void add_completion(CLI::App& app, Words& words) {
+  CLI::App* completion =
+      app.add_subcommand("completion", "Print a script by which a shell completes these commands.");
+  completion->add_option("SHELL", words.shell, "bash, zsh or fish.")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  completion->callback(
+      [&words] { words.command = [&words] { return print(completion_script(words.shell)); }; });
 }
 
 }  // namespace
@@ -295,7 +446,11 @@ int run_command_line(int argc, char** argv) {
   add_flow_commands(app, words);
   add_development(app, words);
   add_once(app, words);
+  add_graph(app, words);
   add_inspections(app, words);
+  add_completion(app, words);
+  // Asked by the shells' scripts; what is being typed is no command line yet.
+  if (argc > 1 && std::string_view(argv[1]) == "complete") return complete_words(app, argc, argv);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -39,4 +39,13 @@ struct OnceRequest {
 // are not clear; 78: the flow is wrong.
 int once_command(const OnceRequest& request);
 
+// ---- graph_command.cc
+struct GraphRequest {
+  std::string file;
+  ParameterValues parameters;
+  std::string state_dir;  // instead of the file: what runs there, with its queues
+  std::string format = "mermaid";
+};
+int graph_command(const GraphRequest& request);
+
 }  // namespace runnel

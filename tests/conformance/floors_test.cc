@@ -37,7 +37,7 @@ const std::vector<Floor> kFloors{
     {"agent/uplink", {"agent/c2", "agent/flow", "agent/store", "agent/base"}},
     {"agent/trial",
      {"agent/runtime", "agent/sdk", "agent/flow", "agent/flow/el", "agent/spec", "agent/base"}},
-    {"agent/admin", {"agent/runtime", "agent/flow", "agent/spec", "agent/base"}},
+    {"agent/admin", {"agent/runtime", "agent/flow", "agent/flow/el", "agent/spec", "agent/base"}},
     {"processors", {"agent/sdk", "agent/spec", "agent/flow/el", "agent/base"}},
     {"hub", {"agent/c2", "agent/flow", "agent/spec", "agent/store", "agent/base"}},
     // main.cc and commands.*
