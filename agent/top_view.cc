@@ -50,6 +50,8 @@ std::string rate_text(double rate) {
   return rate < 10 ? fmt::format("{:.1f}", rate) : count_text(rate);
 }
 
+std::string growth_text(double rate) { return rate <= 0 ? "+0/s" : "+" + rate_text(rate) + "/s"; }
+
 std::string bytes_text(double bytes) {
   return bytes <= 0 ? "-" : size_text(static_cast<std::uint64_t>(bytes));
 }
@@ -168,11 +170,11 @@ class Screen {
     }
     if (!reasons.empty()) reasons += ')';
     const bool is_balanced = loss["is_balanced"].get<bool>();
-    put(fmt::format("ledger  in {} (+{}/s) = out {} (+{}/s) + queued {} + dropped {} (+{}/s){}{}",
-                    count_text(number(loss, "in")), rate_text(rate(loss, "loss", "in")),
-                    count_text(number(loss, "out")), rate_text(rate(loss, "loss", "out")),
+    put(fmt::format("ledger  in {} ({}) = out {} ({}) + queued {} + dropped {} ({}){}{}",
+                    count_text(number(loss, "in")), growth_text(rate(loss, "loss", "in")),
+                    count_text(number(loss, "out")), growth_text(rate(loss, "loss", "out")),
                     count_text(number(loss, "queued")), count_text(dropped),
-                    rate_text(dropped_rate), reasons, is_balanced ? "" : "  DOES NOT BALANCE"),
+                    growth_text(dropped_rate), reasons, is_balanced ? "" : "  DOES NOT BALANCE"),
         is_balanced ? nullptr : kRed);
     const Json& ledger = now_["ledger"];
     put(fmt::format("disk    written {} (+{}/s), database {}, content {}; memory {} of {}",
