@@ -6,8 +6,8 @@
 #include "agent/admin/control_client.h"
 #include "agent/commands.h"
 #include "agent/flow/graph.h"
-#include "agent/flow/yaml_reader.h"
 #include "agent/flow_development.h"
+#include "agent/flow_file.h"
 #include "agent/graph_text.h"
 #include "agent/hub_control.h"
 #include "agent/output.h"
@@ -39,10 +39,9 @@ int graph_command(const GraphRequest& request) {
     return kExitUsage;
   }
   if (!request.state_dir.empty()) return draw_running(request);
-  const FlowReading reading = read_flow_file(
-      request.file, {.file = request.file, .parameters = request.parameters}, component_specs());
+  const FlowReading reading = read_given_flow(request.file, request.parameters, FlowSource::kAny);
   if (!reading.ok()) {
-    std::fprintf(stderr, "%s\n", text_of(reading.complaints).c_str());
+    std::fputs(text_of(reading.complaints).c_str(), stderr);
     return kExitConfiguration;
   }
   return draw(StatusJson::parse(graph_json(*reading.flow, component_specs())), nullptr,

@@ -8,9 +8,8 @@
 #include "agent/base/bytes.h"
 #include "agent/base/log.h"
 #include "agent/commands.h"
-#include "agent/flow/yaml_reader.h"
 #include "agent/flow_development.h"
-#include "agent/hub_control.h"
+#include "agent/flow_file.h"
 #include "agent/output.h"
 #include "agent/signals.h"
 #include "agent/trial/once.h"
@@ -53,10 +52,8 @@ int usage(const Error& error) {
 
 int once_command(const OnceRequest& request) {
   set_log_level(LogLevel::kOff);  // what was said of a failure is said at the end
-  const FlowReading reading = read_flow_file(
-      request.file, {.file = request.file, .parameters = request.parameters}, component_specs());
-  if (!reading.complaints.empty())
-    std::fprintf(stderr, "%s\n", text_of(reading.complaints).c_str());
+  const FlowReading reading = read_given_flow(request.file, request.parameters, FlowSource::kFile);
+  std::fputs(text_of(reading.complaints).c_str(), stderr);
   if (!reading.ok()) return kExitConfiguration;
   OnceOptions options;
   options.input = request.input;

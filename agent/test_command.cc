@@ -170,8 +170,7 @@ int test_command(const TestRequest& request) {
     FlowTestReport& report =
         reports.emplace_back(run_flow_tests(file, processor_types(), &signals.is_stopped()));
     if (request.as_json) continue;
-    if (!report.complaints.empty())
-      std::fprintf(stderr, "%s\n", text_of(report.complaints).c_str());
+    std::fputs(text_of(report.complaints).c_str(), stderr);
     if (const int code = print(report_text(report)); code != kExitGood) return code;
   }
   const Tally tally = tally_of(reports);

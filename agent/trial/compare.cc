@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "agent/base/bytes.h"
+#include "agent/base/words.h"
 
 namespace runnel {
 namespace {
@@ -198,7 +199,7 @@ void compare_flowfiles(const FlowTest& test, std::vector<SeenFlowFile> seen, Com
     const std::size_t count = places[rule.place.name].size();
     if (count == rule.count) continue;
     wrong.add(rule.place.at, "at " + backquoted(rule.place.name) + ": expected " +
-                                 std::to_string(rule.count) + " FlowFiles, saw " +
+                                 counted(rule.count, "FlowFile") + ", saw " +
                                  std::to_string(count));
   }
   for (const ExpectedFlowFile& expected : test.expect) {

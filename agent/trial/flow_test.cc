@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 
+#include "agent/base/words.h"
 #include "agent/flow/check.h"
 #include "agent/flow/complaints.h"
 #include "agent/flow/yaml_reader.h"
@@ -310,8 +311,7 @@ class Drive {
           });
       const std::uint64_t expected = rule == test_.queued.end() ? 0 : rule->count;
       if (one.count == expected) continue;
-      const std::string left =
-          std::to_string(one.count) + " FlowFiles are left in " + backquoted(one.name);
+      const std::string left = counted(one.count, "FlowFile") + " left in " + backquoted(one.name);
       if (rule != test_.queued.end()) {
         wrong_.add(rule->place.at, left + ", expected " + std::to_string(expected));
       } else {

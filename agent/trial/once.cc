@@ -8,6 +8,7 @@
 #include <iterator>
 #include <thread>
 
+#include "agent/base/words.h"
 #include "agent/flow/check.h"
 #include "agent/flow/complaints.h"
 #include "agent/runtime/engine.h"
@@ -189,23 +190,18 @@ class Once {
     outcome.error = news.error;
     if (!news.trouble.empty()) outcome.troubles.push_back(news.trouble);
     const Status status = engine.status();
-    const auto flowfiles = [](std::uint64_t count, const char* one, const char* many) {
-      return std::to_string(count) + " FlowFile" + (count == 1 ? one : many);
-    };
     for (const ConnectionStatus& one : status.connections) {
       const auto failure = failures_.find(one.id);
       if (failure != failures_.end() && one.in_count > 0) {
-        outcome.troubles.push_back(flowfiles(one.in_count, " went", "s went") + " to `" +
+        outcome.troubles.push_back(counted(one.in_count, "FlowFile") + " went to `" +
                                    failure->second + "`");
       } else if (failure == failures_.end() && one.count > 0) {
-        outcome.troubles.push_back(flowfiles(one.count, " is", "s are") + " left in `" + one.name +
-                                   "`");
+        outcome.troubles.push_back(counted(one.count, "FlowFile") + " left in `" + one.name + "`");
       }
     }
     const std::uint64_t lost = status.loss.expired + status.loss.evicted + status.loss.quarantined;
     if (lost > 0)
-      outcome.troubles.push_back(std::to_string(lost) +
-                                 " FlowFiles expired, were evicted or could not be read");
+      outcome.troubles.push_back(counted(lost, "FlowFile") + " expired, evicted or unreadable");
     if (outcome.troubles.empty()) return outcome;
     auto bulletins = engine.bulletins();
     if (bulletins.size() > kBulletinsShown)

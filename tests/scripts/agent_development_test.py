@@ -115,7 +115,7 @@ class Once(DevelopmentTest):
         stuck = self.write("stuck.yaml", FILTER.replace("    type: RouteOnAttribute", "    stopped: true\n    type: RouteOnAttribute"))
         done = self.run_agent("once", stuck, "--lines", "--patience", "100 ms", given=self.LINES)
         self.assertEqual((done.returncode, done.stdout), (1, b""))
-        self.assertIn(b"3 FlowFiles are left in `line`", done.stderr)
+        self.assertIn(b"3 FlowFiles left in `line`", done.stderr)
         state = self.stand.path("state")
         self.assertEqual(self.run_agent("once", stuck, "--lines", "--patience", "100 ms", "--state", state, given=self.LINES).returncode, 1)
         done = self.run_agent("once", self.flow, "--lines", "--state", state, given=b"")

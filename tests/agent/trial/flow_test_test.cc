@@ -145,7 +145,7 @@ TEST_CASE("counts, queues, provenance and bulletins are compared") {
     bulletins: [{at: mark, text: none}]
 )");
   CHECK(wrong.find("f.test.yaml:6:14: at `out`: expected 2 FlowFiles, saw 3") != std::string::npos);
-  CHECK(wrong.find("f.test.yaml:7:14: 0 FlowFiles are left in `line`, expected 1") !=
+  CHECK(wrong.find("f.test.yaml:7:14: 0 FlowFiles left in `line`, expected 1") !=
         std::string::npos);
   CHECK(wrong.find("expected 2 ATTRIBUTES_MODIFIED events, saw 3") != std::string::npos);
   CHECK(wrong.find("expected some ROUTE events, saw none such; one has uri ``, relationship "
