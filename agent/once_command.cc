@@ -1,6 +1,8 @@
 // once: a flow as a filter, for pipes, cron jobs and functions.
 
+#include <fcntl.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -43,6 +45,12 @@ Result<std::string> unescaped(const std::string& text) {
   return out;
 }
 
+// A descriptor that is closed would become that of the next file that is opened: the database's.
+Result<> check_open(int fd, const char* what) {
+  if (fcntl(fd, F_GETFD) >= 0) return {};
+  return unavailable(std::string(what) + " is closed");
+}
+
 int usage(const Error& error) {
   std::fprintf(stderr, "runnel-agent: %s\n", error.text().c_str());
   return kExitUsage;
@@ -51,6 +59,10 @@ int usage(const Error& error) {
 }  // namespace
 
 int once_command(const OnceRequest& request) {
+  if (const auto open = check_open(STDIN_FILENO, "standard input"); !open.ok())
+    return failed(open.error());
+  if (const auto open = check_open(STDOUT_FILENO, "standard output"); !open.ok())
+    return failed(open.error());
   set_log_level(LogLevel::kOff);  // what was said of a failure is said at the end
   const FlowReading reading = read_given_flow(request.file, request.parameters, FlowSource::kFile);
   std::fputs(text_of(reading.complaints).c_str(), stderr);

@@ -155,6 +155,14 @@ class Once(DevelopmentTest):
         self.assertEqual(done.returncode, 1)
         self.assertIn(b"writing the output: No space left on device", done.stderr)
 
+    def test_an_end_that_is_closed_is_not_taken_for_a_file_of_the_state_directory(self):
+        for closed, text in (("<&-", "standard input is closed"), (">&-", "standard output is closed")):
+            with self.subTest(closed):
+                done = subprocess.run(["sh", "-c", f'exec "$0" once "$1" --lines {closed}', self.agent, self.flow], stdin=subprocess.DEVNULL,
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=self.env, timeout=20)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn(text, done.stderr)
+
     def test_a_signal_ends_it_at_once_and_leaves_nothing(self):
         for number in (signal.SIGINT, signal.SIGTERM):
             with subprocess.Popen([self.agent, "once", self.flow, "--lines"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self.env) as process:
