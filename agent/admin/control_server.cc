@@ -238,7 +238,8 @@ class ControlConversation final : public Conversation {
       if (end == std::string::npos) return true;
       if (backlog_ != nullptr) {
         // Whatever else is asked waits for the end of the tap.
-        if (in.find("\"end\"") >= end) return true;
+        const Request request = Request::parse(in.substr(0, end), nullptr, false);
+        if (!request.is_object() || text_of(request, "command") != "end") return true;
         in.erase(0, end + 1);
         finish_tap(out);
         continue;

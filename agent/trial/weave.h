@@ -16,7 +16,6 @@
 
 namespace runnel {
 
-// One task that runs when it is woken or something is queued for it, whatever the flow says.
 class Weave {
  public:
   using Make = std::function<std::unique_ptr<Processor>()>;
@@ -38,7 +37,8 @@ class Weave {
   // Whether nothing leads from it.
   bool is_sink(const ProcessorNode& node) const;
 
-  // The processor has the relationships of the one in whose place it stands, and no properties.
+  // The processor has the relationships of the one in whose place it stands, and no properties; it
+  // has one task and runs when there is something to do, whatever the flow says.
   void replace(std::string_view path, InputRule input, Make make);
   // What is sent to the relationship goes to the new processor, too; the id of the connection that
   // brings it. Penalized FlowFiles wait there as anywhere.
