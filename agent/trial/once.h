@@ -18,16 +18,16 @@
 namespace runnel {
 
 struct OnceOptions {
-  std::string input;                 // a processor; empty: the flow's only source
-  std::vector<std::string> outputs;  // processors, or path.relationship; none: the only sink
+  std::string input = {};                 // a processor; empty: the flow's only source
+  std::vector<std::string> outputs = {};  // processors, or path.relationship; none: the only sink
   int in_fd = 0;
   int out_fd = 1;
-  bool is_lines = false;  // a FlowFile for each line; else one for everything
-  std::string separator;  // written behind each FlowFile
-  std::map<std::string, std::string, std::less<>> attributes;  // of each FlowFile made
+  bool is_lines = false;       // a FlowFile for each line; else one for everything
+  std::string separator = {};  // written behind each FlowFile
+  std::map<std::string, std::string, std::less<>> attributes = {};  // of each FlowFile made
   // After the end of the input: how long nothing may move before what is queued counts as left.
   std::chrono::nanoseconds patience = std::chrono::minutes(1);
-  std::string state_dir;  // empty: a temporary one, in which nothing stays
+  std::string state_dir = {};  // empty: a temporary one, in which nothing stays
   unsigned workers = 0;
 };
 
