@@ -3,24 +3,10 @@
 #include "agent/ask.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 
 #include "agent/base/bytes.h"
 
 namespace runnel {
-
-int failed(const Error& error) {
-  std::fprintf(stderr, "runnel-agent: %s\n", error.text().c_str());
-  return kExitFailed;
-}
-
-int print(const std::string& text) {
-  std::fputs(text.c_str(), stdout);
-  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return kExitGood;
-  return failed(unavailable(std::string("writing the output: ") + std::strerror(errno)));
-}
 
 std::string laid_out(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

@@ -8,15 +8,12 @@
 
 #include "agent/admin/control_client.h"
 #include "agent/commands.h"
+#include "agent/output.h"
 
 namespace runnel {
 
 using Json = StatusJson;
 
-// Says the error, and returns kExitFailed.
-int failed(const Error& error);
-// What could not be written (a full disk behind `>`) must not pass for a good answer.
-int print(const std::string& text);
 std::string laid_out(const Json& json);
 
 // Asks, and prints the result as JSON or by `show`.

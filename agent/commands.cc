@@ -3,10 +3,18 @@
 #include "agent/commands.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <functional>
 
+#include "agent/base/bytes.h"
 #include "agent/base/words.h"
+#include "agent/completion.h"
+#include "agent/flow_development.h"
+#include "agent/hub_control.h"
+#include "agent/output.h"
+#include "agent/spec/render.h"
 
 namespace runnel {
 namespace {
@@ -16,12 +24,13 @@ constexpr std::int64_t kLimitMax = 1000;
 constexpr std::int64_t kContentMax = 1 << 20;
 
 // `NAME=VALUE`, as often as the option is given.
-Result<ParameterValues> parameters_of(const std::vector<std::string>& given) {
+Result<ParameterValues> parameters_of(const std::vector<std::string>& given,
+                                      const std::string& option = "--param") {
   ParameterValues out;
   for (const std::string& one : given) {
     const std::size_t equals = one.find('=');
     if (equals == std::string::npos || equals == 0)
-      return invalid("--param: `" + one + "` is not NAME=VALUE");
+      return invalid(option + ": `" + one + "` is not NAME=VALUE");
     out[one.substr(0, equals)] = one.substr(equals + 1);
   }
   return out;
@@ -42,10 +51,17 @@ struct Words {
   std::string target;
   std::string root = ".";
   std::int64_t limit = 100;
-  std::int64_t count = 10;
+  TapRequest tap;
+  GraphRequest graph;
+  TopRequest top;
+  std::string interval = "1 sec";
+  std::string shell;
   std::int64_t content_max = 4096;
   Inspection where;
   ProvenanceRequest provenance;
+  TestRequest test;
+  OnceRequest once;
+  std::vector<std::string> attributes;
   std::function<int()> command;
 };
 
@@ -124,12 +140,106 @@ void add_flow_commands(CLI::App& app, Words& words) {
   describe->callback([&words] {
     words.command = [&words] { return describe_command(words.type, words.where.as_json); };
   });
+  CLI::App* schema =
+      app.add_subcommand("schema", "Print the flow format as JSON Schema, for editors.");
+  schema->callback([&words] { words.command = schema_command; });
   CLI::App* generate =
       app.add_subcommand("generate", "Write the generated pages of the source tree.");
   generate->group("");  // hidden: for ./dev generate
   generate->add_option("ROOT", words.root, "The source tree.");
   generate->callback(
       [&words] { words.command = [&words] { return generate_command(words.root); }; });
+}
+
+void add_parameters(CLI::App& command, Words& words) {
+  command
+      .add_option("--param", words.parameters, "NAME=VALUE of a parameter of the flow; repeatable.")
+      ->take_all()
+      ->allow_extra_args(false);
+}
+
+int once_words(Words& words) {
+  auto parameters = parameters_of(words.parameters);
+  if (!parameters.ok()) return usage_error(parameters.error().text());
+  auto attributes = parameters_of(words.attributes, "--attribute");
+  if (!attributes.ok()) return usage_error(attributes.error().text());
+  words.once.parameters = std::move(*parameters);
+  words.once.attributes = std::move(*attributes);
+  return once_command(words.once);
+}
+
+int graph_words(Words& words) {
+  auto parameters = parameters_of(words.parameters);
+  if (!parameters.ok()) return usage_error(parameters.error().text());
+  words.graph.parameters = std::move(*parameters);
+  return graph_command(words.graph);
+}
+
+void add_graph(CLI::App& app, Words& words) {
+  GraphRequest& graph = words.graph;
+  CLI::App* command =
+      app.add_subcommand("graph", "Draw a flow, or what runs: as Mermaid or Graphviz' DOT.");
+  command->add_option("FLOW", graph.file, "File of the flow.");
+  command
+      ->add_option("--state", graph.state_dir,
+                   "State directory of an agent: draws what it runs, with its queues.")
+      ->type_name("DIR");
+  command->add_option("--format", graph.format, "mermaid or dot. Default: mermaid.")
+      ->check(CLI::IsMember({"mermaid", "dot"}))
+      ->type_name("FORMAT");
+  add_parameters(*command, words);
+  command->callback([&words] { words.command = [&words] { return graph_words(words); }; });
+}
+
+void add_once(CLI::App& app, Words& words) {
+  OnceRequest& once = words.once;
+  CLI::App* command = app.add_subcommand(
+      "once", "Run a flow as a filter, from standard input to standard output, until all is done.");
+  command->add_option("FLOW", once.file, "File of the flow.")->required();
+  command
+      ->add_option("--input", once.input,
+                   "Processor in whose place the input comes in; default: the only source.")
+      ->type_name("NAME");
+  command
+      ->add_option("--output", once.outputs,
+                   "Processor in whose place is written, or NAME.RELATIONSHIP; repeatable. "
+                   "Default: the only sink.")
+      ->type_name("NAME")
+      ->take_all()
+      ->allow_extra_args(false);
+  add_parameters(*command, words);
+  command
+      ->add_option("--attribute", words.attributes,
+                   "NAME=VALUE of each FlowFile that comes in; repeatable.")
+      ->take_all()
+      ->allow_extra_args(false);
+  command->add_flag("--lines", once.is_lines, "A FlowFile for each line; else one for all.");
+  command
+      ->add_option("--separator", once.separator,
+                   "Written behind each FlowFile, with escapes such as \\n and \\0; default: "
+                   "a line break with --lines, else nothing.")
+      ->type_name("TEXT");
+  command
+      ->add_option("--patience", once.patience,
+                   "After the end of the input: how long nothing may move. Default: 1 min.")
+      ->type_name("PERIOD");
+  command
+      ->add_option("--state", once.state_dir,
+                   "Where processors keep their state from one time to the next, and what was "
+                   "left waits; default: nowhere.")
+      ->type_name("DIR");
+  command->callback([&words] { words.command = [&words] { return once_words(words); }; });
+}
+
+// For whoever writes flows.
+void add_development(CLI::App& app, Words& words) {
+  CLI::App* test =
+      app.add_subcommand("test", "Run flow tests; exit 1 if one fails, 78 if a file is wrong.");
+  test->add_option("FILE", words.test.files, "Test files: NAME.test.yaml.")->required();
+  test->add_flag("--json", words.test.as_json, "As JSON.");
+  test->add_option("--junit", words.test.junit, "Write the results to this file, as JUnit does.")
+      ->type_name("FILE");
+  test->callback([&words] { words.command = [&words] { return test_command(words.test); }; });
 }
 
 // A command that asks a running agent.
@@ -171,6 +281,45 @@ void add_queue_commands(CLI::App& app, Words& words) {
       add_inspection(*queue, words, "purge", "Remove what is queued; counted in the loss ledger.",
                      [&words] { return queue_purge_command(words.where, words.target); });
   purge->add_option("CONNECTION", words.target, "Name, path or id.")->required()->check(kNamed);
+}
+
+void add_tap(CLI::App& app, Words& words) {
+  TapRequest& request = words.tap;
+  CLI::App* tap =
+      add_inspection(app, words, "tap", "Show the next FlowFiles that enter a connection.",
+                     [&words] { return tap_command(words.where, words.tap); });
+  tap->add_option("CONNECTION", request.connection, "Name, path or id.")->required()->check(kNamed);
+  tap->add_option("--limit,--count", request.limit, "End after so many.")
+      ->check(CLI::PositiveNumber);
+  tap->add_option("--seconds", request.seconds, "End after so long.")->check(CLI::PositiveNumber);
+  tap->add_option("--sample", request.sample, "One of so many that enter: 1/100.")
+      ->type_name("SHARE");
+  tap->add_option("--rate", request.rate, "At most so many a second.")->check(CLI::PositiveNumber);
+  tap->add_option("--mask", request.masks,
+                  "Attribute, or JSON path ($.driver.name), that is shown as ***; repeatable.")
+      ->type_name("NAME")
+      ->take_all()
+      ->allow_extra_args(false);
+}
+
+int top_words(Words& words) {
+  const auto interval = parse_period(words.interval);
+  if (!interval.ok()) return usage_error("--interval: " + interval.error().text());
+  words.top.interval = std::chrono::duration_cast<std::chrono::milliseconds>(*interval);
+  if (words.top.interval < std::chrono::milliseconds(100))
+    return usage_error("--interval: at least 100 ms");
+  return top_command(words.top);
+}
+
+void add_top(CLI::App& app, Words& words) {
+  CLI::App* top = app.add_subcommand(
+      "top", "A running agent on the whole screen: rates, queues, losses; `q` ends it.");
+  top->add_option("--state", words.top.state_dir, "The agent's state directory.")
+      ->required()
+      ->type_name("DIR");
+  top->add_option("--interval", words.interval, "How often it is looked at. Default: 1 sec.")
+      ->type_name("PERIOD");
+  top->callback([&words] { words.command = [&words] { return top_words(words); }; });
 }
 
 void add_times(CLI::App& command, Words& words) {
@@ -231,11 +380,7 @@ void add_inspections(CLI::App& app, Words& words) {
   add_inspection(app, words, "bulletins", "What the components had to say, oldest first.",
                  [&words] { return bulletins_command(words.where); });
   add_provenance_commands(app, words);
-  CLI::App* tap =
-      add_inspection(app, words, "tap", "Show the next FlowFiles that enter a connection.",
-                     [&words] { return tap_command(words.where, words.target, words.count); });
-  tap->add_option("CONNECTION", words.target, "Name, path or id.")->required()->check(kNamed);
-  tap->add_option("--count", words.count, "End after so many.")->check(CLI::PositiveNumber);
+  add_tap(app, words);
   CLI::App* start =
       add_inspection(app, words, "start", "Start a processor that stands still, or all of them.",
                      [&words] { return start_command(words.where, words.target); });
@@ -245,6 +390,85 @@ void add_inspections(CLI::App& app, Words& words) {
                      [&words] { return stop_command(words.where, words.target); });
   stop->add_option("PROCESSOR", words.target, "Name, path or id; none: all.")->check(kNamed);
   add_queue_commands(app, words);
+  add_top(app, words);
+}
+
+// ---- completion
+
+bool is_shown(const std::string& group) { return !group.empty(); }
+
+CommandWords words_of(const CLI::App& app) {
+  CommandWords out;
+  out.name = app.get_name();
+  out.doc = app.get_description();
+  for (const CLI::Option* option : app.get_options()) {
+    if (!is_shown(option->get_group())) continue;
+    if (option->get_positional()) {
+      out.arguments.push_back(option->get_name(true));
+      continue;
+    }
+    CommandWords::Option one;
+    for (const std::string& name : option->get_lnames()) one.names.push_back("--" + name);
+    for (const std::string& name : option->get_snames()) one.names.push_back("-" + name);
+    one.doc = option->get_description();
+    one.takes_value = option->get_expected_max() > 0 && option->get_type_size_max() > 0;
+    one.value = option->get_type_name();
+    out.options.push_back(std::move(one));
+  }
+  for (const CLI::App* one :
+       app.get_subcommands([](const CLI::App* each) { return is_shown(each->get_group()); })) {
+    if (!one->get_name().empty()) out.commands.push_back(words_of(*one));
+  }
+  return out;
+}
+
+std::vector<Candidate> values_of(const std::string& value, const std::string& option,
+                                 const std::vector<std::string>& words) {
+  std::vector<Candidate> out;
+  if (value == "TYPE") {
+    for (const ComponentSpec& spec : component_specs())
+      out.push_back({spec.type, std::string(first_sentence(spec.doc))});
+  } else if (value == "SHELL") {
+    out = {{"bash"}, {"zsh"}, {"fish"}};
+  } else if (value == "FORMAT") {
+    out = {{"mermaid"}, {"dot"}};
+  } else if (value == "CONNECTION" || value == "PROCESSOR") {
+    const auto state = std::find(words.begin(), words.end(), "--state");
+    if (state != words.end() && state + 1 != words.end())
+      for (std::string& name : names_at(*(state + 1), value == "CONNECTION"))
+        out.push_back({std::move(name)});
+  } else if (value == "DIR" || option == "--state") {
+    out = {{std::string(kAnyFolder)}};
+  } else if (value == "FLOW" || value == "FILE" || option == "--config" || option == "--flow" ||
+             option.ends_with("-file") || option.ends_with("-ca")) {
+    out = {{std::string(kAnyFile)}};
+  }
+  for (const PropertySpec& spec : setting_specs()) {
+    if (flag_of(spec.name) != option) continue;
+    for (const Choice& one : spec.choices) out.push_back({one.value, one.doc});
+  }
+  return out;
+}
+
+int complete_words(const CLI::App& app, int argc, char** argv) {
+  const std::vector<std::string> words(argv + 2, argv + argc);
+  std::string text;
+  for (const Candidate& one : candidates(words_of(app), words, values_of)) {
+    std::string doc(first_sentence(one.doc));
+    std::replace(doc.begin(), doc.end(), '\n', ' ');
+    text += one.text + (doc.empty() ? "" : "\t" + doc) + '\n';
+  }
+  return print(text);
+}
+
+void add_completion(CLI::App& app, Words& words) {
+  CLI::App* completion =
+      app.add_subcommand("completion", "Print a script by which a shell completes these commands.");
+  completion->add_option("SHELL", words.shell, "bash, zsh or fish.")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  completion->callback(
+      [&words] { words.command = [&words] { return print(completion_script(words.shell)); }; });
 }
 
 }  // namespace
@@ -257,7 +481,13 @@ int run_command_line(int argc, char** argv) {
   app.get_formatter()->column_width(34);
   add_run(app, words, argv);
   add_flow_commands(app, words);
+  add_development(app, words);
+  add_once(app, words);
+  add_graph(app, words);
   add_inspections(app, words);
+  add_completion(app, words);
+  // Asked by the shells' scripts; what is being typed is no command line yet.
+  if (argc > 1 && std::string_view(argv[1]) == "complete") return complete_words(app, argc, argv);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -29,6 +30,8 @@ int run_agent(const Settings& settings, char** argv);
 // ---- flow_commands.cc
 int check_command(const std::string& file, const ParameterValues& parameters, bool as_json);
 int describe_command(const std::string& type, bool as_json);
+// The flow format for editors.
+int schema_command();
 // Writes the pages that are made from the program's own tables into the source tree at `root`.
 int generate_command(const std::string& root);
 
@@ -55,9 +58,26 @@ int queue_list_command(const Inspection& where, const std::string& connection, s
 int queue_peek_command(const Inspection& where, const std::string& connection,
                        const std::string& flowfile, std::int64_t content_max);
 int queue_purge_command(const Inspection& where, const std::string& connection);
-int tap_command(const Inspection& where, const std::string& connection, std::int64_t count);
+struct TapRequest {
+  std::string connection;
+  std::int64_t limit = 10;
+  std::string sample;              // "1/100": one of so many
+  double rate = 0;                 // at most so many a second; 0: all
+  double seconds = 0;              // 0: until the limit
+  std::vector<std::string> masks;  // names of attributes; JSON paths begin with `$`
+};
+int tap_command(const Inspection& where, const TapRequest& request);
 int start_command(const Inspection& where, const std::string& processor);
 int stop_command(const Inspection& where, const std::string& processor);
+// For completion: the names of connections, or the paths of processors; none when nothing runs.
+std::vector<std::string> names_at(const std::string& state_dir, bool is_connections);
+
+// ---- top_command.cc
+struct TopRequest {
+  std::string state_dir;
+  std::chrono::milliseconds interval{1000};
+};
+int top_command(const TopRequest& request);
 
 // ---- provenance_commands.cc: they ask it, too
 int provenance_command(const Inspection& where, const ProvenanceRequest& request);

@@ -7,8 +7,10 @@
 
 #include "agent/base/words.h"
 #include "agent/commands.h"
+#include "agent/flow/schema.h"
 #include "agent/flow_file.h"
 #include "agent/hub_control.h"
+#include "agent/output.h"
 #include "agent/spec/manifest.h"
 #include "agent/spec/render.h"
 #include "processors/registry.h"
@@ -53,6 +55,7 @@ Result<> write_pages(const fs::path& root) {
   }
   TRY(write_file(reference / "README.md", reference_index(component_specs())));
   TRY(write_file(reference / "manifest.json", laid_out(all)));
+  TRY(write_file(root / "flows" / "flow.schema.json", flow_schema(component_specs())));
   return write_file(root / "conf" / "agent.yaml", settings_page());
 }
 
@@ -100,6 +103,8 @@ int describe_command(const std::string& type, bool as_json) {
              stdout);
   return kExitGood;
 }
+
+int schema_command() { return print(flow_schema(component_specs())); }
 
 int generate_command(const std::string& root) {
   const auto written = write_pages(root);

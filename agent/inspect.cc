@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -10,35 +11,10 @@
 #include "agent/base/bytes.h"
 #include "agent/base/words.h"
 #include "agent/commands.h"
+#include "agent/output.h"
 
 namespace runnel {
 namespace {
-
-// Columns as wide as their widest cell; the last one runs free.
-class Table {
- public:
-  explicit Table(std::vector<std::string> heads) { add(std::move(heads)); }
-  void add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
-  std::string text() const {
-    std::string out;
-    for (const auto& row : rows_) {
-      for (std::size_t i = 0; i < row.size(); ++i) {
-        const bool is_last = i + 1 == row.size();
-        out += is_last ? row[i] : fmt::format("{:<{}}  ", row[i], width(i));
-      }
-      out += '\n';
-    }
-    return out;
-  }
-
- private:
-  std::size_t width(std::size_t column) const {
-    std::size_t widest = 0;
-    for (const auto& row : rows_) widest = std::max(widest, row[column].size());
-    return widest;
-  }
-  std::vector<std::vector<std::string>> rows_;
-};
 
 std::string size_member(const Json& json, const char* name) {
   return size_text(json[name].get<std::uint64_t>());
@@ -121,6 +97,16 @@ std::string flowfile_text(const Json& one) {
   return out;
 }
 
+// "1/100" or "100": one of a hundred; nothing: all.
+Result<std::uint64_t> one_of_sample(std::string_view sample) {
+  if (sample.empty()) return std::uint64_t{1};
+  const std::string_view text = sample.starts_with("1/") ? sample.substr(2) : sample;
+  const auto number = parse_int(text);
+  if (!number.ok() || *number < 1)
+    return invalid("--sample: `" + std::string(sample) + "` is no share such as 1/100");
+  return static_cast<std::uint64_t>(*number);
+}
+
 }  // namespace
 
 int status_command(const Inspection& where) {
@@ -152,16 +138,31 @@ int queue_purge_command(const Inspection& where, const std::string& connection) 
   });
 }
 
-int tap_command(const Inspection& where, const std::string& connection, std::int64_t count) {
+int tap_command(const Inspection& where, const TapRequest& request) {
+  const auto one_of = one_of_sample(request.sample);
+  if (!one_of.ok()) {
+    std::fprintf(stderr, "runnel-agent: %s\n", one_of.error().text().c_str());
+    return kExitUsage;
+  }
+  Json json = {{"command", "tap"},
+               {"connection", request.connection},
+               {"count", positive(request.limit)},
+               {"one_of", *one_of}};
+  if (request.rate > 0) json["rate"] = request.rate;
+  for (const std::string& mask : request.masks)
+    json[mask.starts_with("$") ? "mask_json" : "mask_attributes"].push_back(mask);
   auto client = ControlClient::connect(where.state_dir);
   if (!client.ok()) return failed(client.error());
+  ControlClient::Until until;
+  if (request.seconds > 0)
+    until = std::chrono::steady_clock::now() +
+            std::chrono::milliseconds(static_cast<std::int64_t>(request.seconds * 1e3));
   int code = kExitGood;
-  const auto done =
-      client->ask({{"command", "tap"}, {"connection", connection}, {"count", positive(count)}},
-                  [&where, &code](const Json& item) {
-                    if (code != kExitGood) return;  // said once
-                    code = print(where.as_json ? line_of(item) : flowfile_text(item));
-                  });
+  const auto show = [&where, &code](const Json& item) {
+    if (code != kExitGood) return;  // said once
+    code = print(where.as_json ? line_of(item) : flowfile_text(item));
+  };
+  const auto done = client->ask(json, show, until);
   if (!done.ok()) return failed(done.error());
   const auto left_out = (*done)["left_out_count"].get<std::uint64_t>();
   if (left_out != 0)
@@ -180,6 +181,17 @@ int stop_command(const Inspection& where, const std::string& processor) {
   return ask(where, {{"command", "stop"}, {"processor", processor}}, [&processor](const Json&) {
     return "stopped " + (processor.empty() ? "all" : processor) + "\n";
   });
+}
+
+std::vector<std::string> names_at(const std::string& state_dir, bool is_connections) {
+  std::vector<std::string> names;
+  auto client = ControlClient::connect(state_dir);
+  if (!client.ok()) return names;
+  const auto status = client->ask({{"command", "status"}});
+  if (!status.ok()) return names;
+  for (const Json& one : (*status)[is_connections ? "connections" : "processors"])
+    names.push_back(text_member(one, is_connections ? "name" : "path"));
+  return names;
 }
 
 }  // namespace runnel

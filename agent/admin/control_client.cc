@@ -2,8 +2,10 @@
 
 #include "agent/admin/control_client.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -37,17 +39,23 @@ Result<ControlClient> ControlClient::connect(const std::string& state_dir) {
   return ControlClient(std::move(socket));
 }
 
-Result<StatusJson> ControlClient::ask(const StatusJson& request,
-                                      const std::function<void(const StatusJson&)>& on_item) {
-  const std::string line = line_of(request);
+Result<> ControlClient::send_line(const StatusJson& json) {
+  const std::string line = line_of(json);
   for (std::size_t sent = 0; sent < line.size();) {
     const ssize_t count = send(socket_.fd(), line.data() + sent, line.size() - sent, MSG_NOSIGNAL);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return unavailable(std::string("the agent has gone: ") + std::strerror(errno));
     sent += static_cast<std::size_t>(count);
   }
+  return {};
+}
+
+Result<StatusJson> ControlClient::ask(const StatusJson& request,
+                                      const std::function<void(const StatusJson&)>& on_item,
+                                      Until until) {
+  TRY(send_line(request));
   while (true) {
-    TRY_ASSIGN(answer, next_line());
+    TRY_ASSIGN(answer, next_line(until));
     StatusJson json = StatusJson::parse(answer, nullptr, /*allow_exceptions=*/false);
     if (!json.is_object()) return unavailable("the agent answers nonsense");
     if (json.contains("item")) {
@@ -59,7 +67,7 @@ Result<StatusJson> ControlClient::ask(const StatusJson& request,
   }
 }
 
-Result<std::string> ControlClient::next_line() {
+Result<std::string> ControlClient::next_line(Until& until) {
   std::size_t searched = 0;
   while (true) {
     const std::size_t end = received_.find('\n', searched);
@@ -70,6 +78,20 @@ Result<std::string> ControlClient::next_line() {
     }
     searched = received_.size();
     if (received_.size() > kLineMax) return unavailable("the agent's answer does not end");
+    if (until) {
+      using std::chrono::milliseconds;
+      const auto left = *until - std::chrono::steady_clock::now();
+      const auto wait = std::chrono::ceil<milliseconds>(left).count();
+      pollfd polled{socket_.fd(), POLLIN, 0};
+      const int ready =
+          ::poll(&polled, 1, static_cast<int>(std::clamp<std::int64_t>(wait, 0, 60'000)));
+      if (wait <= 0) {
+        until.reset();
+        TRY(send_line({{"command", "end"}}));
+      } else if (ready <= 0) {
+        continue;
+      }
+    }
     char buffer[64 * 1024];
     const ssize_t count = recv(socket_.fd(), buffer, sizeof buffer, 0);
     if (count < 0 && errno == EINTR) continue;

@@ -2,8 +2,10 @@
 
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 
 #include "agent/admin/sockets.h"
@@ -17,13 +19,17 @@ class ControlClient {
   // kNotFound: no agent runs on this state directory.
   static Result<ControlClient> connect(const std::string& state_dir);
 
-  // The answer's result, or its error; `on_item` gets what comes before it.
+  using Until = std::optional<std::chrono::steady_clock::time_point>;
+  // The answer's result, or its error; `on_item` gets what comes before it. What is still coming at
+  // `until` (a tap) is told to end then.
   Result<StatusJson> ask(const StatusJson& request,
-                         const std::function<void(const StatusJson&)>& on_item = {});
+                         const std::function<void(const StatusJson&)>& on_item = {},
+                         Until until = {});
 
  private:
   explicit ControlClient(Socket socket) : socket_(std::move(socket)) {}
-  Result<std::string> next_line();
+  Result<> send_line(const StatusJson& json);
+  Result<std::string> next_line(Until& until);
 
   Socket socket_;
   std::string received_;

@@ -4,12 +4,15 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "agent/admin/mask.h"
 #include "agent/admin/status_json.h"
 #include "agent/base/bytes.h"
 #include "agent/base/mutex.h"
+#include "agent/flow/graph.h"
 
 namespace runnel {
 namespace {
@@ -19,6 +22,16 @@ using Request = nlohmann::json;
 std::string text_of(const Request& request, const char* name) {
   const auto found = request.find(name);
   return found != request.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+std::vector<std::string> texts_of(const Request& request, const char* name) {
+  std::vector<std::string> out;
+  const auto found = request.find(name);
+  if (found == request.end() || !found->is_array()) return out;
+  for (const Request& one : *found) {
+    if (one.is_string()) out.push_back(one.get<std::string>());
+  }
+  return out;
 }
 
 // Numbers that are no integers, or below zero, are not said.
@@ -143,11 +156,18 @@ Result<StatusJson> stop(Engine& engine, const Request& request) {
   return StatusJson::object();
 }
 
+// Without properties: what they hold is in the flow's file, for whoever may read that.
+Result<StatusJson> graph(Engine& engine, const Request&) {
+  const auto flow = engine.flow();
+  if (flow == nullptr) return StatusJson(nullptr);
+  return StatusJson::parse(graph_json(*flow, {}));
+}
+
 struct Command {
   std::string_view name;
   Result<StatusJson> (*run)(Engine&, const Request&);
 };
-constexpr std::array<Command, 10> kCommands{{{"status", &status},
+constexpr std::array<Command, 11> kCommands{{{"status", &status},
                                              {"bulletins", &bulletins},
                                              {"provenance", &provenance},
                                              {"lineage", &lineage},
@@ -156,7 +176,8 @@ constexpr std::array<Command, 10> kCommands{{{"status", &status},
                                              {"queue_peek", &queue_peek},
                                              {"queue_purge", &queue_purge},
                                              {"start", &start},
-                                             {"stop", &stop}}};
+                                             {"stop", &stop},
+                                             {"graph", &graph}}};
 
 std::string_view code_word(Code code) {
   switch (code) {
@@ -184,10 +205,14 @@ std::string answer_line(const Result<StatusJson>& result) {
 // while its connection ends.
 class TapBacklog {
  public:
-  TapBacklog(PollServer& server, std::size_t wanted) : server_(server), wanted_(wanted) {}
+  TapBacklog(PollServer& server, std::size_t wanted, double rate, Mask mask)
+      : server_(server), wanted_(wanted), mask_(std::move(mask)) {
+    if (rate > 0) pause_ = std::chrono::nanoseconds(static_cast<std::int64_t>(1e9 / rate));
+  }
 
   void add(const PeekedFlowFile& flowfile) EXCLUDES(mutex_) {
-    std::string line = line_of({{"item", flowfile_json(flowfile)}});
+    if (!is_due()) return;
+    std::string line = line_of({{"item", mask_.shown(flowfile)}});
     {
       const Lock lock(mutex_);
       if (seen_ == wanted_) return;
@@ -201,19 +226,36 @@ class TapBacklog {
     server_.wake();
   }
 
-  // Moves what is there; true: that was the last of it.
-  bool take(std::string& out, std::size_t& left_out) EXCLUDES(mutex_) {
+  bool is_full() EXCLUDES(mutex_) {
+    const Lock lock(mutex_);
+    return seen_ == wanted_;
+  }
+
+  // Moves what is there.
+  void take(std::string& out, std::size_t& left_out) EXCLUDES(mutex_) {
     const Lock lock(mutex_);
     out += lines_;
     lines_.clear();
     left_out = left_out_;
-    return seen_ == wanted_;
   }
 
  private:
+  // Whether the rate allows one more.
+  bool is_due() EXCLUDES(mutex_) {
+    if (pause_.count() == 0) return true;
+    const auto now = std::chrono::steady_clock::now();
+    const Lock lock(mutex_);
+    if (now < next_) return false;
+    next_ = now + pause_;
+    return true;
+  }
+
   PollServer& server_;
   const std::size_t wanted_;
+  const Mask mask_;
+  std::chrono::nanoseconds pause_{0};  // between two, at least
   Mutex mutex_;
+  std::chrono::steady_clock::time_point next_ GUARDED_BY(mutex_){};
   std::string lines_ GUARDED_BY(mutex_);
   std::size_t seen_ GUARDED_BY(mutex_) = 0;
   std::size_t left_out_ GUARDED_BY(mutex_) = 0;
@@ -225,9 +267,17 @@ class ControlConversation final : public Conversation {
   ~ControlConversation() override { end_tap(); }
 
   bool on_input(std::string& in, std::string& out) override {
-    while (backlog_ == nullptr) {
+    while (true) {
       const std::size_t end = in.find('\n');
       if (end == std::string::npos) return true;
+      if (backlog_ != nullptr) {
+        // Whatever else is asked waits for the end of the tap.
+        const Request request = Request::parse(in.substr(0, end), nullptr, false);
+        if (!request.is_object() || text_of(request, "command") != "end") return true;
+        in.erase(0, end + 1);
+        finish_tap(out);
+        continue;
+      }
       answer(std::string_view(in).substr(0, end), out);
       in.erase(0, end + 1);
     }
@@ -237,10 +287,12 @@ class ControlConversation final : public Conversation {
   bool on_wake(std::string& out) override {
     // What was not read yet is enough for now.
     if (backlog_ == nullptr || out.size() > ControlLimits::kTapBacklog) return true;
-    std::size_t left_out = 0;
-    if (!backlog_->take(out, left_out)) return true;
-    end_tap();
-    out += answer_line(StatusJson{{"left_out_count", left_out}});
+    if (backlog_->is_full()) {
+      finish_tap(out);
+    } else {
+      std::size_t left_out = 0;
+      backlog_->take(out, left_out);
+    }
     return true;
   }
 
@@ -265,12 +317,27 @@ class ControlConversation final : public Conversation {
                            : command->run(engine_, request));
   }
 
+  void finish_tap(std::string& out) {
+    std::size_t left_out = 0;
+    backlog_->take(out, left_out);
+    end_tap();
+    out += answer_line(StatusJson{{"left_out_count", left_out}});
+  }
+
   Result<> begin_tap(const Request& request) {
     const auto wanted = std::clamp<std::size_t>(number_of<std::size_t>(request, "count", 10), 1,
                                                 ControlLimits::kTapped);
-    auto backlog = std::make_shared<TapBacklog>(server_, wanted);
-    TRY_ASSIGN(number, engine_.tap(text_of(request, "connection"), wanted,
-                                   [backlog](const PeekedFlowFile& one) { backlog->add(one); }));
+    const auto one_of = std::max<std::uint64_t>(number_of<std::uint64_t>(request, "one_of", 1), 1);
+    const auto rate = request.find("rate");
+    TRY_ASSIGN(mask,
+               Mask::make(texts_of(request, "mask_attributes"), texts_of(request, "mask_json")));
+    auto backlog = std::make_shared<TapBacklog>(
+        server_, wanted, rate != request.end() && rate->is_number() ? rate->get<double>() : 0,
+        std::move(mask));
+    TRY_ASSIGN(number,
+               engine_.tap(
+                   text_of(request, "connection"), rate == request.end() ? wanted : SIZE_MAX,
+                   [backlog](const PeekedFlowFile& one) { backlog->add(one); }, one_of));
     backlog_ = std::move(backlog);
     tap_ = number;
     return {};

@@ -17,7 +17,11 @@
 //   queue_peek   connection, flowfile (0: the first), content_max → a FlowFile with its content
 //   queue_purge  connection                             → {"removed_count": N}
 //   start, stop  processor (empty: all)                 → {}
-//   tap          connection, count                      → {"left_out_count": N} after the items
+//   tap          connection, count, one_of (shows one of so many), rate (so many a second, at
+//   most),
+//                mask_attributes, mask_json (lists)     → {"left_out_count": N} after the items
+//   end          (while a tap goes on)                  → ends it
+//   graph                                               → the flow (agent/flow/graph.h), null: none
 //
 // One thread, `admin`; start and stop wait there for the processor.
 

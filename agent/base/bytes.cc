@@ -11,6 +11,7 @@
 #include <ctime>
 #include <limits>
 
+#include "agent/base/units.h"
 #include "agent/base/words.h"
 
 namespace runnel {
@@ -337,6 +338,19 @@ Result<std::chrono::nanoseconds> parse_period(std::string_view text) {
   const double nanoseconds = number * factor;
   if (nanoseconds > 9.0e18) return invalid("`" + std::string(text) + "` is too long");
   return std::chrono::nanoseconds(std::llround(nanoseconds));
+}
+
+std::vector<std::string_view> size_units() {
+  std::vector<std::string_view> names;
+  for (const Unit& one : kSizeUnits) names.push_back(one.name);
+  return names;
+}
+
+std::vector<std::string_view> period_units() {
+  std::vector<std::string_view> names;
+  for (const Unit& one : kPeriodUnits) names.push_back(one.name);
+  for (const Unit& one : kLongPeriodUnits) names.push_back(one.name);
+  return names;
 }
 
 std::string period_text(std::chrono::nanoseconds period) {

@@ -92,9 +92,11 @@ class Engine {
   virtual Result<PeekedFlowFile> peek(std::string_view connection, std::uint64_t flowfile,
                                       std::size_t content_max) const = 0;
   // Calls `tap` with the next `count` FlowFiles that enter the connection, content up to
-  // kTapContentMax; on a worker's thread: it must not block. The number is for `untap`, after whose
-  // return `tap` is not called any more.
-  virtual Result<std::uint64_t> tap(std::string_view connection, std::size_t count, Tap tap) = 0;
+  // kTapContentMax; on a worker's thread: it must not block. Of `one_of` that enter, one is shown;
+  // the others cost next to nothing. The number is for `untap`, after whose return `tap` is not
+  // called any more.
+  virtual Result<std::uint64_t> tap(std::string_view connection, std::size_t count, Tap tap,
+                                    std::uint64_t one_of = 1) = 0;
   virtual void untap(std::uint64_t number) = 0;
   virtual void collect(MetricCollection& into) const = 0;
 };

@@ -50,7 +50,8 @@ class EngineCore final : public Engine {
                                                  std::size_t limit) const override;
   Result<PeekedFlowFile> peek(std::string_view connection, std::uint64_t flowfile,
                               std::size_t content_max) const override;
-  Result<std::uint64_t> tap(std::string_view connection, std::size_t count, Tap tap) override;
+  Result<std::uint64_t> tap(std::string_view connection, std::size_t count, Tap tap,
+                            std::uint64_t one_of = 1) override;
   void untap(std::uint64_t number) override;
   void collect(MetricCollection& into) const override;
 

@@ -252,7 +252,8 @@ Result<PeekedFlowFile> EngineCore::peek(std::string_view connection, std::uint64
   return seen;
 }
 
-Result<std::uint64_t> EngineCore::tap(std::string_view connection, std::size_t count, Tap tap) {
+Result<std::uint64_t> EngineCore::tap(std::string_view connection, std::size_t count, Tap tap,
+                                      std::uint64_t one_of) {
   TRY_ASSIGN(queue, find_queue(connection));
   std::uint64_t number = 0;
   QueueEnds* ends = nullptr;
@@ -263,7 +264,11 @@ Result<std::uint64_t> EngineCore::tap(std::string_view connection, std::size_t c
     if (found == ends_.end()) return not_found("nothing enters a parked connection");
     ends = found->second.get();
   }
-  ends->add_tap(number, count, kTapContentMax, std::move(tap));
+  ends->add_tap({.number = number,
+                 .left = count,
+                 .content_max = kTapContentMax,
+                 .one_of = std::max<std::uint64_t>(one_of, 1),
+                 .tap = std::move(tap)});
   return number;
 }
 

@@ -105,10 +105,10 @@ void QueueEnds::listen(bool listens) {
   };
 }
 
-void QueueEnds::add_tap(std::uint64_t number, std::size_t count, std::size_t content_max, Tap tap) {
-  if (count == 0) return;
+void QueueEnds::add_tap(Tapping tapping) {
+  if (tapping.left == 0) return;
   Lock lock(showing_);
-  taps_.push_back({number, count, content_max, std::move(tap)});
+  taps_.push_back(std::move(tapping));
   listen(true);
 }
 
@@ -128,6 +128,8 @@ void QueueEnds::show_tapped() {
     }
     for (const FlowRecord& record : entered) {
       for (Tapping& one : taps_) {
+        if (++one.seen < one.one_of) continue;
+        one.seen = 0;
         const Result<PeekedFlowFile> seen =
             peeked(record, ledger_.now_ms(), ledger_, one.content_max);
         if (seen.ok()) one.tap(*seen);

@@ -38,17 +38,19 @@ class QueueEnds {
   Queue& queue() { return queue_; }
 
   using Tap = std::function<void(const PeekedFlowFile&)>;
-  void add_tap(std::uint64_t number, std::size_t count, std::size_t content_max, Tap tap);
-  // Not called any more when it returns. Not from a tap.
-  void remove_tap(std::uint64_t number);
-
- private:
   struct Tapping {
     std::uint64_t number;
     std::size_t left;
     std::size_t content_max;
+    std::uint64_t one_of;    // that enter, the last one is shown
+    std::uint64_t seen = 0;  // since one was shown
     Tap tap;
   };
+  void add_tap(Tapping tapping);
+  // Not called any more when it returns. Not from a tap.
+  void remove_tap(std::uint64_t number);
+
+ private:
   static constexpr std::size_t kTappedMax = 1000;  // copies that wait to be shown
 
   void on_ready();

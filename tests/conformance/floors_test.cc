@@ -35,13 +35,15 @@ const std::vector<Floor> kFloors{
     {"agent/c2", {"agent/flow", "agent/spec", "agent/base"}},
     {"agent/runtime", {"agent/sdk", "agent/flow", "agent/store", "agent/spec", "agent/base"}},
     {"agent/uplink", {"agent/c2", "agent/flow", "agent/store", "agent/base"}},
-    {"agent/admin", {"agent/runtime", "agent/flow", "agent/spec", "agent/base"}},
+    {"agent/trial",
+     {"agent/runtime", "agent/sdk", "agent/flow", "agent/flow/el", "agent/spec", "agent/base"}},
+    {"agent/admin", {"agent/runtime", "agent/flow", "agent/flow/el", "agent/spec", "agent/base"}},
     {"processors", {"agent/sdk", "agent/spec", "agent/flow/el", "agent/base"}},
     {"hub", {"agent/c2", "agent/flow", "agent/spec", "agent/store", "agent/base"}},
     // main.cc and commands.*
     {"agent",
      {"agent/base", "agent/spec", "agent/store", "agent/sdk", "agent/flow", "agent/flow/el",
-      "agent/c2", "agent/runtime", "agent/uplink", "agent/admin", "processors"}},
+      "agent/c2", "agent/runtime", "agent/trial", "agent/uplink", "agent/admin", "processors"}},
 };
 
 // A library that is a vocabulary rather than a machine: any .cc of the rooms that link it.

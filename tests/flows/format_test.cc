@@ -10,6 +10,8 @@
 
 #include "agent/base/bytes.h"
 #include "agent/flow/yaml_reader.h"
+#include "agent/trial/flow_test.h"
+#include "agent/trial/scratch.h"
 #include "processors/registry.h"
 #include "tests/support/source_dir.h"
 
@@ -34,6 +36,8 @@ std::vector<ComponentSpec> registry_specs() {
 struct Block {
   std::size_t line;
   std::string text;
+
+  bool is_test() const { return text.find("\ntests:") != std::string::npos; }
 };
 
 std::vector<Block> yaml_blocks(const std::string& page) {
@@ -59,9 +63,32 @@ TEST_CASE("every example of the format's page is a good flow") {
   const auto blocks = yaml_blocks(contents(fs::path(test::source_dir()) / "flows/README.md"));
   REQUIRE(blocks.size() >= 5);
   for (const Block& block : blocks) {
+    if (block.is_test()) continue;
     const FlowReading reading =
         read_flow(block.text, {"flows/README.md:" + std::to_string(block.line), {}}, specs);
     CHECK(text_of(reading.complaints) == "");
+  }
+}
+
+TEST_CASE("every test on the format's page passes on the flows of the page") {
+  const auto blocks = yaml_blocks(contents(fs::path(test::source_dir()) / "flows/README.md"));
+  const auto scratch = ScratchDirectory::make(ScratchDirectory::Where::kMemory);
+  REQUIRE(scratch.ok());
+  std::vector<std::string> tests;
+  for (const Block& block : blocks) {
+    const std::string first(std::string_view(block.text).substr(0, block.text.find('\n')));
+    std::string file = scratch->path() + "/";
+    file += block.is_test() ? std::to_string(block.line) + ".test.yaml"
+                            : first.substr(std::string_view("flow: ").size()) + ".yaml";
+    if (block.is_test()) tests.push_back(file);
+    std::ofstream(file, std::ios::binary) << block.text;
+  }
+  REQUIRE(tests.size() >= 2);
+  for (const std::string& file : tests) {
+    const FlowTestReport report = run_flow_tests(file, processor_types());
+    CHECK(text_of(report.complaints) == "");
+    CHECK(report.outcomes.size() >= 2);
+    for (const FlowTestOutcome& one : report.outcomes) CHECK(text_of(one.failures) == "");
   }
 }
 

@@ -114,7 +114,7 @@ class FakeEngine final : public Engine {
     out.is_cut = content.size() > content_max;
     return out;
   }
-  Result<std::uint64_t> tap(std::string_view, std::size_t, Tap tap) override {
+  Result<std::uint64_t> tap(std::string_view, std::size_t, Tap tap, std::uint64_t) override {
     const std::lock_guard lock(mutex);
     taps[++last_tap] = std::move(tap);
     return last_tap;

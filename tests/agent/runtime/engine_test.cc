@@ -399,6 +399,23 @@ TEST_CASE("processors and whole flows can be stopped and started by hand") {
   CHECK(engine->stop_processor("nobody").code() == Code::kNotFound);
 }
 
+TEST_CASE("a tap that samples shows one of so many, as many times as it was asked") {
+  clear_roles();
+  DrivenEngine engine;
+  REQUIRE(engine->start(three_hops().build()).ok());
+  engine.run();
+  std::vector<std::string> tapped;
+  const auto number = engine->tap(
+      "pass -> sink", 2, [&tapped](const PeekedFlowFile& seen) { tapped.push_back(seen.content); },
+      3);
+  REQUIRE(number.ok());
+  role("source").to_make = 20;
+  role("source").wake();
+  engine.run();
+  CHECK(tapped == std::vector<std::string>{"3", "6"});
+  engine->untap(*number);
+}
+
 TEST_CASE("queues can be listed, peeked into, tapped and purged") {
   clear_roles();
   DrivenEngine engine;

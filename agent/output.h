@@ -1,0 +1,30 @@
+// How commands speak: results to standard output, errors to standard error.
+
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "agent/base/result.h"
+
+namespace runnel {
+
+// Says the error; kExitFailed.
+int failed(const Error& error);
+// kExitGood, or kExitFailed and why: what could not be written (a full disk behind `>`) must not
+// pass for a good answer.
+int print(const std::string& text);
+
+// Columns as wide as their widest cell; the last one runs free.
+class Table {
+ public:
+  explicit Table(std::vector<std::string> heads) { add(std::move(heads)); }
+  void add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
+  std::string text() const;
+
+ private:
+  std::size_t width(std::size_t column) const;
+  std::vector<std::vector<std::string>> rows_;
+};
+
+}  // namespace runnel
