@@ -16,7 +16,7 @@
 namespace runnel {
 namespace {
 
-constexpr std::string_view kFlow = R"(flow: f
+constexpr std::string_view kFilter = R"(flow: f
 processors:
   in: {type: GenerateFlowFile}
   fields:
@@ -84,11 +84,11 @@ TEST_CASE("lines go through the flow in their order, and failures are counted") 
     in += line;
     if (i % 160 > 80) expected += line;
   }
-  const Filtered good = filtered(in, {.is_lines = true, .separator = "\n"}, std::string(kFlow));
+  const Filtered good = filtered(in, {.is_lines = true, .separator = "\n"}, std::string(kFilter));
   CHECK(good.out == expected);
   CHECK(good.troubles.empty());
   const Filtered bad = filtered("none\n{\"speed\": 99}\nnone", {.is_lines = true, .separator = "|"},
-                                std::string(kFlow));
+                                std::string(kFilter));
   CHECK(bad.out == "{\"speed\": 99}|");
   REQUIRE_FALSE(bad.troubles.empty());
   CHECK(bad.troubles[0] == "2 FlowFiles went to `fields.failure`");
@@ -97,12 +97,12 @@ TEST_CASE("lines go through the flow in their order, and failures are counted") 
 TEST_CASE("a line that is longer than any block stays one line") {
   const std::string line = "{\"pad\": \"" + std::string(50'000, 'x') + "\", \"speed\": 99}";
   const Filtered seen =
-      filtered(line + "\n", {.is_lines = true, .separator = "\n"}, std::string(kFlow));
+      filtered(line + "\n", {.is_lines = true, .separator = "\n"}, std::string(kFilter));
   CHECK(seen.out == line + "\n");
 }
 
 TEST_CASE("what does not move any more is left, and told") {
-  std::string stuck(kFlow);
+  std::string stuck(kFilter);
   stuck.replace(stuck.find("fast: {"), 7, "fast: {stopped: true, ");
   const Filtered seen = filtered("{\"speed\": 99}", {}, stuck);
   CHECK(seen.out.empty());
@@ -117,7 +117,7 @@ TEST_CASE("an output that nobody reads any more ends it with its reason") {
   ::close(input[1]);
   // A descriptor that cannot be written to.
   const OnceOptions options{.in_fd = input[0], .out_fd = input[0], .is_lines = true};
-  const auto flow = flow_of(std::string(kFlow));
+  const auto flow = flow_of(std::string(kFilter));
   const auto ends = ends_of(*flow, processor_types(), options);
   REQUIRE(ends.ok());
   const std::atomic<bool> is_stopped{false};
@@ -130,7 +130,7 @@ TEST_CASE("an output that nobody reads any more ends it with its reason") {
 }
 
 TEST_CASE("the ends are the only source and the only sink, a failure's way not counted") {
-  const auto flow = flow_of(std::string(kFlow));
+  const auto flow = flow_of(std::string(kFilter));
   const auto ends = ends_of(*flow, processor_types(), {});
   REQUIRE(ends.ok());
   CHECK(ends->input == "in");
