@@ -1,15 +1,9 @@
-// Opening the ledger: what it reads, what it repairs; paging in.
+// Opening the ledger: what it reads, and what it does before anybody uses it.
 
-#include <dirent.h>
 #include <pthread.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 
 #include "agent/base/bytes.h"
 #include "agent/base/ids.h"
@@ -26,17 +20,6 @@ constexpr std::uint32_t kApplication = 0x524E4C31;  // "RNL1"
 constexpr unsigned kGenerationShift = 40;           // ids of one opening of the ledger
 constexpr std::uint64_t kQuotaDefault = 1 << 30;
 
-void release_all(const std::vector<FlowRecord>& records) {
-  for (const FlowRecord& record : records) {
-    release(record);
-  }
-}
-
-Result<> make_directory(const std::string& path) {
-  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
-  return unavailable("making directory `" + path + "`: " + std::strerror(errno));
-}
-
 }  // namespace
 
 DatabaseOptions Ledger::database_options() const {
@@ -47,7 +30,7 @@ DatabaseOptions Ledger::database_options() const {
 }
 
 Result<std::unique_ptr<Ledger>> Ledger::open(LedgerOptions options) {
-  TRY(make_directory(options.directory));
+  TRY(real_disk().make_directory(options.directory));
   std::unique_ptr<Ledger> ledger(new Ledger(std::move(options)));
   Clock& clock = *ledger->options_.clock;
   ledger->clock_began_ = clock.steady();
@@ -285,224 +268,6 @@ void Ledger::balance() {
   } else {
     totals_.in = ended + queued;
   }
-}
-
-// ---- paging in
-
-bool Ledger::needs_paging(Queue& queue) {
-  Lock lock(mutex_);
-  queue.held();
-  Queue::Position first = 0;
-  return queue.next_paged(first) != nullptr;
-}
-
-Result<> Ledger::page_in(Queue& queue) {
-  Lock paging(paging_mutex_);
-  Queue::Paged paged;
-  Queue::Position first = 0;
-  std::uint32_t count = 0;
-  {
-    Lock lock(mutex_);
-    queue.held();
-    const Queue::Paged* const next = queue.next_paged(first);
-    if (next == nullptr) return {};
-    paged = *next;
-    count = batches_.at(paged.batch).count;
-  }
-  return page_in_batch(queue, first, paged, count);
-}
-
-Result<bool> Ledger::page_in_next(Queue& queue) {
-  Lock paging(paging_mutex_);
-  Queue::Paged paged;
-  Queue::Position first = 0;
-  std::uint32_t count = 0;
-  {
-    Lock lock(mutex_);
-    queue.held();
-    if (queue.paged().empty()) return false;
-    first = queue.paged().begin()->first;
-    paged = queue.paged().begin()->second;
-    count = batches_.at(paged.batch).count;
-  }
-  TRY(page_in_batch(queue, first, paged, count));
-  return true;
-}
-
-Result<> Ledger::page_in_batch(Queue& queue, Queue::Position first, Queue::Paged paged,
-                               std::uint32_t count) {
-  Result<std::vector<FlowRecord>> records =
-      corrupt("row " + std::to_string(paged.batch) + " is missing");
-  BatchHead head;
-  {
-    Lock lock(reader_mutex_);
-    TRY_ASSIGN(select, prepare_read("SELECT head, body FROM batch WHERE id = ?"));
-    select.bind(1, static_cast<std::int64_t>(paged.batch));
-    const Result<bool> has_row = select.step();
-    if (!has_row.ok() && has_row.code() != Code::kCorrupt) return has_row.error();
-    if (has_row.ok() && *has_row) {
-      Result<BatchHead> parsed = BatchHead::parse(select.text(0));
-      if (parsed.ok() && parsed->count != count) {
-        records = corrupt("the head is not the one that was read at the start");
-      } else if (parsed.ok()) {
-        head = std::move(*parsed);
-        records = unpack_body(select.text(1), count, *segments_);
-      } else {
-        records = parsed.error();
-      }
-    } else if (!has_row.ok()) {
-      records = has_row.error();
-    }
-  }
-  if (!records.ok() && records.code() != Code::kCorrupt) return records.error();
-  std::vector<FlowRecord> gone;
-  {
-    Lock lock(mutex_);
-    queue.held();
-    const bool is_there = queue.paged().count(first) != 0;  // else it was evicted meanwhile
-    if (is_there) queue.drop_paged(first);
-    if (!is_there) {
-      if (records.ok()) release_all(*records);
-      return {};
-    }
-    Batch& batch = batches_.at(paged.batch);
-    if (!records.ok()) {
-      for (std::uint32_t i = 0; i < batch.count; ++i) {
-        if (batch.done[i]) continue;
-        note_saved_done({paged.batch, i});
-        count_end(0, End::kQuarantined);
-      }
-      log_error("ledger", "a batch cannot be read; its FlowFiles were counted as quarantined",
-                {{"row", paged.batch}, {"count", paged.count}, {"reason", records.error().text()}});
-      settle();
-      return records.error();
-    }
-    const std::uint32_t at_ms = now_ms();
-    std::uint32_t index = 0;
-    for (const PositionRange& range : head.positions) {
-      for (std::uint64_t i = 0; i < range.count; ++i, ++index) {
-        FlowRecord& record = (*records)[index];
-        for (const WallStep& step : wall_steps_) {
-          if (paged.batch < step.row && record.entry_ms <= step.until_ms)
-            record.entry_ms += step.by_ms;
-        }
-        if (batch.done[index]) {
-          gone.push_back(record);
-        } else {
-          queue.restore(range.first + i, record, {paged.batch, index}, at_ms);
-        }
-      }
-    }
-  }
-  release_all(gone);
-  return {};
-}
-
-// ---- salvage
-
-// Where a damaged database lies until all that can be read of it is carried over: a repair that was
-// interrupted, by a cut of the power too, is found here and taken up again.
-std::string Ledger::unfinished_folder() const {
-  return options_.directory + "/quarantine/unfinished";
-}
-
-bool Ledger::is_repair_unfinished() const {
-  return ::access(unfinished_folder().c_str(), F_OK) == 0;
-}
-
-Result<> Ledger::put_aside() {
-  TRY(make_directory(options_.directory + "/quarantine"));
-  TRY(make_directory(unfinished_folder()));
-  const std::string moved = unfinished_folder() + "/ledger.db";
-  if (::access(moved.c_str(), F_OK) == 0) return {};  // it goes last
-  for (const char* ending : {"-wal", "-shm", ""}) {
-    const std::string from = database_path() + ending;
-    if (std::rename(from.c_str(), (moved + ending).c_str()) != 0 && errno != ENOENT)
-      return unavailable("moving `" + from + "`: " + std::strerror(errno));
-  }
-  TRY(real_disk().sync_directory(unfinished_folder()));
-  return real_disk().sync_directory(options_.directory);
-}
-
-// Its name is its time from now on; which one is told.
-Result<std::string> Ledger::end_put_aside() {
-  const std::string quarantine = options_.directory + "/quarantine";
-  const std::string named = quarantine + "/" + iso_time(options_.clock->wall_ms());
-  std::string folder = named;
-  for (int i = 2; ::access(folder.c_str(), F_OK) == 0; ++i)
-    folder = named + "-" + std::to_string(i);
-  if (std::rename(unfinished_folder().c_str(), folder.c_str()) != 0)
-    return unavailable("moving `" + unfinished_folder() + "`: " + std::strerror(errno));
-  TRY(real_disk().sync_directory(quarantine));
-  return folder;
-}
-
-Result<> Ledger::salvage(const Error& why) {
-  log_error("ledger", "the database is damaged; what can be read is carried over",
-            {{"reason", why.text()}});
-  // Nobody reads before it is done: a row that is not carried over yet would be missing for good.
-  Lock paging(paging_mutex_);
-  Lock reading(reader_mutex_);
-  statements_.reset();
-  database_.reset();
-  reader_.reset();
-  TRY(put_aside());
-  TRY(reopen());
-  std::uint64_t carried = 0;
-  DatabaseOptions damaged = database_options();
-  damaged.is_damaged = true;
-  Result<std::unique_ptr<Database>> old =
-      Database::open(unfinished_folder() + "/ledger.db", damaged);
-  if (old.ok()) {
-    struct Table {
-      const char* name;
-      const char* columns;
-      int count;
-      bool has_rowid;
-    };
-    // Forward until the first row that cannot be read, then backward until the last such row.
-    constexpr std::array<Table, 5> kTables{
-        {{"meta", "name, value", 2, false},
-         {"queue", "key, id, name, parked_of", 4, true},
-         {"state", "processor, name, value", 3, false},
-         {"batch", "id, queue, head, effects, body", 5, true},
-         {"provenance", "id, bytes_before, body_bytes, last_ms, is_tail, head, body", 7, true}}};
-    for (const Table& table : kTables) {
-      std::string marks = "?";
-      for (int i = 1; i < table.count; ++i) marks += ", ?";
-      TRY_ASSIGN(insert, database_->prepare(std::string("INSERT OR IGNORE INTO ") + table.name +
-                                            "(" + table.columns + ") VALUES(" + marks + ")"));
-      for (const char* order : {" ORDER BY 1", " ORDER BY 1 DESC"}) {
-        Result<Statement> select =
-            (*old)->prepare(std::string("SELECT ") + table.columns + " FROM " + table.name + order);
-        if (!select.ok()) continue;
-        bool is_whole = false;
-        while (true) {
-          const Result<bool> has_row = select->step();
-          is_whole = has_row.ok() && !*has_row;
-          if (!has_row.ok() || !*has_row) break;
-          for (int i = 0; i < table.count; ++i) select->copy_column(i, insert, i + 1);
-          const Result<> inserted = insert.run();
-          if (inserted.ok()) ++carried;
-          // The row may make no sense; but a disk that does not take it is tried again.
-          if (!inserted.ok() && inserted.code() != Code::kInvalid) return inserted;
-        }
-        if (is_whole) break;
-      }
-    }
-  }
-  TRY(keep_ids_unique());
-  TRY_ASSIGN(reader, Database::open(database_path(), database_options()));
-  old = unavailable("closed");
-  TRY_ASSIGN(folder, end_put_aside());
-  reader_ = std::move(reader);
-  is_salvaged_ = true;
-  const std::string told = "the ledger's database was damaged (" + why.text() +
-                           "); it was put aside into " + folder + ", and " +
-                           std::to_string(carried) + " rows were carried over";
-  if (salvages_++ == 0 && !writer_.joinable()) repaired_ = told;  // told by who opens it
-  log_error("ledger", told);
-  return {};
 }
 
 }  // namespace runnel

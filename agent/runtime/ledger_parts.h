@@ -1,5 +1,5 @@
-// What ledger.cc, ledger_writer.cc and ledger_open.cc share: a write under way, the statements, the
-// shelf of provenance, the durable map.
+// What the ledger's files share: a write under way, the statements, the shelf of provenance, the
+// durable map.
 
 #pragma once
 
