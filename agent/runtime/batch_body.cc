@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "agent/base/crc32c.h"
 #include "agent/runtime/attributes.h"
 #include "agent/runtime/batch_codec.h"
 #include "agent/runtime/compress.h"
@@ -19,6 +20,12 @@ constexpr std::uint64_t kCountMax =
 constexpr std::uint64_t kPlaceMax = std::uint64_t{1} << 38;  // no segment file is as long
 constexpr std::size_t kBodyMax = 1 << 30;
 constexpr std::size_t kColumns = 8;
+// The first byte of a body; those with a sum have it behind this.
+constexpr char kPlain = 0;
+constexpr char kZstd = 1;
+constexpr char kPlainSummed = 2;
+constexpr char kZstdSummed = 3;
+constexpr std::size_t kPrefix = 5;  // with a sum
 
 Error damaged(std::string_view what) {
   return corrupt("damaged " + std::string(what) + " of a batch");
@@ -226,10 +233,26 @@ std::string pack_body(const std::vector<FlowRecord>& records) {
   plain.put(columns.contents_size);
   for (const FlowRecord& record : records) append_content(plain, record);
   const std::string_view bytes = plain.view();
-  std::string body = compress(bytes, "\1");
-  if (body.size() - 1 < bytes.size() - bytes.size() / 20) return body;
-  body.assign(1, '\0');
-  return body += bytes;
+  const std::string room(kPrefix, kZstdSummed);
+  std::string body = compress(bytes, room);
+  if (body.size() - kPrefix >= bytes.size() - bytes.size() / 20) {
+    body.assign(kPrefix, kPlainSummed);
+    body += bytes;
+  }
+  const std::uint32_t sum = crc32c(std::string_view(body).substr(kPrefix));
+  for (std::size_t i = 0; i < 4; ++i) body[1 + i] = static_cast<char>(sum >> (8 * i));
+  return body;
+}
+
+Result<> check_body(std::string_view body) {
+  if (body.empty() || body[0] < kPlain || body[0] > kZstdSummed) return damaged("body");
+  if (body[0] == kPlain || body[0] == kZstd) return {};
+  if (body.size() < kPrefix) return damaged("body");
+  const std::uint32_t sum = crc32c(body.substr(kPrefix));
+  for (std::size_t i = 0; i < 4; ++i) {
+    if (body[1 + i] != static_cast<char>(sum >> (8 * i))) return damaged("body");
+  }
+  return {};
 }
 
 namespace {
@@ -395,14 +418,19 @@ class Unpacker {
 }  // namespace
 
 Result<std::vector<FlowRecord>> unpack_body(std::string_view body, std::uint64_t count,
-                                            SegmentStore& segments) {
-  if (body.empty() || count > kCountMax) return damaged("body");
-  std::string plain;
-  if (body[0] == '\1') {
-    TRY_ASSIGN(bytes, decompress(body.substr(1), kBodyMax));
-    plain = std::move(bytes);
-  } else {
-    plain = body.substr(1);
+                                            SegmentStore& segments, bool is_summed) {
+  if (count > kCountMax) return damaged("body");
+  TRY(check_body(body));
+  const char form = body[0];
+  const bool has_sum = form == kPlainSummed || form == kZstdSummed;
+  if (is_summed && !has_sum) return damaged("body");
+  body.remove_prefix(has_sum ? kPrefix : 1);
+  std::string unpacked_bytes;
+  std::string_view plain = body;
+  if (form == kZstd || form == kZstdSummed) {
+    TRY_ASSIGN(bytes, decompress(body, kBodyMax));
+    unpacked_bytes = std::move(bytes);
+    plain = unpacked_bytes;
   }
   std::vector<FlowRecord> records;
   records.reserve(std::min<std::size_t>(count, plain.size()));  // each takes a byte, and more

@@ -2,8 +2,10 @@
 
 #include "agent/runtime/batch_codec.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "agent/base/crc32c.h"
 #include "agent/runtime/varint.h"
 
 namespace runnel {
@@ -85,6 +87,58 @@ Result<BatchHead> BatchHead::parse(std::string_view text) {
     head.oldest_ms = unzigzag(oldest);
     if (!is_a_time(head.oldest_ms)) return damaged("head");
   }
+  return head;
+}
+
+namespace {
+
+constexpr std::string_view kSealed{"\x80\0", 2};
+
+void put_fixed(std::string& out, std::uint64_t number, int bytes) {
+  for (int i = 0; i < bytes; ++i) out += static_cast<char>(number >> (8 * i));
+}
+
+std::uint32_t seal_of(std::uint64_t row, std::uint64_t queue, std::string_view head,
+                      std::string_view effects) {
+  std::string where;
+  put_fixed(where, row, 8);
+  put_fixed(where, queue, 8);
+  return crc32c(effects, crc32c(head, crc32c(where)));
+}
+
+}  // namespace
+
+std::string BatchHead::sealed(std::uint64_t row, std::uint64_t queue,
+                              std::string_view effects) const {
+  std::string rest;
+  const RowClock at = clock.value_or(RowClock{});
+  put_varint(rest, at.boot);
+  put_varint(rest, zigzag(at.wall_ms));
+  put_varint(rest, zigzag(at.since_boot_ms));
+  rest += text();
+  std::string out(kSealed);
+  put_fixed(out, seal_of(row, queue, rest, effects), 4);
+  return out += rest;
+}
+
+Result<BatchHead> BatchHead::unseal(std::string_view text, std::uint64_t row, std::uint64_t queue,
+                                    std::string_view effects, bool may_be_unsealed) {
+  if (!text.starts_with(kSealed)) return may_be_unsealed ? parse(text) : damaged("head");
+  text.remove_prefix(kSealed.size());
+  std::string sum;
+  put_fixed(sum, seal_of(row, queue, text.substr(std::min<std::size_t>(text.size(), 4)), effects),
+            4);
+  if (!text.starts_with(sum)) return damaged("head");
+  text.remove_prefix(sum.size());
+  RowClock at;
+  std::uint64_t wall = 0;
+  std::uint64_t since_boot = 0;
+  if (!take_varint(text, at.boot) || !take_varint(text, wall) || !take_varint(text, since_boot))
+    return damaged("head");
+  at.wall_ms = unzigzag(wall);
+  at.since_boot_ms = unzigzag(since_boot);
+  TRY_ASSIGN(head, parse(text));
+  head.clock = at;
   return head;
 }
 

@@ -51,6 +51,7 @@ Ledger::~Ledger() {
     notifier_.join();
     checkpointer_.join();
   }
+  note_end();
   if (segments_) segments_->keep_all();
   Lock lock(mutex_);
   for (auto& [id, batch] : batches_) {
@@ -285,6 +286,14 @@ LossFigures Ledger::loss() {
 
 LedgerStatus Ledger::status() {
   LedgerStatus status;
+  // Whoever writes finds it out; but nobody may write for long.
+  if (const Result<> place = check_place(); !place.ok() && is_healthy()) {
+    {
+      Lock lock(mutex_);
+      trouble_ = place.error().text();
+    }
+    if (is_healthy_.exchange(false)) tell(place.error().text());
+  }
   status.content_bytes = segments_->bytes();
   Lock lock(mutex_);
   status.is_healthy = is_healthy();

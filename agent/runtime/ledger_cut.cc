@@ -12,6 +12,7 @@ namespace {
 // A row takes no more FlowFiles than this, and no more bytes: what is packed and paged in at once.
 constexpr std::size_t kRowCount = 4096;
 constexpr std::uint64_t kRowBytes = 2 << 20;
+constexpr std::size_t kRemovedMax = 64;  // rows at once while the disk is full
 
 }  // namespace
 
@@ -102,12 +103,16 @@ void Ledger::cut_effects(Write& write) {
   const std::uint64_t carrier = write.rows.back().id;
   std::sort(removable_.begin(), removable_.end());
   removable_.erase(std::unique(removable_.begin(), removable_.end()), removable_.end());
+  // On a full disk, few at once: what is freed is written, too.
+  const std::size_t removed_max = is_over_quota_ ? kRemovedMax : removable_.size();
+  std::vector<std::uint64_t> later;
   for (const std::uint64_t id : removable_) {
     const auto found = batches_.find(id);
-    if (found != batches_.end() && is_removable(id, found->second) && id < write.rows.front().id)
-      write.removed.push_back(id);
+    if (found == batches_.end() || !is_removable(id, found->second) || id >= write.rows.front().id)
+      continue;
+    (write.removed.size() < removed_max ? write.removed : later).push_back(id);
   }
-  removable_.clear();
+  removable_ = std::move(later);
   for (auto& [id, indexes] : done_) {
     if (std::binary_search(write.removed.begin(), write.removed.end(), id)) continue;
     std::sort(indexes.begin(), indexes.end());
@@ -134,7 +139,7 @@ void Ledger::cut_effects(Write& write) {
     write.effects.counters[end + 1] = counters.ends[end];
 }
 
-std::unique_ptr<Ledger::Write> Ledger::cut(bool is_all) {
+std::unique_ptr<Ledger::Write> Ledger::cut(bool is_all, bool needs_row) {
   auto write = std::make_unique<Write>();
   if (is_all) is_cut_wanted_ = true;
   write->epoch = cut_epoch();
@@ -145,10 +150,14 @@ std::unique_ptr<Ledger::Write> Ledger::cut(bool is_all) {
     state_changes_.pop_front();
   }
   write->queues = std::exchange(queue_rows_, {});
-  const bool is_needed = !write->rows.empty() || !done_.empty() || !write->state.empty() ||
-                         !write->queues.empty() ||
+  const bool is_needed = needs_row || !write->rows.empty() || !done_.empty() ||
+                         !write->state.empty() || !write->queues.empty() ||
                          (provenance_ != nullptr && provenance_->has_unwritten());
   if (is_needed) cut_effects(*write);
+  // The clock by which entry times were told: as far as they have followed it.
+  const std::int64_t since_boot_ms = ms_of(options_.clock->since_boot());
+  const RowClock clock{boot_, boot_base_ms_ + since_boot_ms, since_boot_ms};
+  for (Write::Row& row : write->rows) row.head.clock = clock;
   cut_through_ = std::max(cut_through_, write->epoch);
   for (std::size_t i = 0; i < epochs_.size() && first_epoch_ + i <= write->epoch; ++i)
     epochs_[i].has_state = false;
@@ -158,7 +167,8 @@ std::unique_ptr<Ledger::Write> Ledger::cut(bool is_all) {
     queue->held();
     unsaved_bytes_ += queue->unsaved() * 128;
   }
-  lazy_since_ = state_changes_.empty() ? SteadyTime::max() : now();
+  const bool has_more_removable = write->removed.size() == kRemovedMax;
+  lazy_since_ = state_changes_.empty() && !has_more_removable ? SteadyTime::max() : now();
   return write;
 }
 

@@ -62,15 +62,19 @@ Result<> Ledger::page_in_batch(Queue& queue, Queue::Position first, Queue::Paged
   BatchHead head;
   {
     Lock lock(reader_mutex_);
-    TRY_ASSIGN(select, prepare_read("SELECT head, body FROM batch WHERE id = ?"));
+    TRY_ASSIGN(select, prepare_read("SELECT queue, head, effects, body FROM batch WHERE id = ?"));
     select.bind(1, static_cast<std::int64_t>(paged.batch));
     const Result<bool> has_row = select.step();
     if (!has_row.ok() && has_row.code() != Code::kCorrupt) return has_row.error();
     if (has_row.ok() && *has_row) {
-      Result<BatchHead> parsed = BatchHead::parse(select.text(0));
+      const bool is_sealed = paged.batch >= sealed_from_;
+      Result<BatchHead> parsed = BatchHead::unseal(select.text(1), paged.batch,
+                                                   static_cast<std::uint64_t>(select.integer(0)),
+                                                   select.text(2), !is_sealed);
+      if (parsed.ok() && parsed->count != count) parsed = corrupt("row of another length");
       if (parsed.ok()) {
         head = std::move(*parsed);
-        records = unpack_body(select.text(1), count, *segments_);
+        records = unpack_body(select.text(3), count, *segments_, is_sealed);
       } else {
         records = parsed.error();
       }
@@ -96,16 +100,14 @@ Result<> Ledger::page_in_batch(Queue& queue, Queue::Position first, Queue::Paged
         note_saved_done({paged.batch, i});
         count_end(0, End::kQuarantined);
       }
-      log_error("ledger", "a batch cannot be read; its FlowFiles were counted as quarantined",
-                {{"row", paged.batch}, {"count", paged.count}, {"reason", records.error().text()}});
       settle();
-      return records.error();
     }
     const std::uint32_t at_ms = now_ms();
     std::uint32_t index = 0;
     for (const PositionRange& range : head.positions) {
-      for (std::uint64_t i = 0; i < range.count; ++i, ++index) {
+      for (std::uint64_t i = 0; records.ok() && i < range.count; ++i, ++index) {
         FlowRecord& record = (*records)[index];
+        if (record.entry_ms <= batch.until_ms) record.entry_ms += batch.set_by_ms;
         for (const WallStep& step : wall_steps_) {
           if (paged.batch < step.row && record.entry_ms <= step.until_ms)
             record.entry_ms += step.by_ms;
@@ -119,7 +121,11 @@ Result<> Ledger::page_in_batch(Queue& queue, Queue::Position first, Queue::Paged
     }
   }
   release_all(gone);
-  return {};
+  if (records.ok()) return {};
+  tell(std::to_string(paged.count) + " FlowFiles of `" + queue.id() +
+       "` cannot be read and are counted as quarantined (row " + std::to_string(paged.batch) +
+       "): " + records.error().text());
+  return records.error();
 }
 
 }  // namespace runnel

@@ -160,4 +160,47 @@ std::uint64_t Ledger::purge(Queue& queue) {
   return count;
 }
 
+Result<std::uint64_t> Ledger::move_all(Queue& from, Queue& to) {
+  while (true) {
+    const Result<bool> more = page_in_next(from);
+    if (!more.ok() && more.code() != Code::kCorrupt) return more.error();
+    if (more.ok() && !*more) break;
+  }
+  std::vector<FlowRecord> dropped;
+  std::uint64_t count = 0;
+  {
+    Lock lock(mutex_);
+    from.held();
+    std::vector<Queue::Position> waiting;
+    from.each([&waiting](Queue::Position position, const FlowRecord&, bool is_taken) {
+      if (!is_taken) waiting.push_back(position);
+      return true;
+    });
+    const std::uint32_t at_ms = now_ms();
+    for (const Queue::Position position : waiting)
+      put(to, take_out(from, position), at_ms, dropped);
+    count = waiting.size();
+    settle();
+  }
+  for (const FlowRecord& record : dropped) release(record);
+  if (from.on_room) from.on_room();
+  if (to.on_ready) to.on_ready();
+  return count;
+}
+
+void Ledger::quarantine(Queue& queue, Queue::Position position, const Error& why) {
+  const bool was_full = queue.is_full();
+  FlowRecord record;
+  {
+    Lock lock(mutex_);
+    record = take_out(queue, position);
+    count_end(record.epoch, End::kQuarantined);
+    settle();
+  }
+  release(record);
+  if (was_full && !queue.is_full() && queue.on_room) queue.on_room();
+  tell("FlowFile " + std::to_string(record.id) + " of `" + queue.id() +
+       "` cannot be read and is counted as quarantined: " + why.text());
+}
+
 }  // namespace runnel

@@ -76,8 +76,8 @@ Result<> Ledger::write_rows(Write& write, ProvenanceLog* provenance) {
   }
   for (std::size_t i = 0; i < write.rows.size(); ++i) {
     const Write::Row& row = write.rows[i];
-    const std::string head = row.head.text();
     const std::string effects = i + 1 == write.rows.size() ? write.effects.text() : std::string();
+    const std::string head = row.head.sealed(row.id, row.queue, effects);
     Statement& insert = statements_->insert_batch;
     insert.bind(1, static_cast<std::int64_t>(row.id)).bind(2, static_cast<std::int64_t>(row.queue));
     TRY(insert.bind_blob(3, head).bind_blob(4, effects).bind_blob(5, row.body).run());
@@ -118,7 +118,8 @@ Result<> Ledger::write(Write& write) {
   {
     Lock use(provenance_use_mutex_);
     ProvenanceLog* provenance = nullptr;
-    {
+    // What has to get through a full disk is what makes room on it.
+    if (!is_disk_full_) {
       Lock lock(mutex_);
       provenance = provenance_;
     }
@@ -134,9 +135,46 @@ Result<> Ledger::write(Write& write) {
   }
   const auto pages =
       static_cast<std::uint64_t>(std::max<std::int64_t>(0, database_->pages_written() - before));
-  Lock lock(mutex_);
-  written_bytes_ += pages * kFrame;
-  return {};
+  {
+    Lock lock(mutex_);
+    written_bytes_ += pages * kFrame;
+  }
+  // A file whose name is gone takes writes as well as any other.
+  return check_place();
+}
+
+Result<> Ledger::check_place() {
+  const std::uint64_t ours = database_identity_;
+  if (ours == 0 || disk().identity(database_path()) == ours) return {};
+  return unavailable("the database `" + database_path() +
+                     "` was removed or replaced while the agent runs: put it back, or start the "
+                     "agent again");
+}
+
+void Ledger::tell(const std::string& trouble) {
+  log_error("ledger", trouble);
+  if (options_.on_trouble) options_.on_trouble(trouble);
+}
+
+void Ledger::note_failure(const Error& why) {
+  const bool is_first = is_healthy_.exchange(false);
+  {
+    Lock lock(mutex_);
+    trouble_ = why.text();
+  }
+  const std::string text =
+      "a write failed; nothing is acknowledged until it succeeds: " + why.text();
+  if (is_first) {
+    tell(text);
+  } else {
+    log_error("ledger", text);
+  }
+  if (why.code() != Code::kFull) return;
+  // What is delivered must be written for room to come back: sources wait, and the reserve is for
+  // this.
+  is_disk_full_ = true;
+  is_over_quota_ = true;
+  let_reserve_go();
 }
 
 // After a failed commit nobody knows whether it happened: the row says it.
@@ -151,6 +189,8 @@ Result<> Ledger::reopen() {
   database_.reset();
   TRY_ASSIGN(database, Database::open(database_path(), database_options()));
   database_ = std::move(database);
+  // From here on it is known which file is ours: another one of its name is not.
+  if (database_identity_ == 0) database_identity_ = disk().identity(database_path());
   TRY(database_->migrate(ledger_migrations()));
   TRY_ASSIGN(statements, Statements::prepare(*database_));
   statements_ = std::move(statements);
@@ -170,61 +210,44 @@ Result<bool> Ledger::resume(const Write& write) {
   return is_there;
 }
 
-// All connections are written again after a repair, whose rows may not have been readable.
-void Ledger::tell_queues(Write& write) {
-  std::vector<QueueRow> all;
-  {
-    Lock lock(mutex_);
-    for (const auto& [id, queue] : queues_) {
-      queue->held();
-      const auto flow = parked_of_.find(id);
-      all.push_back({queue->key(), id, queue->spec().name,
-                     flow == parked_of_.end() ? std::nullopt : std::optional(flow->second)});
-    }
-  }
-  write.queues = std::move(all);  // newer than what it had
-}
-
 // One try.
-Result<> Ledger::attempt(Write& write) {
+Result<> Ledger::attempt(std::unique_ptr<Write>& write) {
+  TRY(check_place());
   if (!statements_ || is_unknown_) {
     is_unknown_ = true;
-    const Result<bool> is_there = resume(write);
-    if (is_there.ok() && *is_there) {
+    const Result<bool> is_there = resume(*write);
+    if (is_there.ok() && *is_there && !is_recut_due_) {
       is_unknown_ = false;
       return {};
     }
-    // What was carried over of this write is written again with the rest of it.
-    if (!is_there.ok() && is_there.code() == Code::kCorrupt) {
-      TRY(salvage(is_there.error()));
-      tell_queues(write);
+    if (is_there.ok() && is_recut_due_) {
+      TRY(recall(write));
+    } else if (!is_there.ok() && is_there.code() == Code::kCorrupt) {
+      TRY(repair(write, is_there.error()));
     } else {
       TRY(is_there);
+      recut(write, nullptr);
     }
   }
-  Result<> done = this->write(write);
+  Result<> done = this->write(*write);
   is_unknown_ = !done.ok();
   if (!done.ok() && done.code() == Code::kCorrupt) {
-    // Damage is found where rows are read or deleted, too. What memory knows of rows stays right:
-    // those that were not carried over are missing, which is found when their turn comes.
-    TRY(salvage(done.error()));
-    tell_queues(write);
-    done = this->write(write);
+    // Damage is found where rows are read or deleted, too.
+    TRY(repair(write, done.error()));
+    done = this->write(*write);
     is_unknown_ = !done.ok();
   }
+  if (done.ok()) is_disk_full_ = false;
   return done;
 }
 
-void Ledger::write_until_done(Write& write) {
+void Ledger::write_until_done(std::unique_ptr<Write>& write) {
   auto wait = 50ms;
   while (true) {
     const Result<> done = attempt(write);
     if (done.ok()) break;
-    log_error("ledger", "a write failed; nothing is acknowledged until it succeeds",
-              {{"reason", done.error().text()}});
-    is_healthy_ = false;
+    note_failure(done.error());
     Lock lock(mutex_);
-    trouble_ = done.error().text();
     const auto until = now() + wait;
     while (!is_closing_ && writer_wake_.wait_until(mutex_, until)) {
     }
@@ -245,15 +268,15 @@ bool Ledger::drive_cut(bool is_all) {
 
 Result<> Ledger::drive_write() {
   if (driven_.empty()) return {};
-  Write& oldest = *driven_.front();
-  if (!oldest.rows.empty()) {
-    const Result<> done = attempt(oldest);
-    is_healthy_ = done.ok();
+  if (!driven_.front()->rows.empty()) {
+    const Result<> done = attempt(driven_.front());
+    if (!done.ok()) note_failure(done.error());
     TRY(done);
+    is_healthy_ = true;
   }
   {
     Lock lock(mutex_);
-    written(oldest);
+    written(*driven_.front());
   }
   driven_.pop_front();
   measure();
@@ -269,9 +292,11 @@ void Ledger::drive_notify() {
 }
 
 Result<> Ledger::drive_checkpoint(CheckpointMode mode) {
-  TRY_ASSIGN(done, database_->checkpoint(mode));
-  static_cast<void>(done);
-  return {};
+  if (!database_) return unavailable("the database is not open");
+  const Result<Database::CheckpointResult> done = database_->checkpoint(mode);
+  if (done.ok()) return {};
+  is_unknown_ = true;
+  return done.error();
 }
 
 void Ledger::written(Write& write) {
@@ -321,11 +346,14 @@ std::unique_ptr<Ledger::Write> Ledger::next_write() {
 void Ledger::write_loop() {
   pthread_setname_np(pthread_self(), "ledger");
   while (std::unique_ptr<Write> write = next_write()) {
-    if (!write->rows.empty()) write_until_done(*write);
+    if (!write->rows.empty()) write_until_done(write);
     {
       Lock lock(mutex_);
       is_at_disk_ = false;
-      if (is_closing_ && !is_healthy()) return;
+      if (is_closing_ && !is_healthy()) {
+        for (const auto& [number, segment] : write->named_before) segment->keep();
+        return;
+      }
       written(*write);
     }
     write.reset();
