@@ -15,7 +15,7 @@
 namespace runnel {
 namespace {
 
-constexpr std::uint64_t kCountMax =
+constexpr std::uint64_t kPackedMax =
     1 << 24;  // of anything in one batch: beyond it the bytes are not ours
 constexpr std::uint64_t kPlaceMax = std::uint64_t{1} << 38;  // no segment file is as long
 constexpr std::size_t kBodyMax = 1 << 30;
@@ -27,7 +27,7 @@ constexpr char kPlainSummed = 2;
 constexpr char kZstdSummed = 3;
 constexpr std::size_t kPrefix = 5;  // with a sum
 
-Error damaged(std::string_view what) {
+Error damaged_body(std::string_view what) {
   return corrupt("damaged " + std::string(what) + " of a batch");
 }
 
@@ -245,12 +245,12 @@ std::string pack_body(const std::vector<FlowRecord>& records) {
 }
 
 Result<> check_body(std::string_view body) {
-  if (body.empty() || body[0] < kPlain || body[0] > kZstdSummed) return damaged("body");
+  if (body.empty() || body[0] < kPlain || body[0] > kZstdSummed) return damaged_body("body");
   if (body[0] == kPlain || body[0] == kZstd) return {};
-  if (body.size() < kPrefix) return damaged("body");
+  if (body.size() < kPrefix) return damaged_body("body");
   const std::uint32_t sum = crc32c(body.substr(kPrefix));
   for (std::size_t i = 0; i < 4; ++i) {
-    if (body[1 + i] != static_cast<char>(sum >> (8 * i))) return damaged("body");
+    if (body[1 + i] != static_cast<char>(sum >> (8 * i))) return damaged_body("body");
   }
   return {};
 }
@@ -265,7 +265,7 @@ class Unpacker {
   Result<> run(std::string_view plain, std::uint64_t count) {
     for (std::string_view& column : columns_) {
       std::uint64_t size = 0;
-      if (!take_varint(plain, size) || size > plain.size()) return damaged("body");
+      if (!take_varint(plain, size) || size > plain.size()) return damaged_body("body");
       column = plain.substr(0, size);
       plain.remove_prefix(size);
     }
@@ -277,11 +277,11 @@ class Unpacker {
       std::uint64_t lead = 0;
       if (!take_varint(columns_[0], id_step) || !take_varint(columns_[1], ms_step) ||
           !take_varint(columns_[2], lead)) {
-        return damaged("body");
+        return damaged_body("body");
       }
       id += static_cast<std::uint64_t>(unzigzag(id_step));
       ms = stepped_ms(ms, ms_step);
-      if (!is_a_time(ms) || lead > UINT32_MAX) return damaged("body");
+      if (!is_a_time(ms) || lead > UINT32_MAX) return damaged_body("body");
       FlowRecord& record = records_.emplace_back();
       record.id = id;
       record.entry_ms = ms;
@@ -302,7 +302,7 @@ class Unpacker {
   Result<> take_attributes(FlowRecord& record) {
     std::uint64_t number = 0;
     if (!take_varint(columns_[3], number) || number > shapes_.size() + 1)
-      return damaged("attributes");
+      return damaged_body("attributes");
     if (number == 0) return {};
     const bool is_new = number == shapes_.size() + 1;
     if (is_new) TRY(take_shape());
@@ -313,7 +313,7 @@ class Unpacker {
       std::uint64_t size = 0;
       if (!take_varint(columns_[4], size) || (size == 0 && is_new) ||
           (size != 0 && size - 1 > columns_[5].size()))
-        return damaged("attributes");
+        return damaged_body("attributes");
       if (size != 0) {
         is_changed = true;
         shape.last[i] = columns_[5].substr(0, size - 1);
@@ -331,7 +331,7 @@ class Unpacker {
     }
     attribute_bytes_ += packed_.size();
     if (attribute_bytes_ >= kBodyMax || !Attributes::is_well_formed(packed_))
-      return damaged("attributes");
+      return damaged_body("attributes");
     record.attributes = shape.packed = Attributes::copy_of(packed_);
     return {};
   }
@@ -339,12 +339,12 @@ class Unpacker {
   Result<> take_shape() {
     std::uint64_t count = 0;
     if (!take_varint(columns_[3], count) || count == 0 || count > columns_[3].size())
-      return damaged("attributes");
+      return damaged_body("attributes");
     Shape shape;
     for (std::uint64_t i = 0; i < count; ++i) {
       std::uint64_t size = 0;
       if (!take_varint(columns_[3], size) || size > columns_[3].size())
-        return damaged("attributes");
+        return damaged_body("attributes");
       shape.names.push_back(columns_[3].substr(0, size));
       columns_[3].remove_prefix(size);
     }
@@ -359,7 +359,7 @@ class Unpacker {
   }
 
   Result<std::string_view> take_bytes(std::uint64_t size) {
-    if (size > columns_[7].size()) return damaged("contents");
+    if (size > columns_[7].size()) return damaged_body("contents");
     const std::string_view bytes = columns_[7].substr(0, size);
     columns_[7].remove_prefix(size);
     return bytes;
@@ -369,14 +369,14 @@ class Unpacker {
     std::uint64_t form = 0;
     std::uint64_t number = 0;
     if (!take_varint(columns_[6], form) || !take_varint(columns_[6], number) || form > 1)
-      return damaged("contents");
+      return damaged_body("contents");
     if (form == 0) {
       TRY_ASSIGN(bytes, take_bytes(number));
       record.size = number;
       if (number > 0) record.content = Content::of_bytes(bytes);
       return {};
     }
-    if (number > kCountMax) return damaged("contents");
+    if (number > kPackedMax) return damaged_body("contents");
     std::vector<Content::Slice> slices;
     const Result<> taken = take_pieces(number, slices);
     if (taken.ok()) {
@@ -392,14 +392,14 @@ class Unpacker {
       std::uint64_t segment = 0;
       std::uint64_t offset = 0;
       std::uint64_t size = 0;
-      if (!take_varint(columns_[6], segment)) return damaged("contents");
-      if (segment != 0 && !take_varint(columns_[6], offset)) return damaged("contents");
-      if (!take_varint(columns_[6], size)) return damaged("contents");
+      if (!take_varint(columns_[6], segment)) return damaged_body("contents");
+      if (segment != 0 && !take_varint(columns_[6], offset)) return damaged_body("contents");
+      if (!take_varint(columns_[6], size)) return damaged_body("contents");
       if (segment == 0) {
         TRY_ASSIGN(bytes, take_bytes(size));
         slices.push_back({Content::of_bytes(bytes), 0, size});
       } else {
-        if (offset > kPlaceMax || size > kPlaceMax) return damaged("contents");
+        if (offset > kPlaceMax || size > kPlaceMax) return damaged_body("contents");
         TRY_ASSIGN(file, segments_.find(segment - 1));
         slices.push_back({Content::of_segment({std::move(file), offset}, size), 0, size});
       }
@@ -419,11 +419,11 @@ class Unpacker {
 
 Result<std::vector<FlowRecord>> unpack_body(std::string_view body, std::uint64_t count,
                                             SegmentStore& segments, bool is_summed) {
-  if (count > kCountMax) return damaged("body");
+  if (count > kPackedMax) return damaged_body("body");
   TRY(check_body(body));
   const char form = body[0];
   const bool has_sum = form == kPlainSummed || form == kZstdSummed;
-  if (is_summed && !has_sum) return damaged("body");
+  if (is_summed && !has_sum) return damaged_body("body");
   body.remove_prefix(has_sum ? kPrefix : 1);
   std::string unpacked_bytes;
   std::string_view plain = body;
