@@ -49,6 +49,9 @@ struct Words {
   std::string file;
   std::string type;
   std::string target;
+  std::string target_too;
+  std::string within = "1 sec";
+  DoctorRequest doctor;
   std::string root = ".";
   std::int64_t limit = 100;
   TapRequest tap;
@@ -281,6 +284,48 @@ void add_queue_commands(CLI::App& app, Words& words) {
       add_inspection(*queue, words, "purge", "Remove what is queued; counted in the loss ledger.",
                      [&words] { return queue_purge_command(words.where, words.target); });
   purge->add_option("CONNECTION", words.target, "Name, path or id.")->required()->check(kNamed);
+  CLI::App* parked =
+      queue->add_subcommand("parked", "What connections hold that the flow has no longer.");
+  parked->require_subcommand(1);
+  add_inspection(*parked, words, "list", "Which there are.",
+                 [&words] { return parked_list_command(words.where); });
+  CLI::App* attach = add_inspection(
+      *parked, words, "attach", "Put what is parked into a connection of the flow.",
+      [&words] { return parked_attach_command(words.where, words.target, words.target_too); });
+  attach->add_option("PARKED", words.target, "Its id.")->required()->check(kNamed);
+  attach->add_option("CONNECTION", words.target_too, "Name, path or id.")
+      ->required()
+      ->check(kNamed);
+  CLI::App* parked_purge =
+      add_inspection(*parked, words, "purge", "Remove it; counted in the loss ledger.",
+                     [&words] { return queue_purge_command(words.where, words.target); });
+  parked_purge->add_option("PARKED", words.target, "Its id.")->required()->check(kNamed);
+}
+
+void add_doctor(CLI::App& app, Words& words) {
+  CLI::App* doctor = app.add_subcommand(
+      "doctor", "Look at the state directory of an agent that does not run, or mend it.");
+  doctor->require_subcommand(1);
+  const auto add = [&words, doctor](const std::string& what, const std::string& doc) {
+    CLI::App* added = doctor->add_subcommand(what, doc);
+    added->add_option("--state", words.doctor.state_dir, "The agent's state directory.")
+        ->required()
+        ->type_name("DIR");
+    added->add_flag("--json", words.doctor.as_json, "As JSON.");
+    added->callback([&words, what] {
+      words.doctor.what = what;
+      words.command = [&words] { return doctor_command(words.doctor); };
+    });
+    return added;
+  };
+  add("check", "Read all that is queued; exit 1 if anything is damaged.");
+  add("repair", "Put a damaged database aside and carry over what can be read.");
+  add("export", "Write all queued FlowFiles to a file that `import` and NiFi can read.")
+      ->add_option("FILE", words.doctor.file, "The file to write.")
+      ->required();
+  add("import", "Queue the FlowFiles of an export, in the connections in which they were.")
+      ->add_option("FILE", words.doctor.file, "The file to read.")
+      ->required();
 }
 
 void add_tap(CLI::App& app, Words& words) {
@@ -389,6 +434,10 @@ void add_inspections(CLI::App& app, Words& words) {
       add_inspection(app, words, "stop", "Stop a processor, or all of them; the agent stays.",
                      [&words] { return stop_command(words.where, words.target); });
   stop->add_option("PROCESSOR", words.target, "Name, path or id; none: all.")->check(kNamed);
+  CLI::App* flush = add_inspection(
+      app, words, "flush", "Have everything that is queued on disk, and say how long it took.",
+      [&words] { return flush_command(words.where, words.within); });
+  flush->add_option("--within", words.within, "Give up after so long, e.g. `200ms`.");
   add_queue_commands(app, words);
   add_top(app, words);
 }
@@ -485,6 +534,7 @@ int run_command_line(int argc, char** argv) {
   add_once(app, words);
   add_graph(app, words);
   add_inspections(app, words);
+  add_doctor(app, words);
   add_completion(app, words);
   // Asked by the shells' scripts; what is being typed is no command line yet.
   if (argc > 1 && std::string_view(argv[1]) == "complete") return complete_words(app, argc, argv);

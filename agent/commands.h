@@ -27,6 +27,15 @@ int run_command_line(int argc, char** argv);
 // Returns when told to stop. `argv` is what a restart that the hub asks for begins with again.
 int run_agent(const Settings& settings, char** argv);
 
+// ---- doctor_commands.cc: offline, on a state directory that no agent uses
+struct DoctorRequest {
+  std::string what;  // check, repair, export, import
+  std::string state_dir;
+  std::string file;  // of export and import
+  bool as_json = false;
+};
+int doctor_command(const DoctorRequest& request);
+
 // ---- flow_commands.cc
 int check_command(const std::string& file, const ParameterValues& parameters, bool as_json);
 int describe_command(const std::string& type, bool as_json);
@@ -58,6 +67,11 @@ int queue_list_command(const Inspection& where, const std::string& connection, s
 int queue_peek_command(const Inspection& where, const std::string& connection,
                        const std::string& flowfile, std::int64_t content_max);
 int queue_purge_command(const Inspection& where, const std::string& connection);
+int parked_list_command(const Inspection& where);
+int parked_attach_command(const Inspection& where, const std::string& parked,
+                          const std::string& connection);
+// `within` is a period ("200ms"). Says how long it took.
+int flush_command(const Inspection& where, const std::string& within);
 struct TapRequest {
   std::string connection;
   std::int64_t limit = 10;

@@ -138,6 +138,48 @@ int queue_purge_command(const Inspection& where, const std::string& connection) 
   });
 }
 
+int parked_list_command(const Inspection& where) {
+  Inspection text = where;
+  text.as_json = false;  // what is not parked is left out of both
+  return ask(text, {{"command", "status"}}, [&where](const Json& status) {
+    Json parked = Json::array();
+    std::string lines;
+    for (const Json& one : status["connections"]) {
+      if (!one["is_parked"].get<bool>()) continue;
+      parked.push_back(one);
+      lines += one["id"].get<std::string>() + "  " + one["name"].get<std::string>() + "  " +
+               counted(one["count"].get<std::uint64_t>(), "FlowFile") + ", of flow `" +
+               one["from"].get<std::string>() + "`\n";
+    }
+    if (where.as_json) return line_of(parked);
+    return lines.empty() ? std::string("nothing is parked\n") : lines;
+  });
+}
+
+int parked_attach_command(const Inspection& where, const std::string& parked,
+                          const std::string& connection) {
+  const Json request = {
+      {"command", "queue_attach"}, {"parked", parked}, {"connection", connection}};
+  return ask(where, request, [&connection](const Json& done) {
+    return count_text(done, "moved_count") + " FlowFiles now wait in `" + connection + "`\n";
+  });
+}
+
+int flush_command(const Inspection& where, const std::string& within) {
+  const auto period = parse_period(within);
+  if (!period.ok()) return failed(period.error());
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(*period).count();
+  return ask(where,
+             {{"command", "flush"},
+              {"within_ms", static_cast<std::uint64_t>(std::max<std::int64_t>(ms, 1))}},
+             [](const Json& done) {
+               char text[64];
+               std::snprintf(text, sizeof text, "everything is on disk; it took %.1f ms\n",
+                             done["took_ms"].get<double>());
+               return std::string(text);
+             });
+}
+
 int tap_command(const Inspection& where, const TapRequest& request) {
   const auto one_of = one_of_sample(request.sample);
   if (!one_of.ok()) {

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 
 #include "agent/admin/control_server.h"
 #include "agent/admin/metrics_server.h"
@@ -23,7 +24,9 @@
 #include "agent/flow_file.h"
 #include "agent/hub_control.h"
 #include "agent/idle_memory.h"
+#include "agent/runtime/directory_lock.h"
 #include "agent/uplink/uplink.h"
+#include "agent/waiting_engine.h"
 #include "processors/registry.h"
 
 namespace runnel {
@@ -50,32 +53,59 @@ sigset_t stop_signals() {
   return signals;
 }
 
+// The power of the vehicle is about to go: what is queued has to be on disk before it does.
+constexpr std::chrono::milliseconds kPowerDeadline{1'000};
+
+void flush_for_power(Engine& engine) {
+  const auto began = std::chrono::steady_clock::now();
+  const Result<> flushed = engine.flush(kPowerDeadline);
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(
+      std::chrono::steady_clock::now() - began);
+  if (flushed.ok()) {
+    log_info("agent", "SIGPWR: everything is on disk", {{"took_us", took.count()}});
+  } else {
+    log_error("agent", "SIGPWR: not everything is on disk",
+              {{"took_us", took.count()}, {"reason", flushed.error().text()}});
+  }
+}
+
 // What wakes the main thread. Made before any other thread, which then leaves the signals to it.
 class Wakes {
  public:
   Wakes() {
     const sigset_t signals = stop_signals();
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    sigset_t power;
+    sigemptyset(&power);
+    sigaddset(&power, SIGPWR);
+    pthread_sigmask(SIG_BLOCK, &power, nullptr);
     signal(SIGPIPE, SIG_IGN);
     signals_ = Socket(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+    power_ = Socket(signalfd(-1, &power, SFD_CLOEXEC | SFD_NONBLOCK));
     restart_ = Socket(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   }
 
   void ask_for_restart() const { eventfd_write(restart_.fd(), 1); }
 
-  // Returns when the program is to end; true: to begin anew.
-  bool wait() const {
+  // Returns when the program is to end; true: to begin anew. After `at_most`: nothing is to be
+  // done.
+  std::optional<bool> wait(Engine& engine,
+                           std::optional<std::chrono::milliseconds> at_most = {}) const {
     std::uint64_t watchdog_us = 0;
     const bool is_watched = sd_watchdog_enabled(0, &watchdog_us) > 0;
     int patience_ms = static_cast<int>(std::chrono::milliseconds(IdleMemory::kEvery).count());
     if (is_watched) patience_ms = std::min(patience_ms, static_cast<int>(watchdog_us / 2'000));
-    auto looks_at = std::chrono::steady_clock::now() + IdleMemory::kEvery;
+    if (at_most) patience_ms = std::min(patience_ms, static_cast<int>(at_most->count()));
+    const auto began = std::chrono::steady_clock::now();
+    auto looks_at = began + IdleMemory::kEvery;
     IdleMemory memory;
-    pollfd polled[] = {{signals_.fd(), POLLIN, 0}, {restart_.fd(), POLLIN, 0}};
+    pollfd polled[] = {
+        {signals_.fd(), POLLIN, 0}, {restart_.fd(), POLLIN, 0}, {power_.fd(), POLLIN, 0}};
     while (true) {
       if (is_watched) sd_notify(0, "WATCHDOG=1");
-      if (poll(polled, 2, patience_ms) <= 0) {
+      if (poll(polled, 3, patience_ms) <= 0) {
         const auto now = std::chrono::steady_clock::now();
+        if (at_most && now - began >= *at_most) return std::nullopt;
         if (now < looks_at) continue;
         looks_at = now + IdleMemory::kEvery;
         memory.look();
@@ -83,6 +113,11 @@ class Wakes {
       }
       if ((polled[0].revents & POLLIN) != 0) return false;
       if ((polled[1].revents & POLLIN) != 0) return true;
+      if ((polled[2].revents & POLLIN) != 0) {
+        signalfd_siginfo ignored{};
+        while (read(power_.fd(), &ignored, sizeof ignored) > 0) continue;
+        flush_for_power(engine);
+      }
     }
   }
 
@@ -96,6 +131,7 @@ class Wakes {
 
  private:
   Socket signals_;
+  Socket power_;
   Socket restart_;
 };
 
@@ -182,11 +218,48 @@ Result<bool> live(const Settings& settings, const Wakes& wakes, Engine& engine) 
     uplink->start();
   }
   sd_notify(0, "READY=1");
-  const bool is_restart = wakes.wait();
+  const bool is_restart = wakes.wait(engine).value_or(false);
   sd_notify(0, is_restart ? "RELOADING=1" : "STOPPING=1");
   wakes.give_up_signals();
   log_info("agent", is_restart ? "beginning anew" : "stopping");
   return is_restart;
+}
+
+// The engine, as soon as the state directory can be used: until then the agent shows that it waits,
+// and why. nullptr: told to stop meanwhile.
+Result<std::unique_ptr<Engine>> open_engine(const Settings& settings, const Wakes& wakes) {
+  constexpr std::chrono::milliseconds kLookAgain{5'000};
+  while (true) {
+    // Another agent on the directory is no disk that comes back.
+    if (auto lock = DirectoryLock::take(settings.state); !lock.ok()) return lock.error();
+    EngineOptions options;
+    options.state_dir = settings.state;
+    options.types = processor_types();
+    options.workers = settings.workers;
+    options.provenance.bytes_max = settings.provenance_bytes;
+    options.provenance.age_max_ms = settings.provenance_age.count();
+    options.provenance.attributes = settings.provenance_attributes;
+    options.archive.bytes_max = settings.replay_archive_bytes;
+    options.archive.age_max_ms = settings.replay_archive_age.count();
+    options.ledger.disk_quota = settings.disk_quota;
+    auto engine = Engine::open(std::move(options));
+    if (engine.ok() || (engine.code() != Code::kUnavailable && engine.code() != Code::kFull))
+      return engine;
+    log_error("agent", "the state directory cannot be used; no flow runs until it can",
+              {{"reason", engine.error().text()}});
+    WaitingEngine waiting(engine.error());
+    // On a disk that is read-only there is no socket either.
+    const auto admin = serve_control(settings.state, waiting);
+    if (!admin.ok()) log_warn("agent", admin.error().text());
+    MetricsServer metrics;
+    if (!settings.metrics.empty()) {
+      TRY_ASSIGN(served, serve_metrics(settings.metrics, waiting));
+      metrics = std::move(served);
+      say("metrics http://" + metrics.address + "/metrics");
+    }
+    sd_notify(0, "READY=1\nSTATUS=waiting for the state directory");
+    if (wakes.wait(waiting, kLookAgain)) return std::unique_ptr<Engine>();
+  }
 }
 
 }  // namespace
@@ -195,17 +268,9 @@ int run_agent(const Settings& settings, char** argv) {
   set_log_level(settings.log_level);
   set_log_json(settings.log_json);
   const Wakes wakes;
-  EngineOptions options;
-  options.state_dir = settings.state;
-  options.types = processor_types();
-  options.workers = settings.workers;
-  options.provenance.bytes_max = settings.provenance_bytes;
-  options.provenance.age_max_ms = settings.provenance_age.count();
-  options.provenance.attributes = settings.provenance_attributes;
-  options.archive.bytes_max = settings.replay_archive_bytes;
-  options.archive.age_max_ms = settings.replay_archive_age.count();
-  auto engine = Engine::open(std::move(options));
+  auto engine = open_engine(settings, wakes);
   if (!engine.ok()) return failed(engine.error());
+  if (*engine == nullptr) return kExitGood;
   const auto lived = live(completed(settings, **engine), wakes, **engine);
   remove_control(settings.state);
   const auto stopped = (*engine)->stop(kStopDeadline);

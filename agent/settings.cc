@@ -98,6 +98,14 @@ std::vector<SettingRow> table() {
        .default_value = "7 days",
        .min = 60e9,
        .max = 3650.0 * 86'400e9},
+      {.name = "disk_quota",
+       .doc =
+           "What queues and contents may hold on disk, with provenance. At it sources wait, unless "
+           "all that they feed drops when it is full. None: 1 GB, or 80 % of what is free at the "
+           "start if that is less.",
+       .kind = PropertyKind::kSize,
+       .min = 128 << 20,
+       .example = "4 GB"},
       log_level_row(),
       log_json_row(),
   };
@@ -191,6 +199,10 @@ Result<Settings> make_settings(const SettingValues& file, const SettingValues& c
   out.replay_archive_bytes = archive_size;
   TRY_ASSIGN(archive_age, parse_period(text("replay_archive_age")));
   out.replay_archive_age = std::chrono::duration_cast<std::chrono::milliseconds>(archive_age);
+  if (const std::string quota = text("disk_quota"); !quota.empty()) {
+    TRY_ASSIGN(bytes, parse_size(quota));
+    out.disk_quota = bytes;
+  }
   out.log_level = log_level_of(text("log_level"));
   out.log_json = equal_ignoring_case(text("log_json"), "true");
   out.parameters = command_line.parameters;

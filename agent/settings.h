@@ -32,6 +32,7 @@ struct Settings {
   std::vector<std::string> provenance_attributes;
   std::uint64_t replay_archive_bytes = 0;
   std::chrono::milliseconds replay_archive_age{};
+  std::uint64_t disk_quota = 0;  // 0: chosen at the start
   LogLevel log_level = LogLevel::kInfo;
   bool log_json = false;
   ParameterValues parameters;

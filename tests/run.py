@@ -20,8 +20,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LOGS = os.path.join(ROOT, "build", "tests")
 JOBS = min(2, os.cpu_count() or 1)
 SANITIZED = {
-    "asan": {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", "UBSAN_OPTIONS": "print_stacktrace=1"},
-    "tsan": {"TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1:suppressions=" + os.path.join(ROOT, "tests", "support", "tsan.supp")},
+    "asan": {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", "UBSAN_OPTIONS": "print_stacktrace=1", "RUNNEL_CUTS": "100", "RUNNEL_DAMAGES": "20"},
+    "tsan": {"RUNNEL_CUTS": "50", "RUNNEL_DAMAGES": "10", "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1:suppressions=" + os.path.join(ROOT, "tests", "support", "tsan.supp")},
 }
 
 
@@ -68,6 +68,8 @@ def doctest_suites(kind):
     for program in unit_programs(kind):
         room = program[len("runnel_tests_"):]
         name = ("unit/" if kind == "release" else kind + "/") + room
+        if kind == "release" and room == "crash":
+            name = "crash/disk"
         seconds = 600 if kind == "release" else 1200
         suites.append(Suite(name, [os.path.join(ROOT, "build", kind, "bin", program)], doctest_count, seconds,
                             SANITIZED.get(kind)))
@@ -107,7 +109,7 @@ def kinds_wanted(names):
 def build(kind, names):
     """The programs that the wanted suites need: the unit tests alone need no more than themselves and the programs that they start."""
     began = time.monotonic()
-    is_unit_only = bool(names) and all(name.startswith("unit") for name in names)
+    is_unit_only = bool(names) and all(name.startswith(("unit", "crash/disk")) for name in names)
     if kind != "release":
         target = ["runnel_unit_tests"]
     else:
@@ -151,9 +153,15 @@ def run(suite):
 def main():
     parser = argparse.ArgumentParser(prog="./dev test", description="Build and run every test.")
     parser.add_argument("--list", action="store_true", help="say which suites there are, run none")
+    parser.add_argument("--long", action="store_true", help="more power cuts, damages and kills (tests/crash); takes long")
+    parser.add_argument("--seed", type=int, help="of tests/crash: only what follows from this seed, as a failure has said it")
     parser.add_argument("names", nargs="*", help="only suites whose names begin so, e.g. unit/runtime, asan, scripts")
     options = parser.parse_args()
     os.makedirs(LOGS, exist_ok=True)
+    if options.long:
+        os.environ.update(RUNNEL_CUTS="10000", RUNNEL_DAMAGES="1000", RUNNEL_KILLS="1000")
+    if options.seed is not None:
+        os.environ["RUNNEL_SEED"] = str(options.seed)
 
     passed = failed = 0
     suites = []
@@ -163,6 +171,9 @@ def main():
             failed += 1
             continue
         suites += [suite for suite in doctest_suites(kind) if wanted(suite.name, options.names)]
+    if options.long:
+        for suite in suites:
+            suite.seconds *= 10
     suites += [suite for suite in script_suites() if wanted(suite.name, options.names)]
     if options.list:
         print("\n".join(suite.name for suite in suites))

@@ -144,6 +144,19 @@ Result<StatusJson> queue_purge(Engine& engine, const Request& request) {
   return StatusJson{{"removed_count", removed}};
 }
 
+Result<StatusJson> queue_attach(Engine& engine, const Request& request) {
+  TRY_ASSIGN(moved, engine.attach(text_of(request, "parked"), text_of(request, "connection")));
+  return StatusJson{{"moved_count", moved}};
+}
+
+Result<StatusJson> flush(Engine& engine, const Request& request) {
+  const std::chrono::milliseconds within(number_of<std::int64_t>(request, "within_ms", 1000));
+  const auto began = std::chrono::steady_clock::now();
+  TRY(engine.flush(std::min<std::chrono::milliseconds>(within, ControlLimits::kFlush)));
+  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - began;
+  return StatusJson{{"took_ms", took.count()}};
+}
+
 Result<StatusJson> start(Engine& engine, const Request& request) {
   const std::string processor = text_of(request, "processor");
   TRY(processor.empty() ? engine.start_flow() : engine.start_processor(processor));
@@ -167,7 +180,7 @@ struct Command {
   std::string_view name;
   Result<StatusJson> (*run)(Engine&, const Request&);
 };
-constexpr std::array<Command, 11> kCommands{{{"status", &status},
+constexpr std::array<Command, 13> kCommands{{{"status", &status},
                                              {"bulletins", &bulletins},
                                              {"provenance", &provenance},
                                              {"lineage", &lineage},
@@ -175,6 +188,8 @@ constexpr std::array<Command, 11> kCommands{{{"status", &status},
                                              {"queue_list", &queue_list},
                                              {"queue_peek", &queue_peek},
                                              {"queue_purge", &queue_purge},
+                                             {"queue_attach", &queue_attach},
+                                             {"flush", &flush},
                                              {"start", &start},
                                              {"stop", &stop},
                                              {"graph", &graph}}};

@@ -16,6 +16,8 @@
 //   queue_list   connection, limit                      → a list, in the order of taking
 //   queue_peek   connection, flowfile (0: the first), content_max → a FlowFile with its content
 //   queue_purge  connection                             → {"removed_count": N}
+//   queue_attach parked, connection                     → {"moved_count": N}
+//   flush        within_ms                              → {"took_ms": T} when everything is on disk
 //   start, stop  processor (empty: all)                 → {}
 //   tap          connection, count, one_of (shows one of so many), rate (so many a second, at
 //   most),
@@ -27,6 +29,7 @@
 
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -37,9 +40,10 @@
 namespace runnel {
 
 struct ControlLimits {
-  static constexpr std::size_t kList = 1'000;          // FlowFiles or events of one answer
-  static constexpr std::size_t kContent = 1 << 20;     // bytes of one FlowFile, peeked at
-  static constexpr std::size_t kTapped = 100'000;      // FlowFiles of one tap
+  static constexpr std::size_t kList = 1'000;       // FlowFiles or events of one answer
+  static constexpr std::size_t kContent = 1 << 20;  // bytes of one FlowFile, peeked at
+  static constexpr std::size_t kTapped = 100'000;   // FlowFiles of one tap
+  static constexpr std::chrono::milliseconds kFlush{60'000};
   static constexpr std::size_t kTapBacklog = 8 << 20;  // bytes; beyond it tapped ones are left out
 };
 

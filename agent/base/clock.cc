@@ -4,6 +4,8 @@
 
 #include <time.h>
 
+#include <fstream>
+
 namespace runnel {
 namespace {
 
@@ -14,6 +16,11 @@ class SystemClock final : public Clock {
     struct timespec now {};
     ::clock_gettime(CLOCK_BOOTTIME, &now);
     return SteadyTime(std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec));
+  }
+  std::string boot_id() const override {
+    std::string id;
+    std::ifstream("/proc/sys/kernel/random/boot_id") >> id;
+    return id;
   }
   std::int64_t wall_ms() const override {
     return std::chrono::duration_cast<std::chrono::milliseconds>(

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <string>
 
 namespace runnel {
 
@@ -20,6 +21,8 @@ class Clock {
   virtual std::int64_t wall_ms() const = 0;  // since 1970-01-01T00:00:00Z
   // As `steady`, with the time in which the machine was suspended, during which `steady` may stand.
   virtual SteadyTime since_boot() const { return steady(); }
+  // Of the machine's present boot; another one after each. Empty: not known.
+  virtual std::string boot_id() const { return {}; }
 };
 
 // The machine's own clock. Any thread.
@@ -38,8 +41,16 @@ class ManualClock final : public Clock {
     wall_ms_ += std::chrono::duration_cast<std::chrono::milliseconds>(by).count();
   }
   void jump_wall(std::chrono::milliseconds by) { wall_ms_ += by.count(); }
+  // The machine was off for so long; nobody uses the clock meanwhile.
+  void reboot(std::chrono::milliseconds off) {
+    wall_ms_ += off.count();
+    steady_ns_ = 1'000'000'000;
+    ++boots_;
+  }
+  std::string boot_id() const override { return "boot " + std::to_string(boots_.load()); }
 
  private:
+  std::atomic<unsigned> boots_{1};
   std::atomic<std::int64_t> steady_ns_{1'000'000'000};
   std::atomic<std::int64_t> wall_ms_;
 };

@@ -1,15 +1,11 @@
-// Batches to bytes and back.
+// The heads and the effects of batches, to bytes and back.
 
 #include "agent/runtime/batch_codec.h"
 
 #include <algorithm>
-#include <cstring>
-#include <memory>
-#include <unordered_map>
 #include <utility>
 
-#include "agent/runtime/attributes.h"
-#include "agent/runtime/compress.h"
+#include "agent/base/crc32c.h"
 #include "agent/runtime/varint.h"
 
 namespace runnel {
@@ -18,9 +14,6 @@ namespace {
 constexpr std::uint64_t kCountMax =
     1 << 24;  // of anything in one batch: beyond it the bytes are not ours
 constexpr std::uint64_t kPositionMax = std::uint64_t{1} << 62;
-constexpr std::uint64_t kPlaceMax = std::uint64_t{1} << 38;  // no segment file is as long
-constexpr std::size_t kBodyMax = 1 << 30;
-constexpr std::size_t kColumns = 8;
 
 void put_ranges(std::string& out, const std::vector<PositionRange>& ranges) {
   put_varint(out, ranges.size());
@@ -97,6 +90,58 @@ Result<BatchHead> BatchHead::parse(std::string_view text) {
   return head;
 }
 
+namespace {
+
+constexpr std::string_view kSealed{"\x80\0", 2};
+
+void put_fixed(std::string& out, std::uint64_t number, int bytes) {
+  for (int i = 0; i < bytes; ++i) out += static_cast<char>(number >> (8 * i));
+}
+
+std::uint32_t seal_of(std::uint64_t row, std::uint64_t queue, std::string_view head,
+                      std::string_view effects) {
+  std::string where;
+  put_fixed(where, row, 8);
+  put_fixed(where, queue, 8);
+  return crc32c(effects, crc32c(head, crc32c(where)));
+}
+
+}  // namespace
+
+std::string BatchHead::sealed(std::uint64_t row, std::uint64_t queue,
+                              std::string_view effects) const {
+  std::string rest;
+  const RowClock at = clock.value_or(RowClock{});
+  put_varint(rest, at.boot);
+  put_varint(rest, zigzag(at.wall_ms));
+  put_varint(rest, zigzag(at.since_boot_ms));
+  rest += text();
+  std::string out(kSealed);
+  put_fixed(out, seal_of(row, queue, rest, effects), 4);
+  return out += rest;
+}
+
+Result<BatchHead> BatchHead::unseal(std::string_view text, std::uint64_t row, std::uint64_t queue,
+                                    std::string_view effects, bool may_be_unsealed) {
+  if (!text.starts_with(kSealed)) return may_be_unsealed ? parse(text) : damaged("head");
+  text.remove_prefix(kSealed.size());
+  std::string sum;
+  put_fixed(sum, seal_of(row, queue, text.substr(std::min<std::size_t>(text.size(), 4)), effects),
+            4);
+  if (!text.starts_with(sum)) return damaged("head");
+  text.remove_prefix(sum.size());
+  RowClock at;
+  std::uint64_t wall = 0;
+  std::uint64_t since_boot = 0;
+  if (!take_varint(text, at.boot) || !take_varint(text, wall) || !take_varint(text, since_boot))
+    return damaged("head");
+  at.wall_ms = unzigzag(wall);
+  at.since_boot_ms = unzigzag(since_boot);
+  TRY_ASSIGN(head, parse(text));
+  head.clock = at;
+  return head;
+}
+
 std::string BatchEffects::text() const {
   std::string out;
   for (const std::uint64_t counter : counters) put_varint(out, counter);
@@ -121,399 +166,6 @@ Result<BatchEffects> BatchEffects::parse(std::string_view text) {
     effects.rows.push_back(std::move(row));
   }
   return effects;
-}
-
-namespace {
-
-// Bytes of one column. A string would look at its end for each number's byte, and fill with zeros
-// what is overwritten.
-class Column {
- public:
-  void put(std::uint64_t number) {
-    if (number < 0x80 && size_ < capacity_) {
-      bytes_[size_++] = static_cast<char>(number);
-      return;
-    }
-    make_room(10);
-    while (number >= 0x80) {
-      bytes_[size_++] = static_cast<char>(number | 0x80);
-      number >>= 7;
-    }
-    bytes_[size_++] = static_cast<char>(number);
-  }
-  void append(std::string_view bytes) {
-    make_room(bytes.size());
-    if (!bytes.empty()) std::memcpy(bytes_.get() + size_, bytes.data(), bytes.size());
-    size_ += bytes.size();
-  }
-  void make_room(std::size_t size) {
-    if (capacity_ - size_ >= size) return;
-    capacity_ = std::max(capacity_ * 2, size_ + size + 256);
-    std::unique_ptr<char[]> wider(new char[capacity_]);
-    if (size_ > 0) std::memcpy(wider.get(), bytes_.get(), size_);
-    bytes_ = std::move(wider);
-  }
-  std::string_view view() const { return {bytes_.get(), size_}; }
-
- private:
-  std::unique_ptr<char[]> bytes_;
-  std::size_t size_ = 0;
-  std::size_t capacity_ = 0;
-};
-
-// The columns of a body, while it is packed; contents come last and are not collected first.
-struct Columns {
-  std::array<Column, kColumns - 1> of;
-  Column& ids() { return of[0]; }
-  Column& times() { return of[1]; }
-  Column& leads() { return of[2]; }
-  Column& shapes() { return of[3]; }
-  Column& value_sizes() { return of[4]; }
-  Column& values() { return of[5]; }
-  Column& forms() { return of[6]; }
-  std::size_t contents_size = 0;
-};
-
-// Packs attributes: names once for all FlowFiles that have the same ones, a value that is the same
-// as in the FlowFile before in one byte. Views point into the records' attributes.
-class AttributePacker {
- public:
-  explicit AttributePacker(Columns& columns) : columns_(columns) {}
-
-  void add(const Attributes* attributes) {
-    if (attributes == nullptr || attributes->packed().empty()) {
-      columns_.shapes().put(0);
-      return;
-    }
-    if (attributes == last_ && !current_->is_new) {  // shared with the one before
-      columns_.shapes().put(current_->number);
-      for (std::size_t i = 0; i < current_->names.size(); ++i) columns_.value_sizes().put(0);
-      return;
-    }
-    last_ = attributes;
-    if (current_ == nullptr || !fits(*attributes)) current_ = &find(*attributes);
-    columns_.shapes().put(current_->number);
-    if (current_->is_new) put_names(*current_);
-    for (std::size_t i = 0; i < current_->names.size(); ++i) {
-      const std::string_view value = values_[i];
-      if (!current_->is_new && current_->last[i] == value) {
-        columns_.value_sizes().put(0);
-        continue;
-      }
-      columns_.value_sizes().put(value.size() + 1);
-      columns_.values().append(value);
-      current_->last[i] = value;
-    }
-    current_->is_new = false;
-  }
-
- private:
-  struct Shape {
-    std::uint64_t number = 0;  // from 1
-    bool is_new = true;
-    std::vector<std::string_view> names;
-    std::vector<std::string_view> last;
-  };
-
-  // Whether they have the names of the present shape; then their values stand in `values_`.
-  bool fits(const Attributes& attributes) {
-    const std::vector<std::string_view>& names = current_->names;
-    std::size_t count = 0;
-    bool is_alike = true;
-    values_.resize(names.size());
-    attributes.each([&](std::string_view name, std::string_view value) {
-      is_alike = is_alike && count < names.size() && names[count] == name;
-      if (is_alike) values_[count] = value;
-      ++count;
-    });
-    return is_alike && count == names.size();
-  }
-
-  Shape& find(const Attributes& attributes) {
-    std::string key;
-    values_.clear();
-    attributes.each([&](std::string_view name, std::string_view value) {
-      put_varint(key, name.size());
-      key += name;
-      values_.push_back(value);
-    });
-    Shape& shape = shapes_[std::move(key)];
-    if (shape.number == 0) {
-      shape.number = shapes_.size();
-      attributes.each(
-          [&](std::string_view name, std::string_view) { shape.names.push_back(name); });
-      shape.last.resize(shape.names.size());
-    }
-    return shape;
-  }
-
-  void put_names(const Shape& shape) {
-    columns_.shapes().put(shape.names.size());
-    for (const std::string_view name : shape.names) {
-      columns_.shapes().put(name.size());
-      columns_.shapes().append(name);
-    }
-  }
-
-  Columns& columns_;
-  std::vector<std::string_view> values_;
-  std::unordered_map<std::string, Shape> shapes_;
-  Shape* current_ = nullptr;
-  const Attributes* last_ = nullptr;
-};
-
-// The form of a content; its bytes follow by `append_content`.
-void pack_form(Columns& columns, const FlowRecord& record) {
-  if (record.size == 0 || record.content->is_in_memory()) {
-    columns.forms().put(0);
-    columns.forms().put(record.size);
-    columns.contents_size += record.size;
-    return;
-  }
-  Column pieces;
-  std::uint64_t count = 0;
-  record.content->each_piece(record.offset, record.size, [&](const Content::Piece& piece) {
-    ++count;
-    if (piece.file == nullptr) {
-      pieces.put(0);
-      pieces.put(piece.size);
-      columns.contents_size += piece.size;
-    } else {
-      pieces.put(piece.file->number() + 1);
-      pieces.put(piece.offset);
-      pieces.put(piece.size);
-    }
-  });
-  columns.forms().put(1);
-  columns.forms().put(count);
-  columns.forms().append(pieces.view());
-}
-
-void append_content(Column& plain, const FlowRecord& record) {
-  if (record.size == 0) return;
-  if (record.content->is_in_memory()) {
-    plain.append(record.content->bytes().substr(record.offset, record.size));
-    return;
-  }
-  record.content->each_piece(record.offset, record.size, [&plain](const Content::Piece& piece) {
-    if (piece.file == nullptr) plain.append(piece.bytes);
-  });
-}
-
-}  // namespace
-
-std::string pack_body(const std::vector<FlowRecord>& records) {
-  Columns columns;
-  AttributePacker attributes(columns);
-  std::uint64_t last_id = 0;
-  std::int64_t last_ms = 0;
-  for (const FlowRecord& record : records) {
-    columns.ids().put(zigzag(static_cast<std::int64_t>(record.id - last_id)));
-    columns.times().put(zigzag(record.entry_ms - last_ms));
-    columns.leads().put(record.lineage_lead_ms);
-    last_id = record.id;
-    last_ms = record.entry_ms;
-    attributes.add(record.attributes);
-    pack_form(columns, record);
-  }
-  Column plain;
-  std::size_t size = columns.contents_size + 10;
-  for (const Column& column : columns.of) size += column.view().size() + 10;
-  plain.make_room(size);
-  for (const Column& column : columns.of) {
-    plain.put(column.view().size());
-    plain.append(column.view());
-  }
-  plain.put(columns.contents_size);
-  for (const FlowRecord& record : records) append_content(plain, record);
-  const std::string_view bytes = plain.view();
-  std::string body = compress(bytes, "\1");
-  if (body.size() - 1 < bytes.size() - bytes.size() / 20) return body;
-  body.assign(1, '\0');
-  return body += bytes;
-}
-
-namespace {
-
-class Unpacker {
- public:
-  Unpacker(SegmentStore& segments, std::vector<FlowRecord>& records)
-      : segments_(segments), records_(records) {}
-
-  Result<> run(std::string_view plain, std::uint64_t count) {
-    for (std::string_view& column : columns_) {
-      std::uint64_t size = 0;
-      if (!take_varint(plain, size) || size > plain.size()) return damaged("body");
-      column = plain.substr(0, size);
-      plain.remove_prefix(size);
-    }
-    std::uint64_t id = 0;
-    std::int64_t ms = 0;
-    for (std::uint64_t i = 0; i < count; ++i) {
-      std::uint64_t id_step = 0;
-      std::uint64_t ms_step = 0;
-      std::uint64_t lead = 0;
-      if (!take_varint(columns_[0], id_step) || !take_varint(columns_[1], ms_step) ||
-          !take_varint(columns_[2], lead)) {
-        return damaged("body");
-      }
-      id += static_cast<std::uint64_t>(unzigzag(id_step));
-      ms = stepped_ms(ms, ms_step);
-      if (!is_a_time(ms) || lead > UINT32_MAX) return damaged("body");
-      FlowRecord& record = records_.emplace_back();
-      record.id = id;
-      record.entry_ms = ms;
-      record.lineage_lead_ms = static_cast<std::uint32_t>(lead);
-      TRY(take_attributes(record));
-      TRY(take_content(record));
-    }
-    return {};
-  }
-
- private:
-  struct Shape {
-    std::vector<std::string_view> names;
-    std::vector<std::string_view> last;
-    Attributes* packed = nullptr;  // the last FlowFile's of this shape, which holds them
-  };
-
-  Result<> take_attributes(FlowRecord& record) {
-    std::uint64_t number = 0;
-    if (!take_varint(columns_[3], number) || number > shapes_.size() + 1)
-      return damaged("attributes");
-    if (number == 0) return {};
-    const bool is_new = number == shapes_.size() + 1;
-    if (is_new) TRY(take_shape());
-    Shape& shape = shapes_[number - 1];
-    packed_.clear();
-    bool is_changed = is_new;
-    for (std::size_t i = 0; i < shape.names.size() && packed_.size() < kBodyMax; ++i) {
-      std::uint64_t size = 0;
-      if (!take_varint(columns_[4], size) || (size == 0 && is_new) ||
-          (size != 0 && size - 1 > columns_[5].size()))
-        return damaged("attributes");
-      if (size != 0) {
-        is_changed = true;
-        shape.last[i] = columns_[5].substr(0, size - 1);
-        columns_[5].remove_prefix(size - 1);
-      }
-      put_u32(shape.names[i].size());
-      put_u32(shape.last[i].size());
-      packed_ += shape.names[i];
-      packed_ += shape.last[i];
-    }
-    if (!is_changed) {
-      shape.packed->retain();
-      record.attributes = shape.packed;
-      return {};
-    }
-    attribute_bytes_ += packed_.size();
-    if (attribute_bytes_ >= kBodyMax || !Attributes::is_well_formed(packed_))
-      return damaged("attributes");
-    record.attributes = shape.packed = Attributes::copy_of(packed_);
-    return {};
-  }
-
-  Result<> take_shape() {
-    std::uint64_t count = 0;
-    if (!take_varint(columns_[3], count) || count == 0 || count > columns_[3].size())
-      return damaged("attributes");
-    Shape shape;
-    for (std::uint64_t i = 0; i < count; ++i) {
-      std::uint64_t size = 0;
-      if (!take_varint(columns_[3], size) || size > columns_[3].size())
-        return damaged("attributes");
-      shape.names.push_back(columns_[3].substr(0, size));
-      columns_[3].remove_prefix(size);
-    }
-    shape.last.resize(count);
-    shapes_.push_back(std::move(shape));
-    return {};
-  }
-
-  void put_u32(std::size_t number) {
-    const auto narrow = static_cast<std::uint32_t>(number);
-    packed_.append(reinterpret_cast<const char*>(&narrow), sizeof narrow);
-  }
-
-  Result<std::string_view> take_bytes(std::uint64_t size) {
-    if (size > columns_[7].size()) return damaged("contents");
-    const std::string_view bytes = columns_[7].substr(0, size);
-    columns_[7].remove_prefix(size);
-    return bytes;
-  }
-
-  Result<> take_content(FlowRecord& record) {
-    std::uint64_t form = 0;
-    std::uint64_t number = 0;
-    if (!take_varint(columns_[6], form) || !take_varint(columns_[6], number) || form > 1)
-      return damaged("contents");
-    if (form == 0) {
-      TRY_ASSIGN(bytes, take_bytes(number));
-      record.size = number;
-      if (number > 0) record.content = Content::of_bytes(bytes);
-      return {};
-    }
-    if (number > kCountMax) return damaged("contents");
-    std::vector<Content::Slice> slices;
-    const Result<> taken = take_pieces(number, slices);
-    if (taken.ok()) {
-      record.content = Content::of_slices(slices);
-      record.size = record.content->size();
-    }
-    for (const Content::Slice& slice : slices) slice.of->release();
-    return taken;
-  }
-
-  Result<> take_pieces(std::uint64_t count, std::vector<Content::Slice>& slices) {
-    for (std::uint64_t i = 0; i < count; ++i) {
-      std::uint64_t segment = 0;
-      std::uint64_t offset = 0;
-      std::uint64_t size = 0;
-      if (!take_varint(columns_[6], segment)) return damaged("contents");
-      if (segment != 0 && !take_varint(columns_[6], offset)) return damaged("contents");
-      if (!take_varint(columns_[6], size)) return damaged("contents");
-      if (segment == 0) {
-        TRY_ASSIGN(bytes, take_bytes(size));
-        slices.push_back({Content::of_bytes(bytes), 0, size});
-      } else {
-        if (offset > kPlaceMax || size > kPlaceMax) return damaged("contents");
-        TRY_ASSIGN(file, segments_.find(segment - 1));
-        slices.push_back({Content::of_segment({std::move(file), offset}, size), 0, size});
-      }
-    }
-    return {};
-  }
-
-  SegmentStore& segments_;
-  std::vector<FlowRecord>& records_;
-  std::array<std::string_view, kColumns> columns_;
-  std::vector<Shape> shapes_;
-  std::string packed_;
-  std::size_t attribute_bytes_ = 0;
-};
-
-}  // namespace
-
-Result<std::vector<FlowRecord>> unpack_body(std::string_view body, std::uint64_t count,
-                                            SegmentStore& segments) {
-  if (body.empty() || count > kCountMax) return damaged("body");
-  std::string plain;
-  if (body[0] == '\1') {
-    TRY_ASSIGN(bytes, decompress(body.substr(1), kBodyMax));
-    plain = std::move(bytes);
-  } else {
-    plain = body.substr(1);
-  }
-  std::vector<FlowRecord> records;
-  records.reserve(std::min<std::size_t>(count, plain.size()));  // each takes a byte, and more
-  const Result<> unpacked = Unpacker(segments, records).run(plain, count);
-  if (unpacked.ok()) return records;
-  for (const FlowRecord& record : records) {
-    release(record);
-  }
-  const Error& why = unpacked.error();
-  return why.code() == Code::kNotFound ? corrupt(why.text()) : why;
 }
 
 }  // namespace runnel

@@ -1,4 +1,4 @@
-// Contents and the segment files that hold the large ones.
+// Contents: bytes in memory, in segment files, or ropes of both; building and reading them.
 
 #include "agent/runtime/content.h"
 
@@ -7,151 +7,15 @@
 #include <functional>
 #include <new>
 
-#include "agent/base/bytes.h"
-#include "agent/base/log.h"
 #include "agent/runtime/attributes.h"
 #include "agent/runtime/block_cache.h"
 
 namespace runnel {
 namespace {
 
-constexpr std::uint64_t kSegmentSize = 64 << 20;
-constexpr std::size_t kSpill = 256 << 10;
-constexpr std::string_view kEnding = ".seg";
+constexpr std::size_t kSpill = 64 * 4092;  // whole blocks of a segment file
 
 }  // namespace
-
-// ---- segment files
-
-SegmentFile::~SegmentFile() {
-  if (!is_kept_) static_cast<void>(disk_.remove(path_).ok());  // what stays is an orphan
-}
-
-Result<std::size_t> SegmentFile::read_at(std::uint64_t offset, char* into, std::size_t size) const {
-  TRY_ASSIGN(got, file_->read_at(offset, into, size));
-  if (got == 0 && size != 0)
-    return corrupt("segment `" + path_ + "` ends before byte " + std::to_string(offset));
-  return got;
-}
-
-Result<std::unique_ptr<SegmentStore>> SegmentStore::open(std::string directory, Disk& disk) {
-  TRY(disk.make_directory(directory));
-  TRY_ASSIGN(names, disk.list(directory));
-  std::unique_ptr<SegmentStore> store(new SegmentStore(std::move(directory), disk));
-  Lock lock(store->mutex_);
-  for (const std::string_view name : names) {
-    if (!name.ends_with(kEnding)) continue;
-    const Result<std::int64_t> number = parse_int(name.substr(0, name.size() - kEnding.size()));
-    if (!number.ok() || *number < 0) continue;
-    store->found_.push_back(static_cast<std::uint64_t>(*number));
-    store->next_number_ = std::max(store->next_number_, static_cast<std::uint64_t>(*number) + 1);
-  }
-  return store;
-}
-
-SegmentStore::~SegmentStore() { keep_all(); }
-
-std::string SegmentStore::path_of(std::uint64_t number) const {
-  return directory_ + "/" + std::to_string(number) + std::string(kEnding);
-}
-
-Result<> SegmentStore::open_next() {
-  const std::uint64_t number = next_number_++;
-  const std::string path = path_of(number);
-  TRY_ASSIGN(file, disk_.make(path));
-  is_directory_dirty_ = true;
-  if (current_ && current_->synced_ < current_->size_) unsynced_.push_back(current_);
-  current_ = std::make_shared<SegmentFile>(disk_, path, number, std::move(file));
-  std::erase_if(files_, [](const auto& known) { return known.second.expired(); });
-  files_[number] = current_;
-  return {};
-}
-
-Result<SegmentStore::Place> SegmentStore::append(std::string_view bytes) {
-  Lock lock(mutex_);
-  if (!current_ || current_->size_ + bytes.size() > kSegmentSize) TRY(open_next());
-  const Place place{current_, current_->size_};
-  TRY(current_->file_->write_at(place.offset, bytes));
-  current_->size_ += bytes.size();
-  return place;
-}
-
-Result<std::shared_ptr<SegmentFile>> SegmentStore::find(std::uint64_t number) {
-  Lock lock(mutex_);
-  if (const auto known = files_.find(number); known != files_.end()) {
-    if (std::shared_ptr<SegmentFile> file = known->second.lock()) return file;
-  }
-  const std::string path = path_of(number);
-  TRY_ASSIGN(opened, disk_.open(path));
-  TRY_ASSIGN(size, opened->size());
-  auto file = std::make_shared<SegmentFile>(disk_, path, number, std::move(opened));
-  file->size_ = size;
-  file->synced_ = size;
-  files_[number] = file;
-  return file;
-}
-
-Result<> SegmentStore::failed(Error error) {
-  Lock lock(mutex_);
-  trouble_ = error.text();
-  return error;
-}
-
-Result<> SegmentStore::sync() {
-  std::vector<std::pair<std::shared_ptr<SegmentFile>, std::uint64_t>> files;
-  bool is_directory_dirty = false;
-  {
-    Lock lock(mutex_);
-    if (!trouble_.empty())
-      return unavailable("content is not safe since an fsync failed: " + trouble_);
-    for (const std::weak_ptr<SegmentFile>& weak : unsynced_) {
-      if (std::shared_ptr<SegmentFile> file = weak.lock()) {
-        const std::uint64_t size = file->size_;
-        files.emplace_back(std::move(file), size);
-      }
-    }
-    unsynced_.clear();
-    if (current_ && current_->synced_ < current_->size_)
-      files.emplace_back(current_, current_->size_);
-    is_directory_dirty = std::exchange(is_directory_dirty_, false);
-  }
-  for (const auto& [file, size] : files) {
-    if (Result<> synced = file->file_->sync(); !synced.ok()) return failed(synced.error());
-  }
-  if (is_directory_dirty) {
-    if (Result<> synced = disk_.sync_directory(directory_); !synced.ok())
-      return failed(synced.error());
-  }
-  Lock lock(mutex_);
-  for (const auto& [file, size] : files) file->synced_ = std::max(file->synced_, size);
-  return {};
-}
-
-void SegmentStore::remove_orphans() {
-  Lock lock(mutex_);
-  for (const std::uint64_t number : found_) {
-    const auto known = files_.find(number);
-    if (known != files_.end() && !known->second.expired()) continue;
-    static_cast<void>(disk_.remove(path_of(number)).ok());  // the next start tries again
-  }
-  found_.clear();
-}
-
-std::uint64_t SegmentStore::bytes() const {
-  Lock lock(mutex_);
-  std::uint64_t total = 0;
-  for (const auto& [number, weak] : files_) {
-    if (const std::shared_ptr<SegmentFile> file = weak.lock()) total += file->size_;
-  }
-  return total;
-}
-
-void SegmentStore::keep_all() {
-  Lock lock(mutex_);
-  for (const auto& [number, weak] : files_) {
-    if (const std::shared_ptr<SegmentFile> file = weak.lock()) file->keep();
-  }
-}
 
 // ---- contents
 

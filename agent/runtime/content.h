@@ -23,42 +23,60 @@ namespace runnel {
 // Content above this size lives in segment files; up to it, in memory and in the ledger's batches.
 inline constexpr std::size_t kSmallContentMax = 16 << 10;
 
-// One append-only file of contents, `content/<number>.seg`. The file is removed when nobody refers
-// to it any more.
+// One append-only file of contents. It is removed when nobody refers to it any more.
+//
+//   content/<number>.blk   blocks of 4,096 bytes: 4,092 of content, then the CRC-32C (little
+//   endian) of
+//                          the file's number, the block's (8 bytes each) and the content before it.
+//                          What is appended begins with a block of its own and fills its last one
+//                          with zeros; an offset counts bytes of content, 4,092 to a block
+//   content/<number>.seg   of schema 1: contents as they are, without sums; read only
 class SegmentFile {
  public:
-  SegmentFile(Disk& disk, std::string path, std::uint64_t number, std::unique_ptr<DiskFile> file)
-      : disk_(disk), path_(std::move(path)), number_(number), file_(std::move(file)) {}
+  enum class Form { kBlocks, kPlain };
+  SegmentFile(Disk& disk, std::string path, std::uint64_t number, Form form,
+              std::unique_ptr<DiskFile> file)
+      : disk_(disk), path_(std::move(path)), number_(number), form_(form), file_(std::move(file)) {}
   ~SegmentFile();
   SegmentFile(const SegmentFile&) = delete;
   SegmentFile& operator=(const SegmentFile&) = delete;
 
   std::uint64_t number() const { return number_; }
-  // At least one byte; kCorrupt when the file ends before `offset`.
+  // At least one byte; kCorrupt when the file ends before `offset`, or what it holds there is not
+  // what was written.
   Result<std::size_t> read_at(std::uint64_t offset, char* into, std::size_t size) const;
   // The file stays when the object goes: the agent is closing.
   void keep() { is_kept_ = true; }
 
  private:
   friend class SegmentStore;
+  Result<> write_blocks(std::uint64_t first, std::string_view bytes);
+  // Writes again what an fsync that failed has perhaps dropped.
+  Result<> write_again(std::uint64_t first_byte, std::uint64_t end_byte);
+
   Disk& disk_;
   const std::string path_;
   const std::uint64_t number_;
+  const Form form_;
   const std::unique_ptr<DiskFile> file_;
-  std::uint64_t size_ = 0;  // SegmentStore's mutex guards these
+  std::uint64_t size_ = 0;  // of the file, in bytes; SegmentStore's mutex guards these
   std::uint64_t synced_ = 0;
+  bool is_name_synced_ = true;
   std::atomic<bool> is_kept_{false};
 };
 
-// All segment files of one state directory. Any thread.
+// All segment files of one state directory. Any thread; `sync` one at a time.
 //
 // After a failed fsync nobody knows what of the file is on disk, and a second fsync may report
-// success without having written anything. So the store then fails every `sync` until it is opened
-// anew: what it holds unsynced is never acknowledged.
+// success without having written anything. So the next `sync` first writes anew, in its place, all
+// that was not synced, as it reads it from the file and if its sums are right; and moves new files
+// to another name and back. What cannot be read any more fails every `sync` until nobody refers to
+// the file: it is never acknowledged.
 class SegmentStore {
  public:
-  static Result<std::unique_ptr<SegmentStore>> open(std::string directory,
-                                                    Disk& disk = real_disk());
+  // `left_free`: so much of the disk is not for contents.
+  static Result<std::unique_ptr<SegmentStore>> open(std::string directory, Disk& disk = real_disk(),
+                                                    std::uint64_t left_free = 0);
   ~SegmentStore();
 
   struct Place {
@@ -79,24 +97,40 @@ class SegmentStore {
   void keep_all();
 
  private:
-  SegmentStore(std::string directory, Disk& disk) : directory_(std::move(directory)), disk_(disk) {}
-  std::string path_of(std::uint64_t number) const;
+  // What one `sync` has to see to.
+  struct Dirty {
+    std::shared_ptr<SegmentFile> file;
+    std::uint64_t from = 0;
+    std::uint64_t to = 0;
+  };
+  SegmentStore(std::string directory, Disk& disk, std::uint64_t left_free)
+      : directory_(std::move(directory)), disk_(disk), left_free_(left_free) {}
+  std::string path_of(std::uint64_t number, SegmentFile::Form form) const;
   Result<> open_next() REQUIRES(mutex_);
-  Result<> failed(Error error);
+  std::vector<Dirty> dirty() REQUIRES(mutex_);
+  Result<> sync_files(const std::vector<Dirty>& files, bool is_again);
+  Result<> sync_names(const std::vector<std::shared_ptr<SegmentFile>>& files, bool is_again);
 
   const std::string directory_;
   Disk& disk_;
+  const std::uint64_t left_free_;
   mutable Mutex mutex_;
   std::uint64_t next_number_ GUARDED_BY(mutex_) = 1;
   std::shared_ptr<SegmentFile> current_ GUARDED_BY(mutex_);
   // Full, but not synced; the writer's thread does that, not the one that filled it. What nobody
   // refers to any more need not be.
   std::vector<std::weak_ptr<SegmentFile>> unsynced_ GUARDED_BY(mutex_);
-  bool is_directory_dirty_ GUARDED_BY(mutex_) = false;  // a new file's name in it is not synced
-  std::string trouble_ GUARDED_BY(mutex_);              // of a failed fsync; empty: none
+  bool has_failed_ GUARDED_BY(mutex_) = false;  // the last sync
   std::map<std::uint64_t, std::weak_ptr<SegmentFile>> files_ GUARDED_BY(mutex_);
-  std::vector<std::uint64_t> found_ GUARDED_BY(mutex_);  // at open; until remove_orphans
+  std::vector<std::string> found_ GUARDED_BY(mutex_);  // names, at open; until remove_orphans
 };
+
+// What the blocks of one segment file are worth; of `.blk` files.
+struct SegmentCheck {
+  std::uint64_t blocks = 0;
+  std::uint64_t damaged = 0;
+};
+Result<SegmentCheck> check_segment(Disk& disk, const std::string& path, std::uint64_t number);
 
 // Bytes that many FlowFiles may refer to. Immutable. Counted by hand: a FlowRecord is copied as it
 // is.

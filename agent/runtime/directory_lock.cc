@@ -20,7 +20,11 @@ Result<std::unique_ptr<DirectoryLock>> DirectoryLock::take(const std::string& di
     return unavailable("state directory `" + directory + "`: " + error.message());
   }
   const std::string path = directory + "/lock";
-  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  // Where nothing can be written the directory itself is as good a thing to hold: an agent that
+  // waits there keeps others away, too.
+  if (descriptor < 0 && (errno == EROFS || errno == EACCES || errno == ENOSPC || errno == EDQUOT))
+    descriptor = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0) {
     return unavailable("state directory `" + directory + "`: " + std::strerror(errno));
   }

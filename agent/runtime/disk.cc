@@ -5,9 +5,11 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 
 namespace runnel {
@@ -89,6 +91,22 @@ class PosixDisk final : public Disk {
   Result<> remove(const std::string& path) override {
     if (::unlink(path.c_str()) != 0) return disk_error(path, "removing");
     return {};
+  }
+
+  Result<> rename(const std::string& from, const std::string& to) override {
+    if (std::rename(from.c_str(), to.c_str()) != 0) return disk_error(from, "moving");
+    return {};
+  }
+
+  std::uint64_t identity(const std::string& path) override {
+    struct stat status {};
+    return ::stat(path.c_str(), &status) == 0 ? status.st_ino : 0;
+  }
+
+  Result<std::uint64_t> free_bytes(const std::string& directory) override {
+    struct statvfs disk {};
+    if (::statvfs(directory.c_str(), &disk) != 0) return disk_error(directory, "looking at");
+    return std::uint64_t{disk.f_bavail} * disk.f_frsize;
   }
 
   Result<> sync_directory(const std::string& path) override {

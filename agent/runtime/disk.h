@@ -1,5 +1,5 @@
-// Disk: the few things that the content store asks of a file system, so that tests can own one that
-// forgets what was not synced.
+// Disk: the few things that the ledger and its content store ask of a file system, beside what
+// SQLite does by itself, so that tests can own one that forgets what was not synced.
 
 #pragma once
 
@@ -37,6 +37,12 @@ class Disk {
   virtual Result<std::unique_ptr<DiskFile>> make(const std::string& path) = 0;
   virtual Result<std::unique_ptr<DiskFile>> open(const std::string& path) = 0;  // kNotFound
   virtual Result<> remove(const std::string& path) = 0;
+  // In place of what is there under the new name. kNotFound: there is nothing under the old one.
+  virtual Result<> rename(const std::string& from, const std::string& to) = 0;
+  // Which file or directory it is, whatever its name; 0: nothing is there.
+  virtual std::uint64_t identity(const std::string& path) = 0;
+  // What may still be written to the file system of that directory.
+  virtual Result<std::uint64_t> free_bytes(const std::string& directory) = 0;
   virtual Result<> sync_directory(const std::string& path) = 0;
 };
 

@@ -74,6 +74,11 @@ class Engine {
   virtual Result<> stop_flow() = 0;   // all processors; the flow stays
   // Removes what is queued and not taken; says how many. Counted in the loss ledger.
   virtual Result<std::uint64_t> purge(std::string_view connection) = 0;
+  // Puts what is queued in a parked connection into one of the flow, behind what waits there; says
+  // how many. kInvalid: the first is no parked one, or the second is.
+  virtual Result<std::uint64_t> attach(std::string_view parked, std::string_view connection) = 0;
+  // Everything committed so far is on disk when it returns. kUnavailable: not within the time.
+  virtual Result<> flush(std::chrono::milliseconds within) = 0;
 
   // ---- looking
   virtual Status status() const = 0;

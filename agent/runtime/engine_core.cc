@@ -39,6 +39,9 @@ Result<> EngineCore::open_parts() {
   LedgerOptions options = options_.ledger;
   options.directory = options_.state_dir;
   options.clock = &clock_;
+  options.on_trouble = [this](const std::string& text) {
+    bulletins_.post({}, BulletinLevel::kError, text);
+  };
   TRY_ASSIGN(lock, DirectoryLock::take(options_.state_dir));
   lock_ = std::move(lock);
   TRY_ASSIGN(ledger, Ledger::open(std::move(options)));

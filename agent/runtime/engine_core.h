@@ -39,6 +39,8 @@ class EngineCore final : public Engine {
   Result<> start_flow() override;
   Result<> stop_flow() override;
   Result<std::uint64_t> purge(std::string_view connection) override;
+  Result<std::uint64_t> attach(std::string_view parked, std::string_view connection) override;
+  Result<> flush(std::chrono::milliseconds within) override { return ledger_->flush(within); }
 
   Status status() const override;
   std::vector<Bulletin> bulletins(std::uint64_t since_id) const override;

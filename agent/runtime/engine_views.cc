@@ -200,6 +200,20 @@ Result<std::uint64_t> EngineCore::purge(std::string_view connection) {
   return ledger_->purge(*queue);
 }
 
+Result<std::uint64_t> EngineCore::attach(std::string_view parked, std::string_view connection) {
+  TRY_ASSIGN(from, find_queue(parked));
+  TRY_ASSIGN(to, find_queue(connection));
+  const auto is_parked = [this](const Queue* queue) {
+    const auto all = ledger_->parked();
+    return std::any_of(all.begin(), all.end(),
+                       [queue](const ParkedQueue& one) { return one.id == queue->id(); });
+  };
+  if (!is_parked(from)) return invalid("`" + std::string(parked) + "` is not parked, or empty");
+  if (is_parked(to))
+    return invalid("`" + std::string(connection) + "` is no connection of the flow");
+  return ledger_->move_all(*from, *to);
+}
+
 Result<std::vector<QueuedFlowFile>> EngineCore::list_queue(std::string_view connection,
                                                            std::size_t limit) const {
   TRY_ASSIGN(queue, find_queue(connection));

@@ -1,5 +1,5 @@
-// Commits, epochs, queues and waiting; opening and closing. What is written stands in
-// ledger_writer.cc, what opening reads in ledger_open.cc.
+// Commits, epochs, the processors' state; closing; figures. What waits stands in ledger_wait.cc,
+// the queues as a whole in ledger_queues.cc, what a write takes in ledger_cut.cc.
 
 #include "agent/runtime/ledger.h"
 
@@ -14,7 +14,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::uint64_t kUnsavedMax = 4 << 20;  // bytes that wait; then a cut is made at once
 constexpr std::ptrdiff_t kStateLookBack =
     32;  // changes of state that one more may fall together with
 
@@ -52,6 +51,7 @@ Ledger::~Ledger() {
     notifier_.join();
     checkpointer_.join();
   }
+  note_end();
   if (segments_) segments_->keep_all();
   Lock lock(mutex_);
   for (auto& [id, batch] : batches_) {
@@ -241,135 +241,6 @@ void Ledger::change_state(const std::string& processor, const std::string& name,
   is_cut_wanted_ = true;
 }
 
-// ---- waiting
-
-void Ledger::wait(const std::shared_ptr<SafeLine>& line, EpochNumber number, bool needs_write,
-                  SafeLine::Then then) {
-  if (Epoch* const epoch = epoch_at(number)) epoch->has_waiter = true;
-  if (needs_write) is_cut_wanted_ = true;
-  line->waiters_.push_back({number, needs_write ? cuts_ + 1 : 0, std::move(then)});
-  has_news_ = true;
-}
-
-void Ledger::settle() {
-  forget_old_epochs();
-  if (unsaved_bytes_ >= kUnsavedMax) is_cut_wanted_ = true;
-  // The writer is woken only when what it waits for has become earlier.
-  if (is_idle_ && (is_cut_wanted_ || next_cut_at() < sleeps_until_)) writer_wake_.notify_one();
-  if (is_worth_packing_ahead()) packer_wake_.notify_one();
-  for (const auto& line : lines_) {
-    if (!line->waiters_.empty() && !line->is_calling_ && is_safe(line->waiters_.front())) {
-      has_news_ = true;
-      notifier_wake_.notify_one();
-      return;
-    }
-  }
-}
-
-std::shared_ptr<SafeLine> Ledger::open_line() {
-  auto line = std::make_shared<SafeLine>();
-  Lock lock(mutex_);
-  lines_.push_back(line);
-  return line;
-}
-
-void Ledger::close_line(const std::shared_ptr<SafeLine>& line) {
-  std::deque<SafeLine::Waiter> gone;  // destroyed without the mutex: they may hold anything
-  {
-    Lock lock(mutex_);
-    line->is_closed_ = true;
-    gone.swap(line->waiters_);
-    written_wake_.notify_all();  // a flush that waits for these
-    while (line->is_calling_) written_wake_.wait(mutex_);
-    std::erase(lines_, line);
-  }
-}
-
-// Calls those of one line whose waiting is over; false when there are none.
-bool Ledger::call_ready(std::vector<SafeLine::Then>& ready) {
-  std::shared_ptr<SafeLine> line;
-  for (const auto& one : lines_) {
-    if (!one->waiters_.empty() && is_safe(one->waiters_.front())) {
-      line = one;
-      break;
-    }
-  }
-  if (!line) return false;
-  while (!line->waiters_.empty() && is_safe(line->waiters_.front())) {
-    ready.push_back(std::move(line->waiters_.front().then));
-    line->waiters_.pop_front();
-    ++line->begun_;
-  }
-  line->is_calling_ = true;
-  mutex_.unlock();
-  for (SafeLine::Then& then : ready) then();
-  ready.clear();
-  mutex_.lock();
-  line->is_calling_ = false;
-  line->told_ = line->begun_;
-  written_wake_.notify_all();
-  // The lines take turns.
-  if (lines_.size() > 1) std::rotate(lines_.begin(), lines_.begin() + 1, lines_.end());
-  return true;
-}
-
-void Ledger::notify_loop() {
-  std::vector<SafeLine::Then> ready;
-  Lock lock(mutex_);
-  while (!is_closing_) {
-    if (call_ready(ready)) continue;
-    has_news_ = false;
-    notifier_wake_.wait(mutex_);
-  }
-}
-
-void Ledger::urge() {
-  Lock lock(mutex_);
-  for (const auto& line : lines_) {
-    if (line->waiters_.empty() || is_safe(line->waiters_.front())) continue;
-    is_cut_wanted_ = true;
-    if (is_idle_) writer_wake_.notify_one();
-    return;
-  }
-}
-
-Result<> Ledger::flush(std::chrono::milliseconds within) {
-  if (options_.is_driven) {
-    while (!driven_.empty()) TRY(drive_write());
-    drive_cut(true);
-    return drive_write();
-  }
-  const auto deadline = now() + within;
-  Lock lock(mutex_);
-  is_cut_wanted_ = true;
-  const std::uint64_t wanted = cuts_ + 1;
-  writer_wake_.notify_one();
-  while (cuts_written_ < wanted) {
-    if (!written_wake_.wait_until(mutex_, deadline) && cuts_written_ < wanted) {
-      return unavailable("not everything is written" +
-                         (trouble_.empty() ? std::string() : ": " + trouble_));
-    }
-  }
-  wait_until_told(deadline);
-  return {};
-}
-
-// Those whose waiting is over now; who comes later is not waited for.
-void Ledger::wait_until_told(SteadyTime deadline) {
-  const auto lines = lines_;
-  for (const auto& line : lines) {
-    std::uint64_t wanted = line->begun_;
-    for (const SafeLine::Waiter& waiter : line->waiters_) {
-      if (!is_safe(waiter)) break;
-      ++wanted;
-    }
-    while (line->told_ < wanted && !line->is_closed_ && !is_closing_) {
-      notifier_wake_.notify_one();
-      if (!written_wake_.wait_until(mutex_, deadline)) return;
-    }
-  }
-}
-
 // ---- the processors' state
 
 std::optional<std::string> Ledger::state(const std::string& processor, const std::string& name) {
@@ -397,160 +268,6 @@ void Ledger::clear_state(const std::string& processor) {
   settle();
 }
 
-// ---- queues
-
-Result<Queue*> Ledger::attach(QueueSpec spec) {
-  Lock lock(mutex_);
-  attached_.insert(spec.id);
-  const auto known = queues_.find(spec.id);
-  if (known != queues_.end()) {
-    parked_of_.erase(spec.id);
-    queue_rows_.push_back({known->second->key(), spec.id, spec.name, std::nullopt});
-    known->second->held();
-    known->second->respecify(std::move(spec));
-    is_cut_wanted_ = true;
-    return known->second.get();
-  }
-  const std::uint64_t key = next_queue_key_++;
-  queue_rows_.push_back({key, spec.id, spec.name, std::nullopt});
-  auto queue = std::make_unique<Queue>(mutex_, spec, key);
-  Queue* const made = queue.get();
-  queues_by_key_[key] = made;
-  queues_.emplace(spec.id, std::move(queue));
-  is_cut_wanted_ = true;
-  return made;
-}
-
-void Ledger::park(Queue& queue, const std::string& flow) {
-  Lock lock(mutex_);
-  queue.held();
-  queue.on_ready = nullptr;
-  queue.on_room = nullptr;
-  parked_of_[queue.id()] = flow;
-  attached_.erase(queue.id());
-  queue_rows_.push_back({queue.key(), queue.id(), queue.spec().name, flow});
-  is_cut_wanted_ = true;
-  settle();
-}
-
-std::vector<ParkedQueue> Ledger::parked() {
-  Lock lock(mutex_);
-  std::vector<ParkedQueue> all;
-  for (const auto& [id, queue] : queues_) {
-    if (attached_.contains(id) || queue->count() == 0) continue;
-    queue->held();
-    const auto flow = parked_of_.find(id);
-    all.push_back({id, queue->spec().name, flow == parked_of_.end() ? std::string() : flow->second,
-                   queue->count(), queue->bytes()});
-  }
-  return all;
-}
-
-Queue* Ledger::find(const std::string& id) {
-  Lock lock(mutex_);
-  const auto found = queues_.find(id);
-  return found == queues_.end() ? nullptr : found->second.get();
-}
-
-// ---- expiry
-
-std::int64_t Ledger::follow_wall() {
-  Lock lock(mutex_);
-  // Both are read again: whoever was here first may have done it.
-  const std::int64_t wall = options_.clock->wall_ms();
-  const std::int64_t moved = wall - ms_of(options_.clock->since_boot()) - boot_base_ms_;
-  wall_base_ms_ = wall - ms_of(options_.clock->steady());
-  if (moved <= kClockStepMs && moved >= -kClockStepMs) return wall;  // the machine was suspended
-  boot_base_ms_ += moved;
-  wall_shift_ms_ += moved;
-  const std::int64_t until = wall - moved + kClockStepMs;
-  wall_steps_.push_back({next_batch_, moved, until});
-  for (const auto& [id, queue] : queues_) {
-    queue->held();
-    queue->shift_entries(moved, until);
-  }
-  log_warn("ledger", "the wall clock was set; entry times of what is queued follow it",
-           {{"by_ms", moved}});
-  return wall;
-}
-
-std::int64_t Ledger::expire(Queue& queue, std::vector<std::uint64_t>& expired) {
-  constexpr std::int64_t kLookAgainMs = 1000;  // at what is taken, or cannot be read now
-  const std::int64_t expire_ms = queue.expire_ms();
-  if (expire_ms == 0) return INT64_MAX;
-  const bool was_full = queue.is_full();
-  std::vector<FlowRecord> gone;
-  const std::int64_t start_ms = wall_ms() - expire_ms;  // what began before it has expired
-  while (true) {
-    Queue::Position first = 0;
-    Queue::Paged paged;
-    std::uint32_t count = 0;
-    Lock paging(paging_mutex_);
-    {
-      Lock lock(mutex_);
-      queue.held();
-      for (const Queue::Position position : queue.started_before(start_ms)) {
-        gone.push_back(take_out(queue, position));
-        count_end(gone.back().epoch, End::kExpired);
-        expired.push_back(gone.back().id);
-      }
-      const Queue::Paged* const next = queue.paged_before(start_ms, first);
-      if (next == nullptr) {
-        queue.recount_oldest(start_ms + kLookAgainMs);
-        settle();
-        break;
-      }
-      paged = *next;
-      count = batches_.at(paged.batch).count;
-      settle();
-    }
-    const Result<> read = page_in_batch(queue, first, paged, count);
-    if (read.ok() || read.code() == Code::kCorrupt) continue;
-    return start_ms + expire_ms + kLookAgainMs;
-  }
-  for (const FlowRecord& record : gone) release(record);
-  if (was_full && !queue.is_full() && queue.on_room) queue.on_room();
-  const std::int64_t oldest = queue.oldest_start_ms();
-  return oldest == INT64_MAX ? oldest : oldest + expire_ms + 1;
-}
-
-std::uint64_t Ledger::purge(Queue& queue) {
-  std::vector<FlowRecord> gone;
-  std::uint64_t count = 0;
-  Lock paging(paging_mutex_);
-  {
-    Lock lock(mutex_);
-    queue.held();
-    std::vector<Queue::Position> waiting;
-    queue.each([&waiting](Queue::Position position, const FlowRecord&, bool is_taken) {
-      if (!is_taken) waiting.push_back(position);
-      return true;
-    });
-    for (const Queue::Position position : waiting) {
-      const FlowRecord record = take_out(queue, position);
-      count_end(record.epoch, End::kRemoved);
-      gone.push_back(record);
-    }
-    count = gone.size();
-    // What lies on disk only need not be read for this.
-    while (!queue.paged().empty()) {
-      const auto [first, paged] = *queue.paged().begin();
-      queue.drop_paged(first);
-      const Batch& batch = batches_.at(paged.batch);
-      for (std::uint32_t i = 0; i < batch.count; ++i) {
-        if (batch.done[i]) continue;
-        note_saved_done({paged.batch, i});
-        count_end(0, End::kRemoved);
-        ++count;
-      }
-    }
-    settle();
-  }
-  for (const FlowRecord& record : gone) release(record);
-  if (queue.on_room) queue.on_room();
-  return count;
-}
-
 // ---- figures
 
 LossFigures Ledger::loss() {
@@ -569,6 +286,14 @@ LossFigures Ledger::loss() {
 
 LedgerStatus Ledger::status() {
   LedgerStatus status;
+  // Whoever writes finds it out; but nobody may write for long.
+  if (const Result<> place = check_place(); !place.ok() && is_healthy()) {
+    {
+      Lock lock(mutex_);
+      trouble_ = place.error().text();
+    }
+    if (is_healthy_.exchange(false)) tell(place.error().text());
+  }
   status.content_bytes = segments_->bytes();
   Lock lock(mutex_);
   status.is_healthy = is_healthy();

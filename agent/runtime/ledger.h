@@ -72,9 +72,14 @@ struct LedgerOptions {
   std::chrono::milliseconds lazy{100};         // until what is merely done of saved ones is written
   std::uint64_t memory_budget = 64 << 20;
   std::uint64_t disk_quota = 0;  // 0: 1 GiB, or 80 % of what is free, whichever is less
-  std::string vfs = {};          // of SQLite; for tests
-  EpochNumber first_epoch = 1;   // for tests
-  Disk* disk = nullptr;          // of the content; nullptr: the machine's
+  // Kept on the disk for when nothing else is left on it: so much is let go to open the database,
+  // and to write what has been delivered.
+  std::uint64_t reserve = 1 << 20;
+  // Told what people should know of: from any thread, without locks.
+  std::function<void(const std::string&)> on_trouble = {};
+  std::string vfs = {};         // of SQLite; for tests
+  EpochNumber first_epoch = 1;  // for tests
+  Disk* disk = nullptr;         // of all that SQLite does not write; nullptr: the machine's
   // No threads of its own: somebody calls `drive_…`, and time is the clock's. For tests that own
   // the order of everything.
   bool is_driven = false;
@@ -110,7 +115,7 @@ struct ParkedQueue {
 
 class Ledger {
  public:
-  // kUnavailable: the directory cannot be used. A damaged database is put aside into
+  // kUnavailable, kFull: the directory cannot be used, now. A damaged database is put aside into
   // quarantine/<time>/ and what can be read of it is carried over.
   static Result<std::unique_ptr<Ledger>> open(LedgerOptions options);
   // Writes everything first.
@@ -211,6 +216,11 @@ class Ledger {
   std::int64_t expire(Queue& queue, std::vector<std::uint64_t>& expired);
   // Removes what is queued and not taken; returns how many.
   std::uint64_t purge(Queue& queue);
+  // Puts what is queued and not taken into another queue, in its order; returns how many. What
+  // cannot be read is quarantined. kUnavailable: not all could be read now; the rest stays.
+  Result<std::uint64_t> move_all(Queue& from, Queue& to);
+  // Ends one that is taken and whose content cannot be read, and says so.
+  void quarantine(Queue& queue, Queue::Position position, const Error& why);
 
   std::unique_ptr<DurableMap> durable(const std::string& owner);
   ProvenanceShelf& provenance_shelf();
@@ -256,6 +266,10 @@ class Ledger {
     std::vector<std::shared_ptr<SegmentFile>> segments;
     std::vector<std::uint64_t> referrers;  // rows with effects on this one
     std::uint32_t targets_alive = 0;       // rows that this one has effects on
+    // Since it was written the wall clock was set by so much, before the ledger was opened; what
+    // came later than `until_ms` was told by another clock.
+    std::int64_t set_by_ms = 0;
+    std::int64_t until_ms = INT64_MAX;
   };
   struct Write;  // one transaction, ready to be written (ledger_writer.cc)
   class Shelf;
@@ -265,7 +279,18 @@ class Ledger {
   explicit Ledger(LedgerOptions options);
   DatabaseOptions database_options() const;
   std::string database_path() const { return options_.directory + "/ledger.db"; }
+  std::string counts_path() const { return options_.directory + "/counts"; }
+  std::string reserve_path() const { return options_.directory + "/reserve"; }
+  Disk& disk() const { return options_.disk == nullptr ? real_disk() : *options_.disk; }
+  Result<> begin();
   Result<> open_database();
+  Result<> check_place();
+  void keep_reserve();
+  bool let_reserve_go();
+  void tell(const std::string& trouble);
+  void note_failure(const Error& why);
+  // What is known at a good end and may be all that is left of the newest row.
+  void note_end();
   Result<> load();
   Result<> load_queues() REQUIRES(mutex_);
   Result<> load_batches() REQUIRES(mutex_);
@@ -273,9 +298,17 @@ class Ledger {
   Result<> page_in_batch(Queue& queue, Queue::Position first, Queue::Paged paged,
                          std::uint32_t count);
   void offer_batch(std::uint64_t row, const BatchHead& head) REQUIRES(mutex_);
+  void follow_clock(const std::map<std::uint64_t, BatchHead>& heads) REQUIRES(mutex_);
   void balance() REQUIRES(mutex_);
   Result<> begin_generation();
   Result<> salvage(const Error& why);
+  Result<std::uint64_t> carry_over(Database& from);
+  Result<> repair(std::unique_ptr<Write>& write, const Error& why);
+  Result<> recall(std::unique_ptr<Write>& write);
+  void recut(std::unique_ptr<Write>& write, const std::set<std::uint64_t>* rows_there);
+  void forget_rows(const std::set<std::uint64_t>& rows) REQUIRES(mutex_);
+  std::unique_ptr<Write> cut_anew(const std::vector<const Write*>& undone,
+                                  const std::set<std::uint64_t>* rows_there) REQUIRES(mutex_);
   std::string unfinished_folder() const;
   bool is_repair_unfinished() const;
   Result<> put_aside();
@@ -306,7 +339,7 @@ class Ledger {
   void notify_loop();
   void checkpoint_loop();
   EpochNumber cut_epoch() REQUIRES(mutex_);
-  std::unique_ptr<Write> cut(bool is_all) REQUIRES(mutex_);
+  std::unique_ptr<Write> cut(bool is_all, bool needs_row = false) REQUIRES(mutex_);
   void evict_paged(Queue& queue, Queue::Position first, std::uint64_t row) REQUIRES(mutex_);
   void note_saved_done(SavedPlace place) REQUIRES(mutex_);
   void note_row_gone(std::uint64_t id) REQUIRES(mutex_);
@@ -317,16 +350,15 @@ class Ledger {
   Result<> write_rows(Write& write, ProvenanceLog* provenance) REQUIRES(provenance_use_mutex_);
   Result<bool> is_written(const Write& write);
   Result<bool> resume(const Write& write);
-  void tell_queues(Write& write);
   Result<> write(Write& write);
-  Result<> attempt(Write& write);
+  Result<> attempt(std::unique_ptr<Write>& write);
   void wait_until_told(SteadyTime deadline) REQUIRES(mutex_);
   bool call_ready(std::vector<SafeLine::Then>& ready) REQUIRES(mutex_);
   // What deadlines are measured by.
   SteadyTime now() const {
     return options_.is_driven ? options_.clock->steady() : std::chrono::steady_clock::now();
   }
-  void write_until_done(Write& write);
+  void write_until_done(std::unique_ptr<Write>& write);
   void written(Write& write) REQUIRES(mutex_);
   Result<> reopen();
   void page_out();
@@ -344,6 +376,7 @@ class Ledger {
   std::string instance_id_;
   std::string repaired_;
   bool is_salvaged_ = false;  // rows that make no sense are left out, and counted
+  bool is_loaded_ = false;    // memory knows more than the database
   std::unique_ptr<SegmentStore> segments_;
   std::unique_ptr<Shelf> shelf_;
   std::atomic<std::uint64_t> next_id_{1};
@@ -352,9 +385,17 @@ class Ledger {
   std::atomic<bool> is_healthy_{true};
   std::atomic<bool> is_over_quota_{false};
 
-  std::unique_ptr<Database> database_;         // the writer's thread
-  bool is_unknown_ = false;                    // the last write failed: the writer's thread
-  std::deque<std::unique_ptr<Write>> driven_;  // under way, when there are no threads
+  std::unique_ptr<Database> database_;  // the writer's thread
+  // A write, or an fsync of a checkpoint, has failed: nobody knows what is on disk.
+  std::atomic<bool> is_unknown_{false};
+  bool is_disk_full_ = false;     // it failed for that: the writer's thread
+  bool has_reserve_ = false;      // the writer's thread
+  bool is_reserve_lent_ = false;  // sources wait until it is taken again
+  bool is_recut_due_ = false;     // a repair is done, what memory knows beyond it is not written
+  std::atomic<std::uint64_t> database_identity_{0};  // the file that was opened; 0: none
+  std::uint64_t sealed_from_ = 0;                    // rows from this one on have sums
+  std::uint64_t boot_ = 0;                           // made of the boot's id; 0: not known
+  std::deque<std::unique_ptr<Write>> driven_;        // under way, when there are no threads
   std::unique_ptr<Statements> statements_;
   Mutex reader_mutex_;
   std::unique_ptr<Database> reader_ GUARDED_BY(reader_mutex_);

@@ -1,17 +1,12 @@
-// Opening the ledger: what it reads, what it repairs; paging in.
+// Opening the ledger: what it reads, and what it does before anybody uses it.
 
-#include <dirent.h>
 #include <pthread.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
+#include <array>
 
 #include "agent/base/bytes.h"
+#include "agent/base/crc32c.h"
 #include "agent/base/ids.h"
 #include "agent/base/log.h"
 #include "agent/runtime/attributes.h"
@@ -22,64 +17,75 @@
 namespace runnel {
 namespace {
 
-constexpr std::uint32_t kApplication = 0x524E4C31;  // "RNL1"
-constexpr unsigned kGenerationShift = 40;           // ids of one opening of the ledger
+constexpr unsigned kGenerationShift = 40;  // ids of one opening of the ledger
 constexpr std::uint64_t kQuotaDefault = 1 << 30;
-
-void release_all(const std::vector<FlowRecord>& records) {
-  for (const FlowRecord& record : records) {
-    release(record);
-  }
-}
-
-Result<> make_directory(const std::string& path) {
-  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
-  return unavailable("making directory `" + path + "`: " + std::strerror(errno));
-}
 
 }  // namespace
 
 DatabaseOptions Ledger::database_options() const {
-  return {.application_id = kApplication,
+  return {.application_id = kLedgerApplication,
           .checkpoints_itself = false,
           .cache_kib = 512,
           .vfs = options_.vfs};
 }
 
 Result<std::unique_ptr<Ledger>> Ledger::open(LedgerOptions options) {
-  TRY(make_directory(options.directory));
   std::unique_ptr<Ledger> ledger(new Ledger(std::move(options)));
+  TRY(ledger->disk().make_directory(ledger->options_.directory));
   Clock& clock = *ledger->options_.clock;
   ledger->clock_began_ = clock.steady();
   ledger->wall_base_ms_ = clock.wall_ms() - ms_of(clock.steady());
+  const std::string boot = clock.boot_id();
+  ledger->boot_ = boot.empty() ? 0 : crc32c(boot);
   {
     Lock lock(ledger->mutex_);
     ledger->boot_base_ms_ = clock.wall_ms() - ms_of(clock.since_boot());
   }
-  Disk& disk = ledger->options_.disk == nullptr ? real_disk() : *ledger->options_.disk;
-  TRY_ASSIGN(segments, SegmentStore::open(ledger->options_.directory + "/content", disk));
-  ledger->segments_ = std::move(segments);
-  ledger->shelf_ = std::make_unique<Shelf>(*ledger);
-  Result<> opened = ledger->is_repair_unfinished() ? corrupt("an earlier repair was not finished")
-                                                   : ledger->open_database();
-  if (opened.ok()) opened = ledger->load();
-  // Before anything is written: what the last run could not name any more may be what fills the
-  // disk.
-  if (opened.ok()) ledger->segments_->remove_orphans();
-  if (opened.ok()) opened = ledger->begin_generation();
-  if (!opened.ok() && opened.code() == Code::kCorrupt) {
-    TRY(ledger->salvage(opened.error()));
-    opened = ledger->load();
-    if (opened.ok()) opened = ledger->begin_generation();
+  ledger->has_reserve_ = ledger->disk().identity(ledger->reserve_path()) != 0;
+  Result<> begun = ledger->begin();
+  if (!begun.ok() && (begun.code() == Code::kFull || begun.code() == Code::kUnavailable) &&
+      ledger->let_reserve_go()) {
+    log_warn("ledger", "opening failed; trying again with the room of the reserve",
+             {{"reason", begun.error().text()}});
+    begun = ledger->begin();
   }
-  TRY(opened);
+  TRY(begun);
+  ledger->is_loaded_ = true;
   ledger->segments_->remove_orphans();
+  ledger->keep_reserve();
   ledger->choose_quota();
   if (!ledger->options_.is_driven) ledger->start_threads();
   return ledger;
 }
 
+// May be tried again when it has failed.
+Result<> Ledger::begin() {
+  TRY_ASSIGN(segments,
+             SegmentStore::open(options_.directory + "/content", disk(), options_.reserve));
+  segments_ = std::move(segments);
+  shelf_ = std::make_unique<Shelf>(*this);
+  Result<> opened =
+      is_repair_unfinished() ? corrupt("an earlier repair was not finished") : open_database();
+  if (opened.ok()) opened = load();
+  // Before anything is written: what the last run could not name any more may be what fills the
+  // disk.
+  if (opened.ok()) segments_->remove_orphans();
+  if (opened.ok()) opened = begin_generation();
+  if (!opened.ok() && opened.code() == Code::kCorrupt) {
+    opened = salvage(opened.error());
+    if (opened.ok()) opened = load();
+    if (opened.ok()) opened = begin_generation();
+  }
+  if (opened.ok()) return {};
+  statements_.reset();
+  database_.reset();
+  Lock lock(reader_mutex_);
+  reader_.reset();
+  return opened;
+}
+
 Result<> Ledger::open_database() {
+  database_identity_ = 0;
   TRY(reopen());
   TRY_ASSIGN(reader, Database::open(database_path(), database_options()));
   Lock lock(reader_mutex_);
@@ -92,14 +98,54 @@ Result<Statement> Ledger::prepare_read(std::string_view sql) {
   return reader_->prepare(sql);
 }
 
+// What is queued already counts as free: a quota that shrinks with each start would be reached by
+// starting often.
 void Ledger::choose_quota() {
-  if (options_.disk_quota != 0) return;
-  struct statvfs disk {};
-  options_.disk_quota = kQuotaDefault;
-  if (::statvfs(options_.directory.c_str(), &disk) == 0) {
-    const std::uint64_t free_bytes = std::uint64_t{disk.f_bavail} * disk.f_frsize;
-    options_.disk_quota = std::min(kQuotaDefault, free_bytes / 10 * 8);
+  const Result<std::uint64_t> used = database_->used_bytes();
+  const std::uint64_t held = (used.ok() ? *used : 0) + segments_->bytes();
+  {
+    Lock lock(mutex_);
+    database_bytes_ = used.ok() ? *used : 0;
   }
+  if (options_.disk_quota == 0) {
+    options_.disk_quota = kQuotaDefault;
+    const Result<std::uint64_t> left = disk().free_bytes(options_.directory);
+    if (left.ok()) options_.disk_quota = std::min(kQuotaDefault, (*left + held) / 10 * 8);
+  }
+  is_over_quota_ = held >= options_.disk_quota || is_reserve_lent_;
+}
+
+// ---- the reserve
+
+void Ledger::keep_reserve() {
+  constexpr std::size_t kPart = 64 << 10;
+  constexpr std::uint64_t kRoomTimes = 4;  // taken again only when there is so much more
+  if (has_reserve_ || options_.reserve == 0) return;
+  const Result<std::uint64_t> left = disk().free_bytes(options_.directory);
+  if (!left.ok() || *left < options_.reserve * kRoomTimes) return;
+  Result<> kept;
+  {
+    Result<std::unique_ptr<DiskFile>> file = disk().make(reserve_path());
+    if (!file.ok()) return;
+    const std::string zeros(kPart, '\0');
+    for (std::uint64_t at = 0; kept.ok() && at < options_.reserve; at += kPart) {
+      const auto part = std::min<std::uint64_t>(kPart, options_.reserve - at);
+      kept = (*file)->write_at(at, std::string_view(zeros).substr(0, part));
+    }
+  }
+  if (kept.ok()) {
+    has_reserve_ = true;
+    is_reserve_lent_ = false;
+  } else {
+    static_cast<void>(disk().remove(reserve_path()).ok());  // what is left of it
+  }
+}
+
+bool Ledger::let_reserve_go() {
+  if (!has_reserve_ || !disk().remove(reserve_path()).ok()) return false;
+  has_reserve_ = false;
+  is_reserve_lent_ = true;
+  return true;
 }
 
 void Ledger::start_threads() {
@@ -142,18 +188,27 @@ Result<> Ledger::keep_ids_unique() {
   constexpr std::int64_t kSince = 1'577'836'800'000;  // 2020, in ms
   const std::int64_t minutes =
       std::max<std::int64_t>((options_.clock->wall_ms() - kSince) / 60'000, 1);
-  TRY_ASSIGN(insert,
-             database_->prepare("INSERT OR IGNORE INTO meta(name, value) VALUES('generation', ?)"));
-  return insert.bind_text(1, std::to_string(minutes)).run();
+  TRY_ASSIGN(insert, database_->prepare("INSERT OR IGNORE INTO meta(name, value) VALUES(?, ?)"));
+  if (is_loaded_) {  // memory knows
+    TRY(database_->execute("DELETE FROM meta WHERE name IN ('generation', 'instance')"));
+    TRY(insert.bind_text(1, "instance").bind_text(2, instance_id_).run());
+    const std::string generation = std::to_string(next_id_ >> kGenerationShift);
+    return insert.bind_text(1, "generation").bind_text(2, generation).run();
+  }
+  return insert.bind_text(1, "generation").bind_text(2, std::to_string(minutes)).run();
 }
 
 // ---- reading what is stored: heads and effects only
 
 Result<> Ledger::load() {
   Lock lock(mutex_);
+  // What an earlier try has read is let go; the files that it refers to are not.
+  segments_->keep_all();
   queues_.clear();
   queues_by_key_.clear();
   batches_.clear();
+  removable_.clear();
+  queue_rows_.clear();
   parked_of_.clear();
   state_.clear();
   TRY(load_queues());
@@ -185,15 +240,83 @@ Result<> Ledger::load_queues() {
   }
 }
 
+namespace {
+
+// counts: in text, the next row's number, the counters of the loss ledger (in, and the ends by
+// reason), and the CRC-32C of all that before it.
+struct EndCounts {
+  std::uint64_t next_row = 0;  // 0: it is not known
+  std::array<std::uint64_t, kCounterCount> counters{};
+};
+
+EndCounts end_counts(Disk& disk, const std::string& path) {
+  Result<std::unique_ptr<DiskFile>> file = disk.open(path);
+  if (!file.ok()) return {};
+  std::string text(256, '\0');
+  const Result<std::size_t> got = (*file)->read_at(0, text.data(), text.size());
+  if (!got.ok()) return {};
+  text.resize(*got);
+  const std::size_t end = text.rfind(' ');
+  if (end == text.npos || text.substr(end + 1) != std::to_string(crc32c(text.substr(0, end))))
+    return {};
+  EndCounts counts;
+  std::size_t i = 0;
+  for (const std::string_view word : split(std::string_view(text).substr(0, end), ' ')) {
+    const Result<std::int64_t> number = parse_int(word);
+    if (!number.ok() || i > kCounterCount) return {};
+    (i == 0 ? counts.next_row : counts.counters[i - 1]) = static_cast<std::uint64_t>(*number);
+    ++i;
+  }
+  return i == kCounterCount + 1 ? counts : EndCounts{};
+}
+
+}  // namespace
+
+void Ledger::note_end() {
+  if (!statements_ || !is_loaded_ || !is_healthy() || !check_place().ok()) return;
+  std::string text;
+  {
+    Lock lock(mutex_);
+    text = std::to_string(next_batch_) + " " + std::to_string(totals_.in);
+    for (const std::uint64_t end : totals_.ends) text += " " + std::to_string(end);
+  }
+  text += " " + std::to_string(crc32c(text));
+  const std::string fresh = counts_path() + ".new";
+  static_cast<void>(disk().remove(fresh).ok());  // of an end that was interrupted
+  const auto write = [&]() -> Result<> {
+    TRY_ASSIGN(file, disk().make(fresh));
+    TRY(file->write_at(0, text));
+    TRY(file->sync());
+    TRY(disk().rename(fresh, counts_path()));
+    return disk().sync_directory(options_.directory);
+  };
+  if (const Result<> written = write(); !written.ok())
+    log_warn("ledger", "the counters are not kept", {{"reason", written.error().text()}});
+}
+
 Result<> Ledger::load_batches() {
+  TRY_ASSIGN(find, database_->prepare("SELECT value FROM meta WHERE name = 'sealed_from'"));
+  TRY_ASSIGN(is_known, find.step());
+  sealed_from_ = UINT64_MAX;
+  if (is_known) {
+    TRY_ASSIGN(number, parse_int(find.text(0)));
+    sealed_from_ = static_cast<std::uint64_t>(number);
+  }
+  find.reset();
   TRY_ASSIGN(select, database_->prepare("SELECT id, queue, head, effects FROM batch ORDER BY id"));
   std::map<std::uint64_t, BatchHead> heads;
-  BatchEffects newest;
+  std::map<std::uint64_t, BatchEffects> effects;
+  std::uint64_t last = 0;
   while (true) {
     TRY_ASSIGN(has_row, select.step());
     if (!has_row) break;
     const auto id = static_cast<std::uint64_t>(select.integer(0));
-    Result<BatchHead> parsed = BatchHead::parse(select.text(2));
+    // Pages in each other's place: what is looked for by its number is not found.
+    if (id <= last && !is_salvaged_) return corrupt("the rows of batches stand in no order");
+    last = id;
+    Result<BatchHead> parsed =
+        BatchHead::unseal(select.text(2), id, static_cast<std::uint64_t>(select.integer(1)),
+                          select.text(3), id < sealed_from_);
     if (!parsed.ok() && is_salvaged_) continue;
     TRY(parsed);
     BatchHead& head = *parsed;
@@ -202,26 +325,71 @@ Result<> Ledger::load_batches() {
     batch.count = batch.left = static_cast<std::uint32_t>(head.count);
     batch.done.assign(head.count, false);
     for (const std::uint64_t number : head.segments) {
-      // A missing one is found out when its FlowFiles are read.
+      // A missing one is found out when its FlowFiles are read. One that cannot be opened now must
+      // not be taken for one that nobody refers to.
       Result<std::shared_ptr<SegmentFile>> segment = segments_->find(number);
+      if (!segment.ok() && segment.code() != Code::kNotFound) return segment.error();
       if (segment.ok()) batch.segments.push_back(std::move(*segment));
     }
     batches_.emplace(id, std::move(batch));
     heads.emplace(id, std::move(head));
     next_batch_ = std::max(next_batch_, id + 1);
-    if (!select.text(3).empty()) {
-      Result<BatchEffects> effects = BatchEffects::parse(select.text(3));
-      if (!effects.ok() && is_salvaged_) continue;
-      TRY(effects);
-      load_effects(id, *effects);
-      newest = std::move(*effects);
-    }
+    if (select.text(3).empty()) continue;
+    Result<BatchEffects> parsed_effects = BatchEffects::parse(select.text(3));
+    if (!parsed_effects.ok() && is_salvaged_) continue;
+    TRY(parsed_effects);
+    effects.emplace(id, std::move(*parsed_effects));
+  }
+  BatchEffects newest;
+  for (const auto& [id, one] : effects) load_effects(id, one);
+  if (!effects.empty()) newest = effects.rbegin()->second;
+  // A good end has said them once more: the newest row, or all of them, may be lost.
+  const EndCounts said = end_counts(disk(), counts_path());
+  if (said.next_row > (effects.empty() ? 0 : effects.rbegin()->first)) {
+    newest.counters = said.counters;
+    next_batch_ = std::max(next_batch_, said.next_row);
   }
   totals_.in = newest.counters[0];
   for (std::size_t end = 0; end < kEnds; ++end) totals_.ends[end] = newest.counters[end + 1];
+  follow_clock(heads);
   for (const auto& [id, head] : heads) offer_batch(id, head);
   written_row_ = next_batch_ - 1;
   return {};
+}
+
+namespace {
+
+// By how much the wall clock was set between the two. Within one boot that is known to the
+// millisecond. While the machine was off nobody measured: its clock is believed, but for a leap of
+// more than a year ahead, which is a clock that has lost its battery rather than a machine that was
+// off for so long.
+std::int64_t set_between(const RowClock& before, const RowClock& after, std::int64_t step_ms) {
+  constexpr std::int64_t kOffMax = std::int64_t{366} * 24 * 3600 * 1000;
+  if (before.boot != after.boot || before.boot == 0) {
+    const std::int64_t gap = after.wall_ms - before.wall_ms;
+    return gap > kOffMax ? gap : 0;
+  }
+  const std::int64_t set =
+      (after.wall_ms - after.since_boot_ms) - (before.wall_ms - before.since_boot_ms);
+  return set > step_ms || set < -step_ms ? set : 0;
+}
+
+}  // namespace
+
+// Entry times were told by the clock of their row's cut. Where it was set since, they follow.
+void Ledger::follow_clock(const std::map<std::uint64_t, BatchHead>& heads) {
+  const Clock& clock = *options_.clock;
+  RowClock later{boot_, clock.wall_ms(), ms_of(clock.since_boot())};
+  std::int64_t set_by_ms = 0;
+  for (auto row = heads.rbegin(); row != heads.rend(); ++row) {
+    if (!row->second.clock) continue;
+    const RowClock& at = *row->second.clock;
+    set_by_ms += set_between(at, later, kClockStepMs);
+    later = at;
+    Batch& batch = batches_.at(row->first);
+    batch.set_by_ms = set_by_ms;
+    batch.until_ms = at.wall_ms + kClockStepMs;
+  }
 }
 
 void Ledger::load_effects(std::uint64_t row, const BatchEffects& effects) {
@@ -264,6 +432,8 @@ void Ledger::offer_batch(std::uint64_t row, const BatchHead& head) {
       head.count == 0 ? 0 : head.bytes * batch.left / head.count;  // exact when it is read
   paged.last = head.positions.back().first + head.positions.back().count - 1;
   paged.oldest_ms = head.oldest_ms;
+  if (head.oldest_ms != BatchHead::kUnknownMs && head.oldest_ms <= batch.until_ms)
+    paged.oldest_ms = std::min(head.oldest_ms + batch.set_by_ms, batch.until_ms);
   // Two batches may begin at positions that only later bodies fill: the first position is unique by
   // construction.
   queue->second->held();
@@ -285,224 +455,6 @@ void Ledger::balance() {
   } else {
     totals_.in = ended + queued;
   }
-}
-
-// ---- paging in
-
-bool Ledger::needs_paging(Queue& queue) {
-  Lock lock(mutex_);
-  queue.held();
-  Queue::Position first = 0;
-  return queue.next_paged(first) != nullptr;
-}
-
-Result<> Ledger::page_in(Queue& queue) {
-  Lock paging(paging_mutex_);
-  Queue::Paged paged;
-  Queue::Position first = 0;
-  std::uint32_t count = 0;
-  {
-    Lock lock(mutex_);
-    queue.held();
-    const Queue::Paged* const next = queue.next_paged(first);
-    if (next == nullptr) return {};
-    paged = *next;
-    count = batches_.at(paged.batch).count;
-  }
-  return page_in_batch(queue, first, paged, count);
-}
-
-Result<bool> Ledger::page_in_next(Queue& queue) {
-  Lock paging(paging_mutex_);
-  Queue::Paged paged;
-  Queue::Position first = 0;
-  std::uint32_t count = 0;
-  {
-    Lock lock(mutex_);
-    queue.held();
-    if (queue.paged().empty()) return false;
-    first = queue.paged().begin()->first;
-    paged = queue.paged().begin()->second;
-    count = batches_.at(paged.batch).count;
-  }
-  TRY(page_in_batch(queue, first, paged, count));
-  return true;
-}
-
-Result<> Ledger::page_in_batch(Queue& queue, Queue::Position first, Queue::Paged paged,
-                               std::uint32_t count) {
-  Result<std::vector<FlowRecord>> records =
-      corrupt("row " + std::to_string(paged.batch) + " is missing");
-  BatchHead head;
-  {
-    Lock lock(reader_mutex_);
-    TRY_ASSIGN(select, prepare_read("SELECT head, body FROM batch WHERE id = ?"));
-    select.bind(1, static_cast<std::int64_t>(paged.batch));
-    const Result<bool> has_row = select.step();
-    if (!has_row.ok() && has_row.code() != Code::kCorrupt) return has_row.error();
-    if (has_row.ok() && *has_row) {
-      Result<BatchHead> parsed = BatchHead::parse(select.text(0));
-      if (parsed.ok() && parsed->count != count) {
-        records = corrupt("the head is not the one that was read at the start");
-      } else if (parsed.ok()) {
-        head = std::move(*parsed);
-        records = unpack_body(select.text(1), count, *segments_);
-      } else {
-        records = parsed.error();
-      }
-    } else if (!has_row.ok()) {
-      records = has_row.error();
-    }
-  }
-  if (!records.ok() && records.code() != Code::kCorrupt) return records.error();
-  std::vector<FlowRecord> gone;
-  {
-    Lock lock(mutex_);
-    queue.held();
-    const bool is_there = queue.paged().count(first) != 0;  // else it was evicted meanwhile
-    if (is_there) queue.drop_paged(first);
-    if (!is_there) {
-      if (records.ok()) release_all(*records);
-      return {};
-    }
-    Batch& batch = batches_.at(paged.batch);
-    if (!records.ok()) {
-      for (std::uint32_t i = 0; i < batch.count; ++i) {
-        if (batch.done[i]) continue;
-        note_saved_done({paged.batch, i});
-        count_end(0, End::kQuarantined);
-      }
-      log_error("ledger", "a batch cannot be read; its FlowFiles were counted as quarantined",
-                {{"row", paged.batch}, {"count", paged.count}, {"reason", records.error().text()}});
-      settle();
-      return records.error();
-    }
-    const std::uint32_t at_ms = now_ms();
-    std::uint32_t index = 0;
-    for (const PositionRange& range : head.positions) {
-      for (std::uint64_t i = 0; i < range.count; ++i, ++index) {
-        FlowRecord& record = (*records)[index];
-        for (const WallStep& step : wall_steps_) {
-          if (paged.batch < step.row && record.entry_ms <= step.until_ms)
-            record.entry_ms += step.by_ms;
-        }
-        if (batch.done[index]) {
-          gone.push_back(record);
-        } else {
-          queue.restore(range.first + i, record, {paged.batch, index}, at_ms);
-        }
-      }
-    }
-  }
-  release_all(gone);
-  return {};
-}
-
-// ---- salvage
-
-// Where a damaged database lies until all that can be read of it is carried over: a repair that was
-// interrupted, by a cut of the power too, is found here and taken up again.
-std::string Ledger::unfinished_folder() const {
-  return options_.directory + "/quarantine/unfinished";
-}
-
-bool Ledger::is_repair_unfinished() const {
-  return ::access(unfinished_folder().c_str(), F_OK) == 0;
-}
-
-Result<> Ledger::put_aside() {
-  TRY(make_directory(options_.directory + "/quarantine"));
-  TRY(make_directory(unfinished_folder()));
-  const std::string moved = unfinished_folder() + "/ledger.db";
-  if (::access(moved.c_str(), F_OK) == 0) return {};  // it goes last
-  for (const char* ending : {"-wal", "-shm", ""}) {
-    const std::string from = database_path() + ending;
-    if (std::rename(from.c_str(), (moved + ending).c_str()) != 0 && errno != ENOENT)
-      return unavailable("moving `" + from + "`: " + std::strerror(errno));
-  }
-  TRY(real_disk().sync_directory(unfinished_folder()));
-  return real_disk().sync_directory(options_.directory);
-}
-
-// Its name is its time from now on; which one is told.
-Result<std::string> Ledger::end_put_aside() {
-  const std::string quarantine = options_.directory + "/quarantine";
-  const std::string named = quarantine + "/" + iso_time(options_.clock->wall_ms());
-  std::string folder = named;
-  for (int i = 2; ::access(folder.c_str(), F_OK) == 0; ++i)
-    folder = named + "-" + std::to_string(i);
-  if (std::rename(unfinished_folder().c_str(), folder.c_str()) != 0)
-    return unavailable("moving `" + unfinished_folder() + "`: " + std::strerror(errno));
-  TRY(real_disk().sync_directory(quarantine));
-  return folder;
-}
-
-Result<> Ledger::salvage(const Error& why) {
-  log_error("ledger", "the database is damaged; what can be read is carried over",
-            {{"reason", why.text()}});
-  // Nobody reads before it is done: a row that is not carried over yet would be missing for good.
-  Lock paging(paging_mutex_);
-  Lock reading(reader_mutex_);
-  statements_.reset();
-  database_.reset();
-  reader_.reset();
-  TRY(put_aside());
-  TRY(reopen());
-  std::uint64_t carried = 0;
-  DatabaseOptions damaged = database_options();
-  damaged.is_damaged = true;
-  Result<std::unique_ptr<Database>> old =
-      Database::open(unfinished_folder() + "/ledger.db", damaged);
-  if (old.ok()) {
-    struct Table {
-      const char* name;
-      const char* columns;
-      int count;
-      bool has_rowid;
-    };
-    // Forward until the first row that cannot be read, then backward until the last such row.
-    constexpr std::array<Table, 5> kTables{
-        {{"meta", "name, value", 2, false},
-         {"queue", "key, id, name, parked_of", 4, true},
-         {"state", "processor, name, value", 3, false},
-         {"batch", "id, queue, head, effects, body", 5, true},
-         {"provenance", "id, bytes_before, body_bytes, last_ms, is_tail, head, body", 7, true}}};
-    for (const Table& table : kTables) {
-      std::string marks = "?";
-      for (int i = 1; i < table.count; ++i) marks += ", ?";
-      TRY_ASSIGN(insert, database_->prepare(std::string("INSERT OR IGNORE INTO ") + table.name +
-                                            "(" + table.columns + ") VALUES(" + marks + ")"));
-      for (const char* order : {" ORDER BY 1", " ORDER BY 1 DESC"}) {
-        Result<Statement> select =
-            (*old)->prepare(std::string("SELECT ") + table.columns + " FROM " + table.name + order);
-        if (!select.ok()) continue;
-        bool is_whole = false;
-        while (true) {
-          const Result<bool> has_row = select->step();
-          is_whole = has_row.ok() && !*has_row;
-          if (!has_row.ok() || !*has_row) break;
-          for (int i = 0; i < table.count; ++i) select->copy_column(i, insert, i + 1);
-          const Result<> inserted = insert.run();
-          if (inserted.ok()) ++carried;
-          // The row may make no sense; but a disk that does not take it is tried again.
-          if (!inserted.ok() && inserted.code() != Code::kInvalid) return inserted;
-        }
-        if (is_whole) break;
-      }
-    }
-  }
-  TRY(keep_ids_unique());
-  TRY_ASSIGN(reader, Database::open(database_path(), database_options()));
-  old = unavailable("closed");
-  TRY_ASSIGN(folder, end_put_aside());
-  reader_ = std::move(reader);
-  is_salvaged_ = true;
-  const std::string told = "the ledger's database was damaged (" + why.text() +
-                           "); it was put aside into " + folder + ", and " +
-                           std::to_string(carried) + " rows were carried over";
-  if (salvages_++ == 0 && !writer_.joinable()) repaired_ = told;  // told by who opens it
-  log_error("ledger", told);
-  return {};
 }
 
 }  // namespace runnel

@@ -1,8 +1,10 @@
-// What ledger.cc, ledger_writer.cc and ledger_open.cc share: a write under way, the statements, the
-// shelf of provenance, the durable map.
+// What the ledger's files share: a write under way, the statements, the shelf of provenance, the
+// durable map.
 
 #pragma once
 
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,6 +13,8 @@
 #include "agent/runtime/provenance_log.h"
 
 namespace runnel {
+
+inline constexpr std::uint32_t kLedgerApplication = 0x524E4C31;  // "RNL1"
 
 // One transaction. Made by a cut under the mutex; the writer owns it until it is on disk.
 struct Ledger::Write {
@@ -31,6 +35,9 @@ struct Ledger::Write {
   std::vector<std::uint64_t> removed;
   std::vector<StateChange> state;
   std::vector<QueueRow> queues;
+  // Segment files of writes that failed and in whose place this one is: a power cut may bring them
+  // back, with the files that they name.
+  std::map<std::uint64_t, std::shared_ptr<SegmentFile>> named_before;
   bool is_packed = false;
 };
 

@@ -1,7 +1,6 @@
 // What follows a write of the ledger: sizes, paging out, and checkpoints on a thread of their own.
 
 #include <pthread.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -18,31 +17,41 @@ constexpr std::uint64_t kRestartAt = 16 << 20;  // make the writer wait until th
 constexpr std::size_t kChunksKept = 8;  // of a queue's head, in memory whatever the budget says
 constexpr std::uint64_t kMeasureEvery = 16;  // writes
 
-std::uint64_t file_bytes(const std::string& path) {
-  struct stat status {};
-  return ::stat(path.c_str(), &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
+// Of the log: no other file of a database may be opened and closed here, as that would let go of
+// SQLite's locks.
+std::uint64_t file_bytes(Disk& disk, const std::string& path) {
+  const Result<std::unique_ptr<DiskFile>> file = disk.open(path);
+  return file.ok() ? (*file)->size().value_or(0) : 0;
 }
 
 }  // namespace
 
 void Ledger::measure() {
-  const std::uint64_t wal = file_bytes(database_path() + "-wal");
+  const std::uint64_t wal = file_bytes(disk(), database_path() + "-wal");
   {
     Lock lock(checkpoint_mutex_);
     wal_bytes_ = wal;
     if (wal >= kPassiveAt) checkpoint_wake_.notify_one();
   }
-  bool is_due = false;
+  // What stands in the log needs as much room once more to get into the database.
+  const Result<std::uint64_t> left = disk().free_bytes(options_.directory);
+  const bool is_tight = options_.reserve != 0 && left.ok() && *left < wal + 2 * options_.reserve;
+  bool is_due = is_tight;
   {
     Lock lock(mutex_);
-    is_due = cuts_written_ % kMeasureEvery == 1 || is_over_quota_;
+    is_due = is_due || cuts_written_ % kMeasureEvery == 1 || is_over_quota_;
   }
   if (!is_due || !database_) return;
+  // On a disk that is nearly full the log stays short.
+  if (is_tight && wal > options_.reserve / 4 &&
+      !database_->checkpoint(CheckpointMode::kTruncate).ok())
+    is_unknown_ = true;
+  keep_reserve();
   const Result<std::uint64_t> used = database_->used_bytes();
   const std::uint64_t content = segments_->bytes();
   Lock lock(mutex_);
   if (used.ok()) database_bytes_ = *used;
-  is_over_quota_ = database_bytes_ + content >= options_.disk_quota;
+  is_over_quota_ = database_bytes_ + content >= options_.disk_quota || is_reserve_lent_ || is_tight;
 }
 
 // Above the budget, batches that lie far behind their queue's head leave memory.
@@ -118,6 +127,8 @@ void Ledger::checkpoint_loop() {
     }
     const Result<Database::CheckpointResult> done = database->checkpoint(mode);
     if (!done.ok()) {
+      // Of what its fsync has dropped the writer's may never hear.
+      is_unknown_ = true;
       log_warn("ledger", "checkpoint failed", {{"reason", done.error().text()}});
       database.reset();
       continue;

@@ -1,4 +1,4 @@
-// The ledger's writer: cuts, packs, writes, and tries again until it is on disk.
+// The ledger's writer: packs what a cut took, writes it, and tries again until it is on disk.
 
 #include <pthread.h>
 
@@ -16,9 +16,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::uint64_t kFrame = 4096 + 24;  // of one page in the WAL
-// A row takes no more FlowFiles than this, and no more bytes: what is packed and paged in at once.
-constexpr std::size_t kRowCount = 4096;
-constexpr std::uint64_t kRowBytes = 2 << 20;
 // With so much waiting the next write is packed while one is at the disk. With less it is cut when
 // the disk is free, so that it takes all that has come until then.
 constexpr std::uint64_t kPackAheadAt = 1 << 20;
@@ -57,172 +54,6 @@ Result<std::unique_ptr<Ledger::Statements>> Ledger::Statements::prepare(Database
   return all;
 }
 
-// ---- when and what
-
-SteadyTime Ledger::next_cut_at() {
-  if (is_cut_wanted_) return SteadyTime::min();
-  SteadyTime at =
-      lazy_since_ == SteadyTime::max() ? SteadyTime::max() : lazy_since_ + options_.lazy;
-  for (std::size_t i = 0; i < epochs_.size(); ++i) {
-    const EpochNumber number = first_epoch_ + i;
-    const Epoch& epoch = epochs_[i];
-    if (number <= cut_through_) continue;
-    const bool is_alive = epoch.live > 0 || epoch.must_write || !is_finished(number);
-    if (!is_alive) continue;
-    at = std::min(at, epoch.opened + (epoch.has_waiter ? options_.linger : options_.idle_linger));
-    if (epoch.has_waiter) break;  // later ones are due later
-  }
-  if (provenance_ != nullptr && provenance_->wants_write()) at = std::min(at, now());
-  return at;
-}
-
-EpochNumber Ledger::cut_epoch() {
-  const EpochNumber newest = epochs_.empty() ? cut_through_ : first_epoch_ + epochs_.size() - 1;
-  if (is_cut_wanted_) return std::max(newest, cut_through_);
-  const SteadyTime at = now();
-  EpochNumber through = std::max(cut_through_, std::min(raise_to_, newest));
-  for (std::size_t i = 0; i < epochs_.size(); ++i) {
-    if (epochs_[i].opened + options_.linger <= at) through = std::max(through, first_epoch_ + i);
-  }
-  return through;
-}
-
-void Ledger::cut_queue(Queue& queue, Write& write) {
-  queue.held();
-  const std::size_t rows_before = write.rows.size();
-  std::map<std::uint64_t, std::shared_ptr<SegmentFile>> segments;
-  const auto end_row = [&]() REQUIRES(mutex_) {
-    Write::Row& row = write.rows.back();
-    Batch batch;
-    batch.queue = row.queue;
-    row.head.count = row.records.size();
-    for (const auto& [number, segment] : segments) {
-      row.head.segments.push_back(number);
-      batch.segments.push_back(segment);
-    }
-    segments.clear();
-    batch.count = batch.left = static_cast<std::uint32_t>(row.records.size());
-    batch.done.assign(row.records.size(), false);
-    batches_.emplace(row.id, std::move(batch));
-  };
-  const std::uint64_t unsaved = queue.unsaved();
-  std::uint64_t row_bytes = 0;  // in memory, without attributes
-  queue.save_each(
-      write.epoch, [&](Queue::Position position, const FlowRecord& record) REQUIRES(mutex_) {
-        const bool is_first = write.rows.size() == rows_before;
-        if (is_first || write.rows.back().records.size() >= kRowCount || row_bytes >= kRowBytes) {
-          if (!is_first) end_row();
-          row_bytes = 0;
-          write.rows.push_back(
-              {.id = next_batch_++, .queue = queue.key(), .head = {}, .records = {}, .body = {}});
-          write.rows.back().records.reserve(std::min<std::uint64_t>(unsaved, kRowCount));
-        }
-        Write::Row& row = write.rows.back();
-        retain(record);
-        if (record.content != nullptr) {
-          if (record.content->is_in_memory()) {
-            row_bytes += record.size;
-          } else {
-            record.content->each_piece(record.offset, record.size,
-                                       [&segments](const Content::Piece& piece) {
-                                         if (piece.file != nullptr)
-                                           segments.emplace(piece.file->number(), piece.file);
-                                       });
-          }
-        }
-        add_to_ranges(row.head.positions, position);
-        row.head.bytes += record.size;
-        row.records.push_back(record);
-        return SavedPlace{row.id, static_cast<std::uint32_t>(row.records.size() - 1)};
-      });
-  if (write.rows.size() != rows_before) end_row();
-}
-
-void Ledger::cut_effects(Write& write) {
-  if (write.rows.empty()) {
-    write.rows.push_back({.id = next_batch_++, .queue = 0, .head = {}, .records = {}, .body = {}});
-    batches_.emplace(write.rows.back().id, Batch{});
-  }
-  const std::uint64_t carrier = write.rows.back().id;
-  std::sort(removable_.begin(), removable_.end());
-  removable_.erase(std::unique(removable_.begin(), removable_.end()), removable_.end());
-  for (const std::uint64_t id : removable_) {
-    const auto found = batches_.find(id);
-    if (found != batches_.end() && is_removable(id, found->second) && id < write.rows.front().id)
-      write.removed.push_back(id);
-  }
-  removable_.clear();
-  for (auto& [id, indexes] : done_) {
-    if (std::binary_search(write.removed.begin(), write.removed.end(), id)) continue;
-    std::sort(indexes.begin(), indexes.end());
-    BatchEffects::Row row{id, {}};
-    for (const std::uint32_t index : indexes) add_to_ranges(row.done, index);
-    write.effects.rows.push_back(std::move(row));
-    batches_.at(id).referrers.push_back(carrier);
-    ++batches_.at(carrier).targets_alive;
-  }
-  done_.clear();
-  // A row without FlowFiles of its own goes as soon as another one carries the counters.
-  for (const Write::Row& row : write.rows) {
-    if (is_removable(row.id, batches_.at(row.id))) removable_.push_back(row.id);
-  }
-  Counters counters = totals_;
-  for (std::size_t i = 0; i < epochs_.size(); ++i) {
-    if (first_epoch_ + i <= write.epoch) continue;
-    counters.in -= epochs_[i].counters.in;
-    for (std::size_t end = 0; end < kEnds; ++end)
-      counters.ends[end] -= epochs_[i].counters.ends[end];
-  }
-  write.effects.counters[0] = counters.in;
-  for (std::size_t end = 0; end < kEnds; ++end)
-    write.effects.counters[end + 1] = counters.ends[end];
-}
-
-std::unique_ptr<Ledger::Write> Ledger::cut(bool is_all) {
-  auto write = std::make_unique<Write>();
-  if (is_all) is_cut_wanted_ = true;
-  write->epoch = cut_epoch();
-  write->cut = ++cuts_;
-  for (const auto& [id, queue] : queues_) cut_queue(*queue, *write);
-  while (!state_changes_.empty() && state_changes_.front().epoch <= write->epoch) {
-    write->state.push_back(std::move(state_changes_.front()));
-    state_changes_.pop_front();
-  }
-  write->queues = std::exchange(queue_rows_, {});
-  const bool is_needed = !write->rows.empty() || !done_.empty() || !write->state.empty() ||
-                         !write->queues.empty() ||
-                         (provenance_ != nullptr && provenance_->has_unwritten());
-  if (is_needed) cut_effects(*write);
-  cut_through_ = std::max(cut_through_, write->epoch);
-  for (std::size_t i = 0; i < epochs_.size() && first_epoch_ + i <= write->epoch; ++i)
-    epochs_[i].has_state = false;
-  is_cut_wanted_ = false;
-  unsaved_bytes_ = 0;
-  for (const auto& [id, queue] : queues_) {
-    queue->held();
-    unsaved_bytes_ += queue->unsaved() * 128;
-  }
-  lazy_since_ = state_changes_.empty() ? SteadyTime::max() : now();
-  return write;
-}
-
-bool Ledger::is_removable(std::uint64_t, const Batch& batch) const {
-  return batch.left == 0 && batch.targets_alive == 0;
-}
-
-void Ledger::note_row_gone(std::uint64_t id) {
-  const auto found = batches_.find(id);
-  if (found == batches_.end()) return;
-  const std::vector<std::uint64_t> referrers = std::move(found->second.referrers);
-  batches_.erase(found);
-  for (const std::uint64_t referrer : referrers) {
-    const auto other = batches_.find(referrer);
-    if (other == batches_.end()) continue;
-    --other->second.targets_alive;
-    if (is_removable(referrer, other->second)) removable_.push_back(referrer);
-  }
-}
-
 // ---- writing
 
 void Ledger::pack(Write& write) {
@@ -245,8 +76,8 @@ Result<> Ledger::write_rows(Write& write, ProvenanceLog* provenance) {
   }
   for (std::size_t i = 0; i < write.rows.size(); ++i) {
     const Write::Row& row = write.rows[i];
-    const std::string head = row.head.text();
     const std::string effects = i + 1 == write.rows.size() ? write.effects.text() : std::string();
+    const std::string head = row.head.sealed(row.id, row.queue, effects);
     Statement& insert = statements_->insert_batch;
     insert.bind(1, static_cast<std::int64_t>(row.id)).bind(2, static_cast<std::int64_t>(row.queue));
     TRY(insert.bind_blob(3, head).bind_blob(4, effects).bind_blob(5, row.body).run());
@@ -287,7 +118,8 @@ Result<> Ledger::write(Write& write) {
   {
     Lock use(provenance_use_mutex_);
     ProvenanceLog* provenance = nullptr;
-    {
+    // What has to get through a full disk is what makes room on it.
+    if (!is_disk_full_) {
       Lock lock(mutex_);
       provenance = provenance_;
     }
@@ -303,9 +135,46 @@ Result<> Ledger::write(Write& write) {
   }
   const auto pages =
       static_cast<std::uint64_t>(std::max<std::int64_t>(0, database_->pages_written() - before));
-  Lock lock(mutex_);
-  written_bytes_ += pages * kFrame;
-  return {};
+  {
+    Lock lock(mutex_);
+    written_bytes_ += pages * kFrame;
+  }
+  // A file whose name is gone takes writes as well as any other.
+  return check_place();
+}
+
+Result<> Ledger::check_place() {
+  const std::uint64_t ours = database_identity_;
+  if (ours == 0 || disk().identity(database_path()) == ours) return {};
+  return unavailable("the database `" + database_path() +
+                     "` was removed or replaced while the agent runs: put it back, or start the "
+                     "agent again");
+}
+
+void Ledger::tell(const std::string& trouble) {
+  log_error("ledger", trouble);
+  if (options_.on_trouble) options_.on_trouble(trouble);
+}
+
+void Ledger::note_failure(const Error& why) {
+  const bool is_first = is_healthy_.exchange(false);
+  {
+    Lock lock(mutex_);
+    trouble_ = why.text();
+  }
+  const std::string text =
+      "a write failed; nothing is acknowledged until it succeeds: " + why.text();
+  if (is_first) {
+    tell(text);
+  } else {
+    log_error("ledger", text);
+  }
+  if (why.code() != Code::kFull) return;
+  // What is delivered must be written for room to come back: sources wait, and the reserve is for
+  // this.
+  is_disk_full_ = true;
+  is_over_quota_ = true;
+  let_reserve_go();
 }
 
 // After a failed commit nobody knows whether it happened: the row says it.
@@ -320,6 +189,8 @@ Result<> Ledger::reopen() {
   database_.reset();
   TRY_ASSIGN(database, Database::open(database_path(), database_options()));
   database_ = std::move(database);
+  // From here on it is known which file is ours: another one of its name is not.
+  if (database_identity_ == 0) database_identity_ = disk().identity(database_path());
   TRY(database_->migrate(ledger_migrations()));
   TRY_ASSIGN(statements, Statements::prepare(*database_));
   statements_ = std::move(statements);
@@ -339,61 +210,44 @@ Result<bool> Ledger::resume(const Write& write) {
   return is_there;
 }
 
-// All connections are written again after a repair, whose rows may not have been readable.
-void Ledger::tell_queues(Write& write) {
-  std::vector<QueueRow> all;
-  {
-    Lock lock(mutex_);
-    for (const auto& [id, queue] : queues_) {
-      queue->held();
-      const auto flow = parked_of_.find(id);
-      all.push_back({queue->key(), id, queue->spec().name,
-                     flow == parked_of_.end() ? std::nullopt : std::optional(flow->second)});
-    }
-  }
-  write.queues = std::move(all);  // newer than what it had
-}
-
 // One try.
-Result<> Ledger::attempt(Write& write) {
+Result<> Ledger::attempt(std::unique_ptr<Write>& write) {
+  TRY(check_place());
   if (!statements_ || is_unknown_) {
     is_unknown_ = true;
-    const Result<bool> is_there = resume(write);
-    if (is_there.ok() && *is_there) {
+    const Result<bool> is_there = resume(*write);
+    if (is_there.ok() && *is_there && !is_recut_due_) {
       is_unknown_ = false;
       return {};
     }
-    // What was carried over of this write is written again with the rest of it.
-    if (!is_there.ok() && is_there.code() == Code::kCorrupt) {
-      TRY(salvage(is_there.error()));
-      tell_queues(write);
+    if (is_there.ok() && is_recut_due_) {
+      TRY(recall(write));
+    } else if (!is_there.ok() && is_there.code() == Code::kCorrupt) {
+      TRY(repair(write, is_there.error()));
     } else {
       TRY(is_there);
+      recut(write, nullptr);
     }
   }
-  Result<> done = this->write(write);
+  Result<> done = this->write(*write);
   is_unknown_ = !done.ok();
   if (!done.ok() && done.code() == Code::kCorrupt) {
-    // Damage is found where rows are read or deleted, too. What memory knows of rows stays right:
-    // those that were not carried over are missing, which is found when their turn comes.
-    TRY(salvage(done.error()));
-    tell_queues(write);
-    done = this->write(write);
+    // Damage is found where rows are read or deleted, too.
+    TRY(repair(write, done.error()));
+    done = this->write(*write);
     is_unknown_ = !done.ok();
   }
+  if (done.ok()) is_disk_full_ = false;
   return done;
 }
 
-void Ledger::write_until_done(Write& write) {
+void Ledger::write_until_done(std::unique_ptr<Write>& write) {
   auto wait = 50ms;
   while (true) {
     const Result<> done = attempt(write);
     if (done.ok()) break;
-    log_error("ledger", "a write failed; nothing is acknowledged until it succeeds",
-              {{"reason", done.error().text()}});
-    is_healthy_ = false;
+    note_failure(done.error());
     Lock lock(mutex_);
-    trouble_ = done.error().text();
     const auto until = now() + wait;
     while (!is_closing_ && writer_wake_.wait_until(mutex_, until)) {
     }
@@ -414,15 +268,15 @@ bool Ledger::drive_cut(bool is_all) {
 
 Result<> Ledger::drive_write() {
   if (driven_.empty()) return {};
-  Write& oldest = *driven_.front();
-  if (!oldest.rows.empty()) {
-    const Result<> done = attempt(oldest);
-    is_healthy_ = done.ok();
+  if (!driven_.front()->rows.empty()) {
+    const Result<> done = attempt(driven_.front());
+    if (!done.ok()) note_failure(done.error());
     TRY(done);
+    is_healthy_ = true;
   }
   {
     Lock lock(mutex_);
-    written(oldest);
+    written(*driven_.front());
   }
   driven_.pop_front();
   measure();
@@ -438,9 +292,11 @@ void Ledger::drive_notify() {
 }
 
 Result<> Ledger::drive_checkpoint(CheckpointMode mode) {
-  TRY_ASSIGN(done, database_->checkpoint(mode));
-  static_cast<void>(done);
-  return {};
+  if (!database_) return unavailable("the database is not open");
+  const Result<Database::CheckpointResult> done = database_->checkpoint(mode);
+  if (done.ok()) return {};
+  is_unknown_ = true;
+  return done.error();
 }
 
 void Ledger::written(Write& write) {
@@ -490,11 +346,14 @@ std::unique_ptr<Ledger::Write> Ledger::next_write() {
 void Ledger::write_loop() {
   pthread_setname_np(pthread_self(), "ledger");
   while (std::unique_ptr<Write> write = next_write()) {
-    if (!write->rows.empty()) write_until_done(*write);
+    if (!write->rows.empty()) write_until_done(write);
     {
       Lock lock(mutex_);
       is_at_disk_ = false;
-      if (is_closing_ && !is_healthy()) return;
+      if (is_closing_ && !is_healthy()) {
+        for (const auto& [number, segment] : write->named_before) segment->keep();
+        return;
+      }
       written(*write);
     }
     write.reset();

@@ -240,7 +240,11 @@ Result<> NodeTask::call(SessionCore& session) {
   if (outcome.ok()) return {};
   // What will never be taken makes way for others; what waits for somebody keeps its place.
   const bool is_penalized = outcome.code() != Code::kUnavailable && outcome.code() != Code::kFull;
-  session.rollback_call(is_penalized);
+  if (outcome.code() == Code::kCorrupt) {
+    session.rollback_corrupt_call();
+  } else {
+    session.rollback_call(is_penalized);
+  }
   for (ArrivalIntake* intake : intakes_) intake->undo_call();
   return outcome;
 }

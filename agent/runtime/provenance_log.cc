@@ -96,6 +96,8 @@ void ProvenanceLog::give_up_oldest() {
   Block& next = *blocks_[1];
   // Its tails leave the disk together with those of the next block.
   next.tail_ids.insert(next.tail_ids.begin(), oldest.tail_ids.begin(), oldest.tail_ids.end());
+  next.doubtful_ids.insert(next.doubtful_ids.end(), oldest.doubtful_ids.begin(),
+                           oldest.doubtful_ids.end());
   blocks_.pop_front();
 }
 
@@ -149,6 +151,7 @@ ProvenanceWrite ProvenanceLog::take(std::int64_t now_ms) {
     tail_row.id = taken_tail_;
     tail_row.last_ms = open.encoder.last_ms();
     put_varint(tail_row.head, open.first_event);
+    for (const std::uint64_t id : open.doubtful_ids) write.remove.push_back({id, id});
     bytes_before = stored_bytes_;
     oldest_after_ = oldest_;
   }
@@ -162,6 +165,7 @@ ProvenanceWrite ProvenanceLog::take(std::int64_t now_ms) {
     row.body_bytes = row.body.size() + row.head.size();
     bytes_before += row.body_bytes;
     for (const std::uint64_t id : block->tail_ids) write.remove.push_back({id, id});
+    for (const std::uint64_t id : block->doubtful_ids) write.remove.push_back({id, id});
     write.insert.push_back(std::move(row));
   }
   if (!tail.empty()) {
@@ -217,6 +221,7 @@ void ProvenanceLog::written() {
     blocks_.front()->tail_ids.push_back(taken_tail_);
     blocks_.front()->written_bytes += taken_bytes_;
   }
+  blocks_.front()->doubtful_ids.clear();
   taken_tail_ = 0;
   stored_bytes_ = taken_stored_bytes_;
   oldest_ = std::move(oldest_after_);
@@ -224,6 +229,7 @@ void ProvenanceLog::written() {
 
 void ProvenanceLog::failed() {
   Lock lock(mutex_);
+  if (taken_tail_ != 0) blocks_[taken_blocks_]->doubtful_ids.push_back(taken_tail_);
   taken_blocks_ = 0;
   taken_tail_ = 0;
 }

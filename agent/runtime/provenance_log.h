@@ -118,8 +118,10 @@ class ProvenanceLog {
     ProvenanceEncoder encoder;
     std::uint64_t first_event = 0;
     std::vector<std::uint64_t> tail_ids = {};  // of its rows on disk
-    std::size_t written_bytes = 0;             // of its stream, in those rows
-    std::uint64_t row_id = 0;                  // of its full row, once it was taken
+    // Of those of writes that failed: such a row may be there after all, and goes with the next.
+    std::vector<std::uint64_t> doubtful_ids = {};
+    std::size_t written_bytes = 0;  // of its stream, in those rows
+    std::uint64_t row_id = 0;       // of its full row, once it was taken
   };
   // A query, made ready to be put to blocks.
   struct Sought {

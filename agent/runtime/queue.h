@@ -145,6 +145,8 @@ class Queue {
                  const std::function<SavedPlace(Position, const FlowRecord&)>& visit)
       REQUIRES(mutex_);
   std::uint64_t unsaved() const REQUIRES(mutex_) { return unsaved_; }
+  // Those that were saved in rows that are gone are unsaved again.
+  void unsave(const std::function<bool(std::uint64_t row)>& is_gone) REQUIRES(mutex_);
   Position next_position() const REQUIRES(mutex_) { return tail_; }
   void begin_at(Position tail) REQUIRES(mutex_);
 

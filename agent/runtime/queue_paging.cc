@@ -129,6 +129,19 @@ void Queue::shrink_paged(Position first) {
   publish();
 }
 
+void Queue::unsave(const std::function<bool(std::uint64_t row)>& is_gone) {
+  for (auto& [number, chunk] : chunks_) {
+    for (std::size_t i = 0; i < kChunk; ++i) {
+      if (!has(chunk->present, i) || !has(chunk->saved, i) || !is_gone((*chunk->places)[i].batch))
+        continue;
+      clear(chunk->saved, i);
+      ++chunk->unsaved;
+      ++unsaved_;
+      first_unsaved_ = std::min(first_unsaved_, number * kChunk + i);
+    }
+  }
+}
+
 FlowRecord Queue::page_out(Position position) {
   Chunk* const chunk = chunk_at(position);
   const std::size_t i = slot(position);

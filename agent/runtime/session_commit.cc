@@ -83,6 +83,33 @@ void SessionCore::rollback_call(bool is_penalized) {
   has_progress_ = false;
 }
 
+void SessionCore::rollback_corrupt_call() {
+  quarantine_unreadable();
+  rollback_call(true);
+}
+
+// Nobody says which FlowFile it was: all that this call took are read.
+void SessionCore::quarantine_unreadable() {
+  for (std::size_t i = call_begin_; i < works_.size(); ++i) {
+    Work& work = works_[i];
+    if (work.from == nullptr || work.fate == Fate::kHanded) continue;
+    FlowRecord record;
+    {
+      Lock lock(ledger_.mutex());
+      work.from->held();
+      record = *work.from->find(work.position);
+    }
+    if (record.size == 0 || record.content->is_in_memory()) continue;
+    const auto reader = reader_of(record.content, record.offset, record.size);
+    std::string part(64 << 10, '\0');
+    Result<std::size_t> got = reader->read(part);
+    while (got.ok() && *got != 0) got = reader->read(part);
+    if (got.ok() || got.code() != Code::kCorrupt) continue;
+    ledger_.quarantine(*work.from, work.position, got.error());
+    work.from = nullptr;
+  }
+}
+
 void SessionCore::rollback() {
   undo_from(0, false);
   finish();

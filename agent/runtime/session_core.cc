@@ -115,11 +115,13 @@ bool SessionCore::refill() {
     const bool has_penalties_over =
         queue.penalty_ends_ms() != 0 && is_reached(queue.penalty_ends_ms(), ledger_.now_ms());
     if (!queue.is_ready() && !has_penalties_over) continue;
-    if (ledger_.needs_paging(queue)) {
-      // What cannot be read is counted and gone; the rest goes on.
-      const Result<> paged = ledger_.page_in(queue);
-      if (!paged.ok() && paged.code() != Code::kCorrupt) continue;
-    }
+    // What cannot be read is counted and gone; what comes behind it is read instead.
+    Result<> paged;
+    do {
+      if (!ledger_.needs_paging(queue)) break;
+      paged = ledger_.page_in(queue);
+    } while (!paged.ok() && paged.code() == Code::kCorrupt);
+    if (!paged.ok() && paged.code() != Code::kCorrupt) continue;
     {
       Lock lock(ledger_.mutex());
       queue.held();

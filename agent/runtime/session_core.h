@@ -114,8 +114,10 @@ class SessionCore final : public Session {
   // After a good on_trigger: kInvalid when a FlowFile was neither transferred, dropped nor handed
   // over. Then roll it back.
   Result<> end_call();
-  // Undoes the present call; what it took is given back, penalized when asked.
+  // Undoes the present call; what it took is given back, penalized when asked. After an error of
+  // kCorrupt, what cannot be read of it is quarantined instead.
   void rollback_call(bool is_penalized);
+  void rollback_corrupt_call();
   // Whether the present call took, made or changed anything that stays.
   bool has_progress() const { return has_progress_; }
   std::size_t flowfiles() const { return works_.size(); }
@@ -247,6 +249,7 @@ class SessionCore final : public Session {
   void follow_wall() REQUIRES(ledger_.mutex());
   void release(Work& work);
   void undo_from(std::size_t works_kept, bool is_penalized);
+  void quarantine_unreadable();
   void set_content(Work& work, Content* content);
   void tell_kin(ProvenanceKind kind, std::uint64_t child, std::uint64_t parent);
   void fan_out();

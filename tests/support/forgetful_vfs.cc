@@ -32,6 +32,7 @@ struct Node {
   std::string durable;  // what is on disk for certain
   std::vector<PendingWrite> pending;
   bool is_name_durable = false;
+  bool is_name_lost = false;  // by an fsync of the directory that failed: none brings it there
   SharedMemory memory;
   int shared = 0;  // SQLite's locks on the file
   bool is_reserved = false;
@@ -66,12 +67,30 @@ struct ForgetfulDisk::State {
   std::uint64_t bytes_written = 0;
   std::uint64_t cut_at = 0;  // absolute numbers of syncs
   std::uint64_t fail_at = 0;
+  std::uint64_t fail_one_in = 0;
+  std::array<std::uint64_t, kCalls> failed{};
+  std::uint64_t capacity = UINT64_MAX;
+  std::map<std::string, std::string> renamed;  // to -> from, whose directory is not synced
   bool is_cut = false;
   std::uint64_t life = 0;  // counts restarts: files of an earlier life are dead
   std::string vfs_name;
   sqlite3_vfs vfs{};
 
   enum class Synced { kYes, kFailed, kCut };
+  enum class Fault { kNone, kFull, kIo };
+
+  Fault fault(Call call) {
+    if (fail_one_in == 0 || !chance(fail_one_in)) return Fault::kNone;
+    ++failed[static_cast<std::size_t>(call)];
+    const bool needs_room = call == Call::kWrite || call == Call::kOpen || call == Call::kRename;
+    return needs_room && chance(2) ? Fault::kFull : Fault::kIo;
+  }
+
+  std::uint64_t used() const {
+    std::uint64_t bytes = 0;
+    for (const auto& [path, node] : nodes) bytes += node->now.size();
+    return bytes;
+  }
 
   // Counts a sync; says what comes of it.
   Synced next_sync() {
@@ -82,7 +101,7 @@ struct ForgetfulDisk::State {
       return Synced::kCut;
     }
     if (fail_at != 0 && syncs == fail_at) return Synced::kFailed;
-    return Synced::kYes;
+    return fault(Call::kSync) == Fault::kNone ? Synced::kYes : Synced::kFailed;
   }
 
   Synced sync(Node& node) {
@@ -102,8 +121,9 @@ struct ForgetfulDisk::State {
 
   void sync_names(const std::string& directory) {
     for (auto& [path, node] : nodes) {
-      if (directory_of(path) == directory) node->is_name_durable = true;
+      if (directory_of(path) == directory && !node->is_name_lost) node->is_name_durable = true;
     }
+    std::erase_if(renamed, [&](const auto& one) { return directory_of(one.first) == directory; });
     std::erase_if(removed, [&](const auto& one) { return directory_of(one.first) == directory; });
   }
 
@@ -112,6 +132,13 @@ struct ForgetfulDisk::State {
   void power_off() {
     is_cut = true;
     const std::uint64_t mood = random() % 4;  // nothing, everything, a beginning, anything of it
+    for (const auto& [to, from] : renamed) {
+      const auto found = nodes.find(to);
+      if (found == nodes.end() || !chance(2)) continue;
+      nodes[from] = found->second;
+      nodes.erase(to);
+    }
+    renamed.clear();
     for (auto& [path, node] : removed) {
       if (node->is_name_durable && nodes.count(path) == 0 && chance(2)) nodes[path] = node;
     }
@@ -137,11 +164,19 @@ struct ForgetfulDisk::State {
     });
   }
 
-  void write(Node& node, std::uint64_t offset, std::string_view bytes) {
+  Fault write(Node& node, std::uint64_t offset, std::string_view bytes) {
+    Fault found = fault(Call::kWrite);
+    const std::uint64_t end = offset + bytes.size();
+    if (found == Fault::kNone && end > node.now.size() && capacity != UINT64_MAX &&
+        used() + (end - node.now.size()) > capacity)
+      found = Fault::kFull;
+    if (found != Fault::kNone) bytes = bytes.substr(0, random() % (bytes.size() + 1));
     PendingWrite one{offset, std::string(bytes), false};
+    if (found == Fault::kFull && capacity != UINT64_MAX) return found;
     apply(node.now, one, bytes.size());
     bytes_written += bytes.size();
     node.pending.push_back(std::move(one));
+    return found;
   }
 };
 
@@ -152,6 +187,11 @@ namespace {
 using State = ForgetfulDisk::State;
 
 Error no_power() { return unavailable("input/output error: the power is off"); }
+
+Error error_of(State::Fault fault) {
+  return fault == State::Fault::kFull ? full("no space left on device")
+                                      : unavailable("input/output error");
+}
 
 class MemoryFile final : public DiskFile {
  public:
@@ -169,8 +209,8 @@ class MemoryFile final : public DiskFile {
   Result<> write_at(std::uint64_t offset, std::string_view bytes) override {
     const std::lock_guard lock(state_->mutex);
     if (is_dead()) return no_power();
-    state_->write(*node_, offset, bytes);
-    return {};
+    const State::Fault fault = state_->write(*node_, offset, bytes);
+    return fault == State::Fault::kNone ? Result<>() : Result<>(error_of(fault));
   }
   Result<> sync() override {
     const std::lock_guard lock(state_->mutex);
@@ -250,15 +290,20 @@ int file_write(sqlite3_file* raw, const void* from, int size, sqlite3_int64 offs
   VfsFile& file = file_of(raw);
   const std::lock_guard lock(state_of(file).mutex);
   if (is_dead(file)) return SQLITE_IOERR_WRITE;
-  state_of(file).write(node_of(file), static_cast<std::uint64_t>(offset),
-                       {static_cast<const char*>(from), static_cast<std::size_t>(size)});
-  return SQLITE_OK;
+  const State::Fault fault =
+      state_of(file).write(node_of(file), static_cast<std::uint64_t>(offset),
+                           {static_cast<const char*>(from), static_cast<std::size_t>(size)});
+  return fault == State::Fault::kNone   ? SQLITE_OK
+         : fault == State::Fault::kFull ? SQLITE_FULL
+                                        : SQLITE_IOERR_WRITE;
 }
 
 int file_truncate(sqlite3_file* raw, sqlite3_int64 size) {
   VfsFile& file = file_of(raw);
   const std::lock_guard lock(state_of(file).mutex);
   if (is_dead(file)) return SQLITE_IOERR_TRUNCATE;
+  if (state_of(file).fault(ForgetfulDisk::Call::kTruncate) != State::Fault::kNone)
+    return SQLITE_IOERR_TRUNCATE;
   node_of(file).now.resize(static_cast<std::size_t>(size), '\0');
   node_of(file).pending.push_back({static_cast<std::uint64_t>(size), {}, true});
   return SQLITE_OK;
@@ -408,7 +453,8 @@ int vfs_open(sqlite3_vfs* vfs, const char* name, sqlite3_file* raw, int flags, i
   raw->pMethods = nullptr;
   std::shared_ptr<State>& state = shared_state(vfs);
   const std::lock_guard lock(state->mutex);
-  if (state->is_cut) return SQLITE_CANTOPEN;
+  if (state->is_cut || state->fault(ForgetfulDisk::Call::kOpen) != State::Fault::kNone)
+    return SQLITE_CANTOPEN;
   std::shared_ptr<Node> node;
   if (name == nullptr) {
     node = std::make_shared<Node>();
@@ -437,7 +483,8 @@ int vfs_open(sqlite3_vfs* vfs, const char* name, sqlite3_file* raw, int flags, i
 int vfs_delete(sqlite3_vfs* vfs, const char* name, int sync_directory) {
   State& state = *shared_state(vfs);
   const std::lock_guard lock(state.mutex);
-  if (state.is_cut) return SQLITE_IOERR_DELETE;
+  if (state.is_cut || state.fault(ForgetfulDisk::Call::kRemove) != State::Fault::kNone)
+    return SQLITE_IOERR_DELETE;
   const auto found = state.nodes.find(name);
   if (found == state.nodes.end()) return SQLITE_IOERR_DELETE_NOENT;
   state.removed[name] = found->second;
@@ -513,6 +560,27 @@ void ForgetfulDisk::fail_at(std::uint64_t sync) {
   state_->fail_at = sync == 0 ? 0 : state_->syncs + sync;
 }
 
+void ForgetfulDisk::fail_one_in(std::uint64_t n) {
+  const std::lock_guard lock(state_->mutex);
+  state_->fail_one_in = n;
+}
+
+std::uint64_t ForgetfulDisk::failed(Call call) const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->failed[static_cast<std::size_t>(call)];
+}
+
+void ForgetfulDisk::set_capacity(std::uint64_t bytes) {
+  const std::lock_guard lock(state_->mutex);
+  state_->capacity = bytes;
+}
+
+std::string* ForgetfulDisk::bytes_of(const std::string& path) {
+  const std::lock_guard lock(state_->mutex);
+  const auto found = state_->nodes.find(path);
+  return found == state_->nodes.end() ? nullptr : &found->second->now;
+}
+
 void ForgetfulDisk::cut() {
   const std::lock_guard lock(state_->mutex);
   if (!state_->is_cut) state_->power_off();
@@ -539,6 +607,7 @@ void ForgetfulDisk::restart() {
   state_->is_cut = false;
   state_->cut_at = 0;
   state_->fail_at = 0;
+  state_->fail_one_in = 0;
   ++state_->life;
   std::map<std::string, std::shared_ptr<Node>> fresh;
   for (auto& [path, node] : state_->nodes) {
@@ -590,6 +659,8 @@ Result<std::vector<std::string>> ForgetfulDisk::list(const std::string& director
 Result<std::unique_ptr<DiskFile>> ForgetfulDisk::make(const std::string& path) {
   const std::lock_guard lock(state_->mutex);
   if (state_->is_cut) return no_power();
+  if (const auto fault = state_->fault(Call::kOpen); fault != State::Fault::kNone)
+    return error_of(fault);
   if (state_->nodes.count(path) != 0) return unavailable("`" + path + "` is there already");
   auto node = std::make_shared<Node>();
   state_->nodes[path] = node;
@@ -599,6 +670,8 @@ Result<std::unique_ptr<DiskFile>> ForgetfulDisk::make(const std::string& path) {
 Result<std::unique_ptr<DiskFile>> ForgetfulDisk::open(const std::string& path) {
   const std::lock_guard lock(state_->mutex);
   if (state_->is_cut) return no_power();
+  if (const auto fault = state_->fault(Call::kOpen); fault != State::Fault::kNone)
+    return error_of(State::Fault::kIo);
   const auto found = state_->nodes.find(path);
   if (found == state_->nodes.end()) return not_found("`" + path + "` is not there");
   return std::unique_ptr<DiskFile>(std::make_unique<MemoryFile>(state_, found->second));
@@ -607,6 +680,8 @@ Result<std::unique_ptr<DiskFile>> ForgetfulDisk::open(const std::string& path) {
 Result<> ForgetfulDisk::remove(const std::string& path) {
   const std::lock_guard lock(state_->mutex);
   if (state_->is_cut) return no_power();
+  if (const auto fault = state_->fault(Call::kRemove); fault != State::Fault::kNone)
+    return error_of(fault);
   const auto found = state_->nodes.find(path);
   if (found == state_->nodes.end()) return not_found("`" + path + "` is not there");
   state_->removed[path] = found->second;
@@ -614,9 +689,58 @@ Result<> ForgetfulDisk::remove(const std::string& path) {
   return {};
 }
 
+Result<> ForgetfulDisk::rename(const std::string& from, const std::string& to) {
+  const std::lock_guard lock(state_->mutex);
+  if (state_->is_cut) return no_power();
+  if (const auto fault = state_->fault(Call::kRename); fault != State::Fault::kNone)
+    return error_of(fault);
+  const auto found = state_->nodes.find(from);
+  if (found == state_->nodes.end()) {
+    // A directory: what lies in it goes along. At once for good: only salvage does so, at its end.
+    std::map<std::string, std::shared_ptr<Node>> moved;
+    for (const auto& [path, node] : state_->nodes) {
+      if (path.starts_with(from + "/")) moved[to + path.substr(from.size())] = node;
+    }
+    if (moved.empty()) return not_found("`" + from + "` is not there");
+    std::erase_if(state_->nodes,
+                  [&](const auto& one) { return one.first.starts_with(from + "/"); });
+    state_->nodes.merge(moved);
+    return {};
+  }
+  const std::shared_ptr<Node> node = found->second;
+  state_->nodes.erase(found);
+  state_->nodes[to] = node;
+  node->is_name_lost = false;
+  state_->renamed[to] = from;
+  return {};
+}
+
+std::uint64_t ForgetfulDisk::identity(const std::string& path) {
+  const std::lock_guard lock(state_->mutex);
+  const auto found = state_->nodes.find(path);
+  // A directory is what lies in it.
+  for (const auto& [file, node] : state_->nodes) {
+    if (file.starts_with(path + "/")) return 1;
+  }
+  return found == state_->nodes.end() ? 0 : reinterpret_cast<std::uintptr_t>(found->second.get());
+}
+
+Result<std::uint64_t> ForgetfulDisk::free_bytes(const std::string&) {
+  const std::lock_guard lock(state_->mutex);
+  if (state_->capacity == UINT64_MAX) return std::uint64_t{1} << 40;
+  return state_->capacity - std::min(state_->capacity, state_->used());
+}
+
 Result<> ForgetfulDisk::sync_directory(const std::string& path) {
   const std::lock_guard lock(state_->mutex);
-  if (state_->next_sync() != State::Synced::kYes) return no_power();
+  const State::Synced synced = state_->next_sync();
+  if (synced == State::Synced::kFailed) {
+    for (auto& [name, node] : state_->nodes) {
+      if (directory_of(name) == path && !node->is_name_durable && state_->chance(2))
+        node->is_name_lost = true;
+    }
+  }
+  if (synced != State::Synced::kYes) return no_power();
   state_->sync_names(path);
   return {};
 }

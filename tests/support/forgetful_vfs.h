@@ -8,6 +8,7 @@
 
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -36,6 +37,14 @@ class ForgetfulDisk final : public Disk {
   // The `sync`-th sync from now on fails, and what it should have written is lost from the disk
   // without being lost from memory; 0: none. Later ones work, as Linux has it.
   void fail_at(std::uint64_t sync);
+  // From now on one in `n` calls of every kind fails, by chance: with an input/output error, or, of
+  // those that need room, for want of it; a write has then been done in part. 0: none.
+  enum class Call { kWrite, kSync, kOpen, kRename, kTruncate, kRemove };
+  static constexpr std::size_t kCalls = 6;
+  void fail_one_in(std::uint64_t n);
+  std::uint64_t failed(Call call) const;  // so far
+  // So many bytes fit on it.
+  void set_capacity(std::uint64_t bytes);
   // The power goes now.
   void cut();
   bool is_cut() const;
@@ -43,8 +52,10 @@ class ForgetfulDisk final : public Disk {
   std::uint64_t bytes_written() const;
   // The power comes back. Everybody who had files open must have closed them.
   void restart();
-  // Damages what is on disk: flips bits of one page in `count` places of the file.
+  // Damages what is on disk: flips bits in `count` places of the file.
   void damage(const std::string& path, std::uint64_t count);
+  // What is on disk, to be changed at will; nullptr: nothing of that name. While nobody uses it.
+  std::string* bytes_of(const std::string& path);
   bool exists(const std::string& path) const;
   std::vector<std::string> files() const;
 
@@ -54,6 +65,9 @@ class ForgetfulDisk final : public Disk {
   Result<std::unique_ptr<DiskFile>> make(const std::string& path) override;
   Result<std::unique_ptr<DiskFile>> open(const std::string& path) override;
   Result<> remove(const std::string& path) override;
+  Result<> rename(const std::string& from, const std::string& to) override;
+  std::uint64_t identity(const std::string& path) override;
+  Result<std::uint64_t> free_bytes(const std::string& directory) override;
   Result<> sync_directory(const std::string& path) override;
 
   struct State;  // of the files; shared with SQLite's side

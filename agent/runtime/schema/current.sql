@@ -1,4 +1,4 @@
--- Generated from 0001_ledger.sql; edit none of them, add one. This is the schema to read.
+-- Generated from 0001_ledger.sql, 0002_sealed.sql; edit none of them, add one. This is the schema to read.
 
 CREATE TABLE batch(
   id      INTEGER PRIMARY KEY,

@@ -73,6 +73,13 @@ class FakeEngine final : public Engine {
       return not_found("no connection `" + std::string(connection) + "`");
     return std::uint64_t{2};
   }
+  Result<std::uint64_t> attach(std::string_view parked, std::string_view connection) override {
+    TRY(note("attach " + std::string(parked) + " to " + std::string(connection)));
+    return std::uint64_t{2};
+  }
+  Result<> flush(std::chrono::milliseconds within) override {
+    return note("flush " + std::to_string(within.count()));
+  }
   Status status() const override { return state; }
   std::vector<Bulletin> bulletins(std::uint64_t since_id) const override {
     std::vector<Bulletin> out;

@@ -533,6 +533,52 @@ TEST_CASE("a source is told that its FlowFiles are safe when the sink has finish
   CHECK(role("source").safe == 50);
 }
 
+TEST_CASE("at the quota of the disk the source stops; drained, it goes on, and nothing is lost") {
+  clear_roles();
+  TemporaryDirectory directory;
+  ManualClock clock;
+  EngineOptions options;
+  options.state_dir = directory.path;
+  options.types = stage_types();
+  options.clock = &clock;
+  options.is_driven = true;
+  options.ledger.disk_quota = 160 << 10;  // provenance takes its part of it
+  options.ledger.is_driven = true;
+  auto engine = std::move(*EngineCore::open(std::move(options)));
+  Ledger& ledger = engine->ledger();
+  constexpr int kWanted = 100'000;
+  role("source").to_make = kWanted;
+  auto flow = FlowBuilder();
+  flow.processor("source", "TestSource")
+      .processor("sink", "TestSink", [](ProcessorNode& node) { node.is_stopped = true; })
+      .connect("source", "sink", [](Connection& c) { limited(c, 0); });
+  REQUIRE(engine->start(flow.build()).ok());
+  const auto run = [&] {
+    for (int i = 0; i < 40; ++i) {
+      engine->scheduler().run_ready(1);
+      REQUIRE(ledger.flush(1s).ok());
+      ledger.drive_notify();
+      clock.advance(1s);
+    }
+  };
+  for (int i = 0; i < 20 && !ledger.is_over_quota(); ++i) run();
+  REQUIRE(ledger.is_over_quota());
+  const int made = kWanted - role("source").to_make;
+  CHECK(made > 0);
+  CHECK(made < kWanted);
+  run();
+  // Its peer keeps the rest: nothing more was taken, nor acknowledged.
+  CHECK(kWanted - role("source").to_make == made);
+  CHECK(role("source").safe <= made);
+  REQUIRE(engine->start_processor("sink").ok());
+  for (int i = 0; i < 100 && role("sink").seen < kWanted; ++i) run();
+  CHECK(role("sink").seen == kWanted);
+  CHECK(role("source").to_make == 0);
+  CHECK_FALSE(ledger.is_over_quota());
+  CHECK(engine->status().loss.is_balanced());
+  CHECK(engine->status().loss.out == kWanted);
+}
+
 TEST_CASE("a call that does not come back does not hold up the stop; what it took is queued") {
   clear_roles();
   TemporaryDirectory directory;

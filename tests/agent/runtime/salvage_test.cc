@@ -41,6 +41,7 @@ class Salvage {
     options.directory = path_;
     options.clock = &clock;
     options.is_driven = true;
+    options.on_trouble = on_trouble;
     auto opened = Ledger::open(std::move(options));
     REQUIRE_MESSAGE(opened.ok(), opened.error().text());
     ledger = std::move(*opened);
@@ -107,6 +108,7 @@ class Salvage {
   }
 
   ManualClock clock;
+  std::function<void(const std::string&)> on_trouble;
   std::unique_ptr<Ledger> ledger;
   Queue* queue = nullptr;
   Wiring source;
@@ -297,6 +299,31 @@ TEST_CASE("a head that rots after the start: its FlowFiles are counted as quaran
   CHECK(one.ledger->loss().quarantined == kEach);
 }
 
+// All of the first row that holds FlowFiles are done: the next write deletes it.
+void take_first_row(Salvage& one) {
+  Lock lock(one.ledger->mutex());
+  one.queue->held();
+  std::vector<Queue::Taken> taken;
+  REQUIRE(one.queue->take(kEach, one.ledger->now_ms(), taken) == kEach);
+  for (const Queue::Taken& each : taken) {
+    const FlowRecord record = one.ledger->take_out(*one.queue, each.position);
+    one.ledger->count_end(record.epoch, End::kOut);
+    release(record);
+  }
+  one.ledger->settle();
+}
+
+void damage_rows(Salvage& one) {
+  for (std::size_t page = 7; page < 60; ++page) flip(one.database(), page * kPage, 64);
+}
+
+void damage_table(Salvage& one, const std::string& name) {
+  auto database = *Database::open(one.database(), {.application_id = 0x524E4C31});
+  auto find = *database->prepare("SELECT rootpage FROM sqlite_schema WHERE name = '" + name + "'");
+  REQUIRE(*find.step());
+  flip(one.database(), (static_cast<std::size_t>(find.integer(0)) - 1) * kPage, 64);
+}
+
 // Of the first row that holds FlowFiles all are done, and what it lies on is damaged: the write
 // that deletes it finds the damage.
 void damage_what_is_deleted_next(Salvage& one) {
@@ -306,19 +333,8 @@ void damage_what_is_deleted_next(Salvage& one) {
   REQUIRE(one.ledger->flush(1s).ok());
   REQUIRE(one.ledger->drive_checkpoint(CheckpointMode::kTruncate).ok());
   REQUIRE(*one.ledger->page_in_next(*one.queue));
-  {
-    Lock lock(one.ledger->mutex());
-    one.queue->held();
-    std::vector<Queue::Taken> taken;
-    REQUIRE(one.queue->take(kEach, one.ledger->now_ms(), taken) == kEach);
-    for (const Queue::Taken& each : taken) {
-      const FlowRecord record = one.ledger->take_out(*one.queue, each.position);
-      one.ledger->count_end(record.epoch, End::kOut);
-      release(record);
-    }
-    one.ledger->settle();
-  }
-  for (std::size_t page = 7; page < 60; ++page) flip(one.database(), page * kPage, 64);
+  take_first_row(one);
+  damage_rows(one);
 }
 
 TEST_CASE("while a repair cannot go on nobody reads; what can be read is there when it is done") {
@@ -344,12 +360,7 @@ TEST_CASE("what memory knows of connections is there again after a repair while 
   Salvage one;
   one.open();
   damage_what_is_deleted_next(one);
-  {
-    auto database = *Database::open(one.database(), {.application_id = 0x524E4C31});
-    auto find = *database->prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'queue'");
-    REQUIRE(*find.step());
-    flip(one.database(), (static_cast<std::size_t>(find.integer(0)) - 1) * kPage, 64);
-  }
+  damage_table(one, "queue");
   REQUIRE(one.ledger->drive_cut(true));
   REQUIRE(one.ledger->drive_write().ok());
   REQUIRE(one.quarantined() == 1);
@@ -359,17 +370,119 @@ TEST_CASE("what memory knows of connections is there again after a repair while 
   CHECK(one.queue->count() > kAll / 2);
 }
 
+TEST_CASE("FlowFiles in memory and state whose rows cannot be read are written again by a repair") {
+  Salvage one;
+  one.open();
+  one.fill();
+  {
+    SessionCore session(*one.ledger, one.source, *one.owner);
+    session.begin_call();
+    session.set_state("offset", "4711");
+    session.set_state("gone", "soon");
+    REQUIRE(session.end_call().ok());
+    session.commit();
+    REQUIRE(one.ledger->flush(1s).ok());
+  }
+  REQUIRE(one.ledger->drive_checkpoint(CheckpointMode::kTruncate).ok());
+  take_first_row(one);
+  {
+    SessionCore session(*one.ledger, one.source, *one.owner);
+    session.begin_call();
+    session.remove_state("gone");
+    REQUIRE(session.end_call().ok());
+    session.commit();
+  }
+  damage_rows(one);
+  damage_table(one, "state");
+  REQUIRE(one.ledger->drive_cut(true));
+  REQUIRE(one.ledger->drive_write().ok());
+  REQUIRE(one.quarantined() == 1);
+  CHECK(one.ledger->loss().quarantined == 0);
+  // What is on disk now is what a power cut would leave.
+  Salvage after;
+  for (const char* name : {"/ledger.db", "/ledger.db-wal"}) {
+    if (std::filesystem::exists(one.path() + name))
+      std::filesystem::copy(one.path() + name, after.path() + name);
+  }
+  after.open();
+  CHECK(after.ledger->repaired().empty());
+  CHECK(after.found().size() == kAll - kEach);
+  CHECK(after.ledger->loss().quarantined == 0);
+  after.check_balanced(kAll - kEach);
+  {
+    Lock lock(after.ledger->mutex());
+    CHECK(after.ledger->state("source", "offset") == "4711");
+    CHECK_FALSE(after.ledger->state("source", "gone"));
+  }
+  CHECK(after.ledger->instance_id() == one.ledger->instance_id());
+}
+
+TEST_CASE("contents in segment files outlive a repair at the start") {
+  Salvage one;
+  one.open();
+  one.fill(20'000);
+  one.close();
+  {
+    auto database = *Database::open(one.database(), {.application_id = 0x524E4C31});
+    REQUIRE(database
+                ->execute("UPDATE batch SET head = x'8000' WHERE id = (SELECT max(id) - 5 FROM "
+                          "batch WHERE queue <> 0)")
+                .ok());
+  }
+  one.open();
+  CHECK(one.quarantined() == 1);
+  CHECK(one.found().size() == kAll - kEach);
+  CHECK(one.ledger->loss().quarantined == kEach);
+  one.check_balanced(kAll - kEach);
+}
+
+TEST_CASE("a state directory that is removed while the agent runs: red, and nothing is told safe") {
+  Salvage one;
+  std::vector<std::string> told;
+  one.on_trouble = [&told](const std::string& text) { told.push_back(text); };
+  one.open();
+  one.fill();
+  CHECK(one.ledger->status().is_healthy);
+  const std::string away = one.path() + "-away";
+  std::filesystem::rename(one.path(), away);
+  // Without any traffic, whoever looks sees it.
+  CHECK_FALSE(one.ledger->status().is_healthy);
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].find("was removed or replaced while the agent runs") != std::string::npos);
+  bool is_safe = false;
+  SessionCore session(*one.ledger, one.source, *one.owner);
+  session.begin_call();
+  session.transfer(session.create(), Relationship{0});
+  session.when_safe([&is_safe] { is_safe = true; });
+  REQUIRE(session.end_call().ok());
+  session.commit();
+  CHECK(one.ledger->flush(1s).code() == Code::kUnavailable);
+  std::filesystem::create_directory(one.path());  // another one of that name is not ours
+  CHECK(one.ledger->flush(1s).code() == Code::kUnavailable);
+  one.ledger->drive_notify();
+  CHECK_FALSE(is_safe);
+  // Put back, it goes on.
+  std::filesystem::remove_all(one.path());
+  std::filesystem::rename(away, one.path());
+  CHECK(one.ledger->flush(1s).ok());
+  one.ledger->drive_notify();
+  CHECK(is_safe);
+  CHECK(one.ledger->status().is_healthy);
+}
+
 TEST_CASE("a write of which a repair has carried over a part is written as a whole") {
   Salvage one;
   one.open();
   one.fill();
   Queue* const other = *one.ledger->attach({.id = "other", .name = "other"});
   one.source.outlets = {{"success", {one.queue, other}}};
-  SessionCore session(*one.ledger, one.source, *one.owner);
-  session.begin_call();
-  session.transfer(session.create(), Relationship{0});
-  REQUIRE(session.end_call().ok());
-  session.commit();
+  {
+    SessionCore session(*one.ledger, one.source, *one.owner);
+    session.begin_call();
+    session.transfer(session.create(), Relationship{0});
+    REQUIRE(session.end_call().ok());
+    session.commit();
+  }
   {
     auto database = *Database::open(one.database(), {.application_id = 0x524E4C31});
     REQUIRE(database

@@ -1,0 +1,131 @@
+// Paging in: reading again what lies in the database only.
+
+#include "agent/base/log.h"
+#include "agent/runtime/ledger.h"
+#include "agent/runtime/ledger_parts.h"
+
+namespace runnel {
+namespace {
+
+void release_all(const std::vector<FlowRecord>& records) {
+  for (const FlowRecord& record : records) {
+    release(record);
+  }
+}
+
+}  // namespace
+
+bool Ledger::needs_paging(Queue& queue) {
+  Lock lock(mutex_);
+  queue.held();
+  Queue::Position first = 0;
+  return queue.next_paged(first) != nullptr;
+}
+
+Result<> Ledger::page_in(Queue& queue) {
+  Lock paging(paging_mutex_);
+  Queue::Paged paged;
+  Queue::Position first = 0;
+  std::uint32_t count = 0;
+  {
+    Lock lock(mutex_);
+    queue.held();
+    const Queue::Paged* const next = queue.next_paged(first);
+    if (next == nullptr) return {};
+    paged = *next;
+    count = batches_.at(paged.batch).count;
+  }
+  return page_in_batch(queue, first, paged, count);
+}
+
+Result<bool> Ledger::page_in_next(Queue& queue) {
+  Lock paging(paging_mutex_);
+  Queue::Paged paged;
+  Queue::Position first = 0;
+  std::uint32_t count = 0;
+  {
+    Lock lock(mutex_);
+    queue.held();
+    if (queue.paged().empty()) return false;
+    first = queue.paged().begin()->first;
+    paged = queue.paged().begin()->second;
+    count = batches_.at(paged.batch).count;
+  }
+  TRY(page_in_batch(queue, first, paged, count));
+  return true;
+}
+
+Result<> Ledger::page_in_batch(Queue& queue, Queue::Position first, Queue::Paged paged,
+                               std::uint32_t count) {
+  Result<std::vector<FlowRecord>> records =
+      corrupt("row " + std::to_string(paged.batch) + " is missing");
+  BatchHead head;
+  {
+    Lock lock(reader_mutex_);
+    TRY_ASSIGN(select, prepare_read("SELECT queue, head, effects, body FROM batch WHERE id = ?"));
+    select.bind(1, static_cast<std::int64_t>(paged.batch));
+    const Result<bool> has_row = select.step();
+    if (!has_row.ok() && has_row.code() != Code::kCorrupt) return has_row.error();
+    if (has_row.ok() && *has_row) {
+      const bool is_sealed = paged.batch >= sealed_from_;
+      Result<BatchHead> parsed = BatchHead::unseal(select.text(1), paged.batch,
+                                                   static_cast<std::uint64_t>(select.integer(0)),
+                                                   select.text(2), !is_sealed);
+      if (parsed.ok() && parsed->count != count) parsed = corrupt("row of another length");
+      if (parsed.ok()) {
+        head = std::move(*parsed);
+        records = unpack_body(select.text(3), count, *segments_, is_sealed);
+      } else {
+        records = parsed.error();
+      }
+    } else if (!has_row.ok()) {
+      records = has_row.error();
+    }
+  }
+  if (!records.ok() && records.code() != Code::kCorrupt) return records.error();
+  std::vector<FlowRecord> gone;
+  {
+    Lock lock(mutex_);
+    queue.held();
+    const bool is_there = queue.paged().count(first) != 0;  // else it was evicted meanwhile
+    if (is_there) queue.drop_paged(first);
+    if (!is_there) {
+      if (records.ok()) release_all(*records);
+      return {};
+    }
+    Batch& batch = batches_.at(paged.batch);
+    if (!records.ok()) {
+      for (std::uint32_t i = 0; i < batch.count; ++i) {
+        if (batch.done[i]) continue;
+        note_saved_done({paged.batch, i});
+        count_end(0, End::kQuarantined);
+      }
+      settle();
+    }
+    const std::uint32_t at_ms = now_ms();
+    std::uint32_t index = 0;
+    for (const PositionRange& range : head.positions) {
+      for (std::uint64_t i = 0; records.ok() && i < range.count; ++i, ++index) {
+        FlowRecord& record = (*records)[index];
+        if (record.entry_ms <= batch.until_ms) record.entry_ms += batch.set_by_ms;
+        for (const WallStep& step : wall_steps_) {
+          if (paged.batch < step.row && record.entry_ms <= step.until_ms)
+            record.entry_ms += step.by_ms;
+        }
+        if (batch.done[index]) {
+          gone.push_back(record);
+        } else {
+          queue.restore(range.first + i, record, {paged.batch, index}, at_ms);
+        }
+      }
+    }
+  }
+  release_all(gone);
+  if (records.ok()) return {};
+  tell(std::to_string(paged.count) + " FlowFiles of `" + queue.id() +
+       "` cannot be read and are counted as quarantined (row " + std::to_string(paged.batch) +
+       "): " + records.error().text());
+  return records.error();
+}
+
+}  // namespace runnel

@@ -1,0 +1,126 @@
+// Reading a ledger without running it.
+
+#include "agent/runtime/ledger_reader.h"
+
+#include <algorithm>
+
+#include "agent/base/bytes.h"
+#include "agent/runtime/ledger_parts.h"
+
+namespace runnel {
+
+LedgerReader::LedgerReader(std::string directory, std::unique_ptr<Database> database,
+                           std::unique_ptr<SegmentStore> segments)
+    : directory_(std::move(directory)),
+      database_(std::move(database)),
+      segments_(std::move(segments)) {}
+
+LedgerReader::~LedgerReader() = default;
+
+Result<std::unique_ptr<LedgerReader>> LedgerReader::open(const std::string& directory) {
+  const std::string path = directory + "/ledger.db";
+  if (real_disk().identity(path) == 0) return not_found("`" + path + "` is not there");
+  TRY_ASSIGN(database, Database::open(path, {.application_id = kLedgerApplication}));
+  TRY_ASSIGN(segments, SegmentStore::open(directory + "/content"));
+  std::unique_ptr<LedgerReader> reader(
+      new LedgerReader(directory, std::move(database), std::move(segments)));
+  TRY(reader->load());
+  return reader;
+}
+
+Result<> LedgerReader::load() {
+  TRY_ASSIGN(find, database_->prepare("SELECT value FROM meta WHERE name = 'sealed_from'"));
+  TRY_ASSIGN(has_seal, find.step());
+  if (has_seal) {
+    TRY_ASSIGN(number, parse_int(find.text(0)));
+    sealed_from_ = static_cast<std::uint64_t>(number);
+  }
+  TRY_ASSIGN(queues, database_->prepare("SELECT key, id, name FROM queue"));
+  while (true) {
+    TRY_ASSIGN(has_row, queues.step());
+    if (!has_row) break;
+    connections_[static_cast<std::uint64_t>(queues.integer(0))] = {std::string(queues.text(1)),
+                                                                   std::string(queues.text(2))};
+  }
+  std::map<std::uint64_t, BatchEffects> effects;
+  TRY_ASSIGN(select, database_->prepare("SELECT id, queue, head, effects FROM batch ORDER BY id"));
+  while (true) {
+    TRY_ASSIGN(has_row, select.step());
+    if (!has_row) break;
+    const auto id = static_cast<std::uint64_t>(select.integer(0));
+    const auto queue = static_cast<std::uint64_t>(select.integer(1));
+    TRY_ASSIGN(head,
+               BatchHead::unseal(select.text(2), id, queue, select.text(3), id < sealed_from_));
+    rows_[id] = {head.count, queue, std::vector<bool>(head.count, false)};
+    if (select.text(3).empty()) continue;
+    TRY_ASSIGN(parsed, BatchEffects::parse(select.text(3)));
+    effects.emplace(id, std::move(parsed));
+  }
+  for (const auto& [id, one] : effects) {
+    for (const BatchEffects::Row& effect : one.rows) {
+      const auto target = rows_.find(effect.row);
+      if (target == rows_.end()) continue;
+      for (const PositionRange& range : effect.done) {
+        for (std::uint64_t i = range.first;
+             i < range.first + range.count && i < target->second.count; ++i)
+          target->second.done[i] = true;
+      }
+    }
+  }
+  return {};
+}
+
+Result<LedgerReader::Counts> LedgerReader::each(const Visit& visit, const Progress& progress) {
+  Counts counts;
+  std::uint64_t seen = 0;
+  TRY_ASSIGN(select, database_->prepare("SELECT body FROM batch WHERE id = ?"));
+  for (const auto& [id, row] : rows_) {
+    progress(++seen, rows_.size());
+    const auto left =
+        static_cast<std::uint64_t>(std::count(row.done.begin(), row.done.end(), false));
+    if (left == 0) continue;
+    select.bind(1, static_cast<std::int64_t>(id));
+    const Result<bool> has_row = select.step();
+    Result<std::vector<FlowRecord>> records = corrupt("the row cannot be read");
+    if (has_row.ok() && *has_row)
+      records = unpack_body(select.text(0), row.count, *segments_, id >= sealed_from_);
+    select.reset();
+    // Nobody refers to what was only looked at; it stays all the same.
+    segments_->keep_all();
+    if (!records.ok()) {
+      if (records.code() != Code::kCorrupt) return records.error();
+      ++counts.damaged_rows;
+      counts.unreadable += left;
+      continue;
+    }
+    const auto known = connections_.find(row.queue);
+    const std::string unknown = "salvaged-" + std::to_string(row.queue);
+    const Connection connection =
+        known == connections_.end() ? Connection{unknown, unknown} : known->second;
+    Result<> visited;
+    for (std::size_t i = 0; visited.ok() && i < records->size(); ++i) {
+      if (row.done[i]) continue;
+      visited = visit(connection, (*records)[i]);
+      ++counts.flowfiles;
+    }
+    for (const FlowRecord& record : *records) release(record);
+    TRY(visited);
+  }
+  return counts;
+}
+
+Result<SegmentCheck> LedgerReader::check_segments() {
+  SegmentCheck all;
+  TRY_ASSIGN(names, real_disk().list(directory_ + "/content"));
+  for (const std::string& name : names) {
+    if (!name.ends_with(".blk")) continue;
+    TRY_ASSIGN(number, parse_int(name.substr(0, name.size() - 4)));
+    TRY_ASSIGN(one, check_segment(real_disk(), directory_ + "/content/" + name,
+                                  static_cast<std::uint64_t>(number)));
+    all.blocks += one.blocks;
+    all.damaged += one.damaged;
+  }
+  return all;
+}
+
+}  // namespace runnel

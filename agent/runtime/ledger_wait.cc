@@ -1,0 +1,142 @@
+// Waiting until something is safe: lines, those who wait in them, urging and flushing.
+
+#include <algorithm>
+
+#include "agent/runtime/ledger.h"
+#include "agent/runtime/ledger_parts.h"
+
+namespace runnel {
+namespace {
+
+constexpr std::uint64_t kUnsavedMax = 4 << 20;  // bytes that wait; then a cut is made at once
+
+}  // namespace
+
+void Ledger::wait(const std::shared_ptr<SafeLine>& line, EpochNumber number, bool needs_write,
+                  SafeLine::Then then) {
+  if (Epoch* const epoch = epoch_at(number)) epoch->has_waiter = true;
+  if (needs_write) is_cut_wanted_ = true;
+  line->waiters_.push_back({number, needs_write ? cuts_ + 1 : 0, std::move(then)});
+  has_news_ = true;
+}
+
+void Ledger::settle() {
+  forget_old_epochs();
+  if (unsaved_bytes_ >= kUnsavedMax) is_cut_wanted_ = true;
+  // The writer is woken only when what it waits for has become earlier.
+  if (is_idle_ && (is_cut_wanted_ || next_cut_at() < sleeps_until_)) writer_wake_.notify_one();
+  if (is_worth_packing_ahead()) packer_wake_.notify_one();
+  for (const auto& line : lines_) {
+    if (!line->waiters_.empty() && !line->is_calling_ && is_safe(line->waiters_.front())) {
+      has_news_ = true;
+      notifier_wake_.notify_one();
+      return;
+    }
+  }
+}
+
+std::shared_ptr<SafeLine> Ledger::open_line() {
+  auto line = std::make_shared<SafeLine>();
+  Lock lock(mutex_);
+  lines_.push_back(line);
+  return line;
+}
+
+void Ledger::close_line(const std::shared_ptr<SafeLine>& line) {
+  std::deque<SafeLine::Waiter> gone;  // destroyed without the mutex: they may hold anything
+  {
+    Lock lock(mutex_);
+    line->is_closed_ = true;
+    gone.swap(line->waiters_);
+    written_wake_.notify_all();  // a flush that waits for these
+    while (line->is_calling_) written_wake_.wait(mutex_);
+    std::erase(lines_, line);
+  }
+}
+
+// Calls those of one line whose waiting is over; false when there are none.
+bool Ledger::call_ready(std::vector<SafeLine::Then>& ready) {
+  std::shared_ptr<SafeLine> line;
+  for (const auto& one : lines_) {
+    if (!one->waiters_.empty() && is_safe(one->waiters_.front())) {
+      line = one;
+      break;
+    }
+  }
+  if (!line) return false;
+  while (!line->waiters_.empty() && is_safe(line->waiters_.front())) {
+    ready.push_back(std::move(line->waiters_.front().then));
+    line->waiters_.pop_front();
+    ++line->begun_;
+  }
+  line->is_calling_ = true;
+  mutex_.unlock();
+  for (SafeLine::Then& then : ready) then();
+  ready.clear();
+  mutex_.lock();
+  line->is_calling_ = false;
+  line->told_ = line->begun_;
+  written_wake_.notify_all();
+  // The lines take turns.
+  if (lines_.size() > 1) std::rotate(lines_.begin(), lines_.begin() + 1, lines_.end());
+  return true;
+}
+
+void Ledger::notify_loop() {
+  std::vector<SafeLine::Then> ready;
+  Lock lock(mutex_);
+  while (!is_closing_) {
+    if (call_ready(ready)) continue;
+    has_news_ = false;
+    notifier_wake_.wait(mutex_);
+  }
+}
+
+void Ledger::urge() {
+  Lock lock(mutex_);
+  for (const auto& line : lines_) {
+    if (line->waiters_.empty() || is_safe(line->waiters_.front())) continue;
+    is_cut_wanted_ = true;
+    if (is_idle_) writer_wake_.notify_one();
+    return;
+  }
+}
+
+Result<> Ledger::flush(std::chrono::milliseconds within) {
+  if (options_.is_driven) {
+    while (!driven_.empty()) TRY(drive_write());
+    drive_cut(true);
+    return drive_write();
+  }
+  const auto deadline = now() + within;
+  Lock lock(mutex_);
+  is_cut_wanted_ = true;
+  const std::uint64_t wanted = cuts_ + 1;
+  writer_wake_.notify_one();
+  while (cuts_written_ < wanted) {
+    if (!written_wake_.wait_until(mutex_, deadline) && cuts_written_ < wanted) {
+      return unavailable("not everything is written" +
+                         (trouble_.empty() ? std::string() : ": " + trouble_));
+    }
+  }
+  wait_until_told(deadline);
+  return {};
+}
+
+// Those whose waiting is over now; who comes later is not waited for.
+void Ledger::wait_until_told(SteadyTime deadline) {
+  const auto lines = lines_;
+  for (const auto& line : lines) {
+    std::uint64_t wanted = line->begun_;
+    for (const SafeLine::Waiter& waiter : line->waiters_) {
+      if (!is_safe(waiter)) break;
+      ++wanted;
+    }
+    while (line->told_ < wanted && !line->is_closed_ && !is_closing_) {
+      notifier_wake_.notify_one();
+      if (!written_wake_.wait_until(mutex_, deadline)) return;
+    }
+  }
+}
+
+}  // namespace runnel

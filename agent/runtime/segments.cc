@@ -1,0 +1,317 @@
+// The segment files: blocks with their sums, appended, synced, read.
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "agent/base/bytes.h"
+#include "agent/base/crc32c.h"
+#include "agent/base/log.h"
+#include "agent/runtime/content.h"
+
+namespace runnel {
+namespace {
+
+constexpr std::uint64_t kSegmentSize = 64 << 20;
+constexpr std::size_t kBlock = 4096;
+constexpr std::size_t kSum = sizeof(std::uint32_t);
+constexpr std::size_t kHeld = kBlock - kSum;  // content in a block
+constexpr std::size_t kBlocksAtOnce = 16;     // read and checked together
+constexpr std::string_view kBlocksEnding = ".blk";
+constexpr std::string_view kPlainEnding = ".seg";
+constexpr std::string_view kMovedEnding = ".moved";
+
+std::uint32_t sum_of(std::uint64_t file, std::uint64_t block, std::string_view held) {
+  std::array<char, 16> where{};
+  for (std::size_t i = 0; i < 8; ++i) {
+    where[i] = static_cast<char>(file >> (8 * i));
+    where[8 + i] = static_cast<char>(block >> (8 * i));
+  }
+  return crc32c(held, crc32c({where.data(), where.size()}));
+}
+
+void put_sum(char* at, std::uint32_t sum) {
+  for (std::size_t i = 0; i < kSum; ++i) at[i] = static_cast<char>(sum >> (8 * i));
+}
+
+std::uint32_t sum_at(const char* at) {
+  std::uint32_t sum = 0;
+  for (std::size_t i = 0; i < kSum; ++i)
+    sum |= std::uint32_t{static_cast<unsigned char>(at[i])} << (8 * i);
+  return sum;
+}
+
+}  // namespace
+
+// ---- one file
+
+SegmentFile::~SegmentFile() {
+  if (!is_kept_) static_cast<void>(disk_.remove(path_).ok());  // what stays is an orphan
+}
+
+Result<std::size_t> SegmentFile::read_at(std::uint64_t offset, char* into, std::size_t size) const {
+  if (size == 0) return std::size_t{0};
+  if (form_ == Form::kPlain) {
+    TRY_ASSIGN(got, file_->read_at(offset, into, size));
+    if (got == 0)
+      return corrupt("segment `" + path_ + "` ends before byte " + std::to_string(offset));
+    return got;
+  }
+  const std::uint64_t first = offset / kHeld;
+  auto skip = static_cast<std::size_t>(offset % kHeld);
+  std::array<char, kBlock * kBlocksAtOnce> blocks;
+  const std::size_t wanted = std::min((skip + size + kHeld - 1) / kHeld, kBlocksAtOnce) * kBlock;
+  std::size_t there = 0;
+  while (there < wanted) {
+    TRY_ASSIGN(got, file_->read_at(first * kBlock + there, blocks.data() + there, wanted - there));
+    if (got == 0) break;
+    there += got;
+  }
+  std::size_t done = 0;
+  for (std::size_t i = 0; i < there / kBlock && done < size; ++i) {
+    const char* const block = blocks.data() + i * kBlock;
+    if (sum_at(block + kHeld) != sum_of(number_, first + i, {block, kHeld})) {
+      if (done > 0) return done;
+      return corrupt("segment `" + path_ + "`: block " + std::to_string(first + i) +
+                     " is not what was written");
+    }
+    const std::size_t part = std::min(kHeld - skip, size - done);
+    std::memcpy(into + done, block + skip, part);
+    done += part;
+    skip = 0;
+  }
+  if (done == 0)
+    return corrupt("segment `" + path_ + "` ends before byte " + std::to_string(offset));
+  return done;
+}
+
+Result<> SegmentFile::write_blocks(std::uint64_t first, std::string_view bytes) {
+  std::string blocks((bytes.size() + kHeld - 1) / kHeld * kBlock, '\0');
+  for (std::size_t i = 0; i * kHeld < bytes.size(); ++i) {
+    char* const block = blocks.data() + i * kBlock;
+    const std::string_view held = bytes.substr(i * kHeld, kHeld);
+    std::memcpy(block, held.data(), held.size());
+    put_sum(block + kHeld, sum_of(number_, first + i, {block, kHeld}));
+  }
+  TRY(file_->write_at(first * kBlock, blocks));
+  size_ += blocks.size();
+  return {};
+}
+
+Result<> SegmentFile::write_again(std::uint64_t first_byte, std::uint64_t end_byte) {
+  std::string blocks(kBlock * kBlocksAtOnce, '\0');
+  for (std::uint64_t at = first_byte; at < end_byte;) {
+    const auto wanted =
+        static_cast<std::size_t>(std::min<std::uint64_t>(blocks.size(), end_byte - at));
+    std::size_t there = 0;
+    while (there < wanted) {
+      TRY_ASSIGN(got, file_->read_at(at + there, blocks.data() + there, wanted - there));
+      if (got == 0) break;
+      there += got;
+    }
+    bool is_right = there == wanted;
+    for (std::size_t i = 0; is_right && i < wanted / kBlock; ++i) {
+      const char* const block = blocks.data() + i * kBlock;
+      is_right = sum_at(block + kHeld) == sum_of(number_, at / kBlock + i, {block, kHeld});
+    }
+    if (!is_right) {
+      return unavailable("what an fsync of `" + path_ +
+                         "` has lost cannot be read again; sources give it again after a restart");
+    }
+    TRY(file_->write_at(at, std::string_view(blocks).substr(0, wanted)));
+    at += wanted;
+  }
+  return {};
+}
+
+Result<SegmentCheck> check_segment(Disk& disk, const std::string& path, std::uint64_t number) {
+  TRY_ASSIGN(file, disk.open(path));
+  TRY_ASSIGN(size, file->size());
+  SegmentCheck check;
+  std::string block(kBlock, '\0');
+  for (std::uint64_t at = 0; at < size; at += kBlock, ++check.blocks) {
+    std::size_t there = 0;
+    while (there < kBlock) {
+      TRY_ASSIGN(got, file->read_at(at + there, block.data() + there, kBlock - there));
+      if (got == 0) break;
+      there += got;
+    }
+    const std::string_view held = std::string_view(block).substr(0, kHeld);
+    if (there < kBlock || sum_at(block.data() + kHeld) != sum_of(number, at / kBlock, held))
+      ++check.damaged;
+  }
+  return check;
+}
+
+// ---- all of them
+
+Result<std::unique_ptr<SegmentStore>> SegmentStore::open(std::string directory, Disk& disk,
+                                                         std::uint64_t left_free) {
+  TRY(disk.make_directory(directory));
+  TRY_ASSIGN(names, disk.list(directory));
+  std::unique_ptr<SegmentStore> store(new SegmentStore(std::move(directory), disk, left_free));
+  Lock lock(store->mutex_);
+  for (const std::string& name : names) {
+    const Result<std::int64_t> number = parse_int(name.substr(0, name.find('.')));
+    const std::string ending = name.substr(std::min(name.find('.'), name.size()));
+    const bool is_ours = ending == kBlocksEnding || ending == kPlainEnding ||
+                         ending == std::string(kBlocksEnding) + std::string(kMovedEnding);
+    if (!is_ours || !number.ok() || *number < 0) continue;
+    store->found_.push_back(name);
+    store->next_number_ = std::max(store->next_number_, static_cast<std::uint64_t>(*number) + 1);
+  }
+  return store;
+}
+
+SegmentStore::~SegmentStore() { keep_all(); }
+
+std::string SegmentStore::path_of(std::uint64_t number, SegmentFile::Form form) const {
+  return directory_ + "/" + std::to_string(number) +
+         std::string(form == SegmentFile::Form::kBlocks ? kBlocksEnding : kPlainEnding);
+}
+
+Result<> SegmentStore::open_next() {
+  const std::uint64_t number = next_number_++;
+  const std::string path = path_of(number, SegmentFile::Form::kBlocks);
+  TRY_ASSIGN(file, disk_.make(path));
+  if (current_ && (current_->synced_ < current_->size_ || !current_->is_name_synced_))
+    unsynced_.push_back(current_);
+  current_ = std::make_shared<SegmentFile>(disk_, path, number, SegmentFile::Form::kBlocks,
+                                           std::move(file));
+  current_->is_name_synced_ = false;
+  std::erase_if(files_, [](const auto& known) { return known.second.expired(); });
+  files_[number] = current_;
+  return {};
+}
+
+Result<SegmentStore::Place> SegmentStore::append(std::string_view bytes) {
+  if (left_free_ != 0) {
+    const Result<std::uint64_t> left = disk_.free_bytes(directory_);
+    if (left.ok() && *left < left_free_ + bytes.size())
+      return full("no room for content: the disk of `" + directory_ + "` is full");
+  }
+  Lock lock(mutex_);
+  if (!current_ || current_->size_ + bytes.size() > kSegmentSize) TRY(open_next());
+  const std::uint64_t block = current_->size_ / kBlock;
+  TRY(current_->write_blocks(block, bytes));
+  return Place{current_, block * kHeld};
+}
+
+Result<std::shared_ptr<SegmentFile>> SegmentStore::find(std::uint64_t number) {
+  Lock lock(mutex_);
+  if (const auto known = files_.find(number); known != files_.end()) {
+    if (std::shared_ptr<SegmentFile> file = known->second.lock()) return file;
+  }
+  SegmentFile::Form form = SegmentFile::Form::kBlocks;
+  Result<std::unique_ptr<DiskFile>> opened = disk_.open(path_of(number, form));
+  if (!opened.ok() && opened.code() == Code::kNotFound) {
+    form = SegmentFile::Form::kPlain;
+    opened = disk_.open(path_of(number, form));
+  }
+  if (!opened.ok()) return opened.error();
+  TRY_ASSIGN(size, (*opened)->size());
+  auto file =
+      std::make_shared<SegmentFile>(disk_, path_of(number, form), number, form, std::move(*opened));
+  file->size_ = size;
+  file->synced_ = size;
+  files_[number] = file;
+  return file;
+}
+
+std::vector<SegmentStore::Dirty> SegmentStore::dirty() {
+  std::vector<Dirty> all;
+  const auto add = [&all](std::shared_ptr<SegmentFile> file) {
+    if (!file || (file->synced_ == file->size_ && file->is_name_synced_)) return;
+    const std::uint64_t from = file->synced_;
+    const std::uint64_t to = file->size_;
+    all.push_back({std::move(file), from, to});
+  };
+  for (const std::weak_ptr<SegmentFile>& weak : unsynced_) add(weak.lock());
+  add(current_);
+  return all;
+}
+
+Result<> SegmentStore::sync_files(const std::vector<Dirty>& files, bool is_again) {
+  for (const Dirty& one : files) {
+    if (one.from == one.to) continue;
+    if (is_again) TRY(one.file->write_again(one.from, one.to));
+    TRY(one.file->file_->sync());
+  }
+  return {};
+}
+
+Result<> SegmentStore::sync_names(const std::vector<std::shared_ptr<SegmentFile>>& files,
+                                  bool is_again) {
+  if (files.empty()) return {};
+  for (const std::shared_ptr<SegmentFile>& file : files) {
+    if (!is_again) break;
+    const std::string moved = file->path_ + std::string(kMovedEnding);
+    const Result<> away = disk_.rename(file->path_, moved);
+    // An earlier try may have ended between the two.
+    if (!away.ok() && away.code() != Code::kNotFound) return away;
+    TRY(disk_.rename(moved, file->path_));
+  }
+  return disk_.sync_directory(directory_);
+}
+
+Result<> SegmentStore::sync() {
+  std::vector<Dirty> files;
+  std::vector<std::shared_ptr<SegmentFile>> unnamed;
+  bool is_again = false;
+  {
+    Lock lock(mutex_);
+    files = dirty();
+    for (const Dirty& one : files) {
+      if (!one.file->is_name_synced_) unnamed.push_back(one.file);
+    }
+    is_again = std::exchange(has_failed_, false);
+  }
+  Result<> synced = sync_files(files, is_again);
+  if (synced.ok()) synced = sync_names(unnamed, is_again);
+  Lock lock(mutex_);
+  if (!synced.ok()) {
+    has_failed_ = true;
+    return synced;
+  }
+  for (const Dirty& one : files) {
+    one.file->synced_ = std::max(one.file->synced_, one.to);
+    one.file->is_name_synced_ = true;
+  }
+  std::erase_if(unsynced_, [](const std::weak_ptr<SegmentFile>& weak) {
+    const std::shared_ptr<SegmentFile> file = weak.lock();
+    return !file || (file->synced_ == file->size_ && file->is_name_synced_);
+  });
+  return {};
+}
+
+void SegmentStore::remove_orphans() {
+  Lock lock(mutex_);
+  for (const std::string& name : found_) {
+    const Result<std::int64_t> number = parse_int(name.substr(0, name.find('.')));
+    const auto known = files_.find(static_cast<std::uint64_t>(*number));
+    if (known != files_.end()) {
+      const std::shared_ptr<SegmentFile> file = known->second.lock();
+      if (file && file->path_ == directory_ + "/" + name) continue;
+    }
+    static_cast<void>(disk_.remove(directory_ + "/" + name).ok());  // the next start tries again
+  }
+  found_.clear();
+}
+
+std::uint64_t SegmentStore::bytes() const {
+  Lock lock(mutex_);
+  std::uint64_t total = 0;
+  for (const auto& [number, weak] : files_) {
+    if (const std::shared_ptr<SegmentFile> file = weak.lock()) total += file->size_;
+  }
+  return total;
+}
+
+void SegmentStore::keep_all() {
+  Lock lock(mutex_);
+  for (const auto& [number, weak] : files_) {
+    if (const std::shared_ptr<SegmentFile> file = weak.lock()) file->keep();
+  }
+}
+
+}  // namespace runnel

@@ -1,0 +1,147 @@
+"""runnel-agent doctor on the state directory of an agent that is not running, and what an agent does when its directory cannot be used: it starts, is red, and
+says why."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import unittest
+import urllib.error
+import urllib.request
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(os.path.dirname(HERE), "support"), HERE]
+from agent_commands_test import AgentTest  # noqa: E402
+from stand import wait_until  # noqa: E402
+
+
+class Doctor(AgentTest):
+    def doctor(self, *words, state=None):
+        return subprocess.run([self.stand.program("runnel-agent"), "doctor", *words, "--state", state or self.state, "--json"], capture_output=True, text=True,
+                              timeout=60)
+
+    def queued(self, agent):
+        """Fills the queue `line`, and ends the agent; returns how many are in it."""
+        self.command("stop", "log")
+        wait_until("some are queued", lambda: self.status()["connections"][0]["count"] >= 20)
+        self.command("stop", "make")
+        count = self.status()["connections"][0]["count"]
+        agent.end()
+        return count
+
+    def status(self):
+        return json.loads(self.command("status", "--json").stdout)
+
+    def test_it_is_refused_while_the_agent_runs(self):
+        self.running()
+        for words in (["check"], ["repair"], ["export", "/dev/null"]):
+            done = self.doctor(*words)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("in use by another agent", done.stderr)
+
+    def test_check_finds_a_flipped_bit_and_repair_counts_what_is_lost(self):
+        count = self.queued(self.running())
+        sound = self.doctor("check")
+        self.assertEqual(sound.returncode, 0, sound.stderr)
+        self.assertEqual(json.loads(sound.stdout), {"is_sound": True, "database": "ok", "queued_count": count, "unreadable_count": 0, "damaged_rows": 0,
+                                                    "content_blocks": 0, "damaged_content_blocks": 0})
+        database = os.path.join(self.state, "ledger.db")
+        with open(database, "r+b") as file:
+            whole = file.read()
+            at = whole.rindex(b"hello from") if b"hello from" in whole else len(whole) - 2000
+            file.seek(at)
+            file.write(bytes([whole[at] ^ 1]))
+        found = self.doctor("check")
+        self.assertEqual(found.returncode, 1)
+        repaired = self.doctor("repair")
+        self.assertEqual(repaired.returncode, 0, repaired.stderr)
+        said = json.loads(repaired.stdout)
+        self.assertEqual(said["queued_count"] + said["quarantined_count"], count)
+
+    def test_an_export_is_imported_on_another_device_with_all_attributes_and_contents(self):
+        count = self.queued(self.running())
+        file = self.stand.path("queued.ff3")
+        exported = self.doctor("export", file)
+        self.assertEqual(exported.returncode, 0, exported.stderr)
+        self.assertEqual(json.loads(exported.stdout), {"exported_count": count, "unreadable_count": 0})
+        with open(file, "rb") as opened:
+            self.assertEqual(opened.read().count(b"NiFiFF3"), count + 1)
+        # Half of it is not taken.
+        with open(file, "rb") as opened, open(file + ".half", "wb") as half:
+            half.write(opened.read()[:-100])
+        other = self.stand.path("other")
+        os.mkdir(other)
+        refused = self.doctor("import", file + ".half", state=other)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("no whole export", refused.stderr)
+        imported = self.doctor("import", file, state=other)
+        self.assertEqual(imported.returncode, 0, imported.stderr)
+        self.assertEqual(json.loads(imported.stdout), {"imported_count": count, "connections": 1})
+        # There they wait in the connection of the same flow.
+        self.state = other
+        self.running()
+        wait_until("all were logged", lambda: self.status()["processors"][1]["in_count"] >= count)
+
+    def test_flush_and_sigpwr_have_everything_on_disk_and_say_how_long_it_took(self):
+        agent = self.running()
+        done = self.command("flush", "--within", "5 sec", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertGreaterEqual(json.loads(done.stdout)["took_ms"], 0)
+        os.kill(agent.process.pid, signal.SIGPWR)
+        def said():
+            with open(agent.log, encoding="utf-8") as log:
+                return "SIGPWR: everything is on disk" in log.read()
+
+        wait_until("it says so", said)
+        self.assertEqual(self.command("status").returncode, 0)
+
+    def test_parked_flowfiles_are_listed_attached_and_purged(self):
+        count = self.queued(self.running())
+        other = """flow: demo
+processors:
+  source:
+    type: GenerateFlowFile
+    stopped: true
+  sink:
+    type: LogAttribute
+    stopped: true
+    terminate: [success]
+connections:
+  - {name: new line, from: source, to: sink}
+"""
+        self.flow = self.write("other.yaml", other)
+        self.running()
+        parked = json.loads(self.command("queue", "parked", "list", "--json").stdout)
+        self.assertEqual([one["count"] for one in parked], [count])
+        attached = self.command("queue", "parked", "attach", parked[0]["id"], "new line")
+        self.assertEqual(attached.returncode, 0, attached.stderr)
+        self.assertIn(f"{count} FlowFiles now wait in `new line`", attached.stdout)
+        self.assertEqual(json.loads(self.command("queue", "parked", "list", "--json").stdout), [])
+        self.assertEqual(self.command("queue", "purge", "new line").returncode, 0)
+
+
+class Unusable(AgentTest):
+    def test_a_state_directory_that_cannot_be_used_is_red_until_it_can(self):
+        os.mkdir(self.state)
+        # As good as a disk that takes nothing: a file stands where contents go.
+        blocked = os.path.join(self.state, "content")
+        with open(blocked, "w", encoding="utf-8"):
+            pass
+        agent = self.run_agent("--metrics", "127.0.0.1:0")
+        address = agent.line("metrics http://").split("http://")[1].split("/")[0]
+        with self.assertRaises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"http://{address}/healthz", timeout=10)
+        self.assertEqual(refused.exception.code, 503)
+        said = json.loads(refused.exception.read())
+        self.assertIn("ledger", said["reason"])
+        status = json.loads(self.command("status", "--json").stdout)
+        self.assertFalse(status["ledger"]["is_healthy"])
+        self.assertEqual(status["processors"], [])
+        os.remove(blocked)
+        agent.line("running demo")
+        self.assertTrue(json.loads(self.command("status", "--json").stdout)["ledger"]["is_healthy"])
+
+
+if __name__ == "__main__":
+    unittest.main()
