@@ -115,7 +115,8 @@ struct NamedPlace {
   Position at;
 };
 
-struct ProcessorNode {
+// What processors and controller services have in common.
+struct ComponentNode {
   std::string name;
   std::string path;  // names of the groups and its own: `group/sub/name`
   std::string id;
@@ -124,6 +125,12 @@ struct ProcessorNode {
   std::string doc;
   PropertyValues properties;  // parameters put in
   std::map<std::string, PropertySource, std::less<>> property_sources;
+  LogLevel bulletin_level = LogLevel::kWarn;
+  Position at;  // of its name
+  Position type_at;
+};
+
+struct ProcessorNode : ComponentNode {
   Schedule schedule;
   std::uint32_t concurrent_tasks = 1;
   std::chrono::nanoseconds run_duration{0};
@@ -131,13 +138,16 @@ struct ProcessorNode {
   std::chrono::nanoseconds yield_period = std::chrono::seconds(1);
   std::vector<NamedPlace> terminate;  // auto-terminated relationships
   std::vector<Retry> retry;           // at most one for a relationship
-  LogLevel bulletin_level = LogLevel::kWarn;
-  bool is_stopped = false;  // stands still until an operator starts it
-  Position at;              // of its name
-  Position type_at;
+  bool is_stopped = false;            // stands still until an operator starts it
 
   bool terminates(std::string_view relationship) const;
   const Retry* retry_of(std::string_view relationship) const;  // nullptr: not retried
+};
+
+// A controller service: what components of its group, and of the groups in it, share. They name it
+// in a property of kind kService.
+struct ServiceNode : ComponentNode {
+  bool is_disabled = false;  // nobody can use it until an operator enables it
 };
 
 enum class PortKind { kInput, kOutput };
@@ -218,6 +228,7 @@ struct ProcessGroup {
   std::string parent_id;  // empty at the root
   std::string doc;
   std::vector<Parameter> parameters;  // these hide those of the same name further out
+  std::vector<ServiceNode> services;  // these hide those of the same name further out
   std::vector<ProcessorNode> processors;
   std::vector<ProcessGroup> groups;
   std::vector<Port> input_ports;
@@ -242,6 +253,7 @@ struct Flow {
 // pointers live as long as the flow stands unchanged.
 std::vector<const ProcessGroup*> all_groups(const Flow& flow);  // the root first
 std::vector<const ProcessorNode*> all_processors(const Flow& flow);
+std::vector<const ServiceNode*> all_services(const Flow& flow);
 std::vector<const Connection*> all_connections(const Flow& flow);
 std::vector<const Port*> all_ports(const Flow& flow);
 std::vector<const Funnel*> all_funnels(const Flow& flow);
@@ -249,6 +261,19 @@ std::vector<const Funnel*> all_funnels(const Flow& flow);
 // By id, by path, or, where it is unique, by name; nullptr when there is none.
 const ProcessorNode* find_processor(const Flow& flow, std::string_view which);
 const Connection* find_connection(const Flow& flow, std::string_view which);
+const ServiceNode* find_service(const Flow& flow, std::string_view which);
+// By group: all services that a component in it may name, those of groups further in before those
+// around them. The keys and pointers live as long as the flow.
+class ServiceScopes {
+ public:
+  explicit ServiceScopes(const Flow& flow);
+  // By name or id; nullptr: none that can be seen from there.
+  const ServiceNode* find(std::string_view group_id, std::string_view which) const;
+  std::vector<std::string> names(std::string_view group_id) const;
+
+ private:
+  std::map<std::string_view, const ProcessGroup*> groups_;  // by id
+};
 
 // The ids that names lead to.
 std::string flow_id(std::string_view flow_name);

@@ -31,6 +31,9 @@ bool check_name(std::string_view name, Position at, Complaints& complaints);
 ProcessorNode read_processor(const YamlNode::Entry& entry, const ProcessGroup& group,
                              const ParameterScope& scope, Reading& reading);
 
+ServiceNode read_service(const YamlNode::Entry& entry, const ProcessGroup& group,
+                         const ParameterScope& scope, Reading& reading);
+
 // The ends are not resolved yet: `from.path` and `to.path` hold what is written.
 Connection read_connection(const YamlNode& node, const ProcessGroup& group, Reading& reading);
 

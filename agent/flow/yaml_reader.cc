@@ -78,6 +78,12 @@ class GroupReader {
   }
 
   void read_elements(Fields& fields) {
+    if (const YamlNode* node = map_of(fields, "services", "`{name: {type: …}}`")) {
+      for (const YamlNode::Entry& entry : node->entries) {
+        claim(entry.key, entry.key_at);
+        group_.services.push_back(read_service(entry, group_, scope_, reading_));
+      }
+    }
     if (const YamlNode* node = map_of(fields, "processors", "`{name: {type: …}}`")) {
       for (const YamlNode::Entry& entry : node->entries) {
         claim(entry.key, entry.key_at);

@@ -22,8 +22,9 @@ using Json = nlohmann::ordered_json;
 
 constexpr int kDepthMax = 64;
 constexpr std::size_t kMembersMax = 500;  // of one object
-constexpr std::size_t kProcessorsMax = 10'000;
+constexpr std::size_t kComponentsMax = 10'000;
 constexpr std::string_view kTypePrefix = "runnel.processors.";
+constexpr std::string_view kServicePrefix = "runnel.services.";
 
 // ---- writing
 
@@ -45,6 +46,7 @@ std::string_view validator_of(const PropertySpec& spec) {
       return spec.is_required ? "NON_BLANK_VALIDATOR" : "VALID";
     case PropertyKind::kDecimal:
     case PropertyKind::kChoice:
+    case PropertyKind::kService:
       return "VALID";
   }
   return "VALID";
@@ -78,6 +80,9 @@ Json descriptor(const PropertySpec& spec) {
     }
     out["allowableValues"] = std::move(values);
   }
+  if (!spec.service.empty()) {
+    out["typeProvidedByValue"] = Json{{"type", std::string(kServicePrefix) + spec.service}};
+  }
   Json ours{{"kind", name_of(spec.kind)}, {"expressions", name_of(spec.expressions)}};
   if (spec.min) ours["min"] = number(*spec.min);
   if (spec.max) ours["max"] = number(*spec.max);
@@ -93,6 +98,34 @@ Json named(std::string_view name, std::string_view doc) {
 Json attributes(const std::vector<AttributeSpec>& all) {
   Json out = Json::array();
   for (const AttributeSpec& one : all) out.push_back(named(one.name, one.doc));
+  return out;
+}
+
+Json service(const ComponentSpec& spec) {
+  Json out;
+  out["type"] = std::string(kServicePrefix) + spec.type;
+  out["typeDescription"] = spec.doc;
+  Json provided = Json::array();
+  for (const std::string& one : spec.provides) {
+    provided.push_back(Json{{"type", std::string(kServicePrefix) + one}});
+  }
+  out["providedApiImplementations"] = std::move(provided);
+  out["supportsDynamicProperties"] = spec.dynamic_properties.has_value();
+  Json descriptors = Json::object();
+  for (const PropertySpec& one : spec.properties) descriptors[one.name] = descriptor(one);
+  out["propertyDescriptors"] = std::move(descriptors);
+  Json ours = Json::object();
+  if (spec.dynamic_properties) {
+    const DynamicPropertySpec& dynamic = *spec.dynamic_properties;
+    out["dynamicProperties"] =
+        Json::array({Json{{"name", dynamic.name},
+                          {"value", ""},
+                          {"description", dynamic.doc},
+                          {"expressionLanguageScope", scope_of(dynamic.expressions)}}});
+    ours["dynamic_expressions"] = name_of(dynamic.expressions);
+  }
+  if (!spec.example.empty()) ours["example"] = spec.example;
+  out["runnel"] = std::move(ours);
   return out;
 }
 
@@ -148,7 +181,7 @@ Json bundles_json(const std::vector<Bundle>& bundles) {
     Json processors = Json::array();
     for (const ComponentSpec& spec : bundle.processors) processors.push_back(processor(spec));
     Json services = Json::array();
-    for (const std::string& type : bundle.controller_services) services.push_back({{"type", type}});
+    for (const ComponentSpec& spec : bundle.controller_services) services.push_back(service(spec));
     out.push_back(Json{{"group", bundle.group},
                        {"artifact", bundle.artifact},
                        {"version", bundle.version},
@@ -254,7 +287,8 @@ ExpressionScope scope_from(std::string_view text) {
 std::optional<PropertyKind> kind_from(std::string_view text) {
   for (const PropertyKind kind :
        {PropertyKind::kText, PropertyKind::kInteger, PropertyKind::kDecimal, PropertyKind::kBoolean,
-        PropertyKind::kPeriod, PropertyKind::kSize, PropertyKind::kChoice}) {
+        PropertyKind::kPeriod, PropertyKind::kSize, PropertyKind::kChoice,
+        PropertyKind::kService}) {
     if (name_of(kind) == text) return kind;
   }
   return std::nullopt;
@@ -291,6 +325,11 @@ PropertySpec read_property(std::string_view key, const Json& json) {
     spec.choices.push_back({text_at(*value, "value"), text_at(*value, "description")});
   }
   if (!spec.choices.empty()) spec.kind = PropertyKind::kChoice;
+  // Where several types are allowed, the first; a flow's check is lenient then.
+  for (const Json* one : list_at(json, "typeProvidedByValue")) {
+    if (spec.service.empty()) spec.service = last_segment(text_at(*one, "type"));
+    spec.kind = PropertyKind::kService;
+  }
   const Json& ours = at(json, "runnel");
   if (!ours.is_object()) return spec;
   spec.kind = kind_from(text_at(ours, "kind")).value_or(spec.kind);
@@ -363,6 +402,26 @@ ComponentSpec read_processor(const Json& json) {
   return spec;
 }
 
+ComponentSpec read_service(const Json& json) {
+  ComponentSpec spec;
+  spec.kind = ComponentKind::kService;
+  spec.type = last_segment(text_at(json, "type"));
+  spec.doc = text_at(json, "typeDescription");
+  const Json& descriptors = at(json, "propertyDescriptors");
+  if (descriptors.is_object()) {
+    for (const auto& [key, value] : descriptors.items()) {
+      spec.properties.push_back(read_property(key, value));
+    }
+  }
+  const Json& ours = at(json, "runnel");
+  read_dynamic(spec, json, ours);
+  for (const Json* one : list_at(json, "providedApiImplementations")) {
+    spec.provides.push_back(last_segment(text_at(*one, "type")));
+  }
+  spec.example = text_at(ours, "example");
+  return spec;
+}
+
 Bundle read_bundle(const Json& json) {
   Bundle bundle;
   bundle.group = text_at(json, "group");
@@ -373,7 +432,7 @@ Bundle read_bundle(const Json& json) {
     bundle.processors.push_back(read_processor(*one));
   }
   for (const Json* one : list_at(components, "controllerServices")) {
-    bundle.controller_services.push_back(text_at(*one, "type"));
+    bundle.controller_services.push_back(read_service(*one));
   }
   return bundle;
 }
@@ -455,6 +514,25 @@ Result<Json> parse(std::string_view text) {
   }
 }
 
+void add_processor_facts(Json& out, const ComponentSpec& spec) {
+  const auto attribute_list = [](const std::vector<AttributeSpec>& all) {
+    Json list = Json::array();
+    for (const AttributeSpec& one : all) list.push_back(Json{{"name", one.name}, {"doc", one.doc}});
+    return list;
+  };
+  Json relationships = Json::array();
+  for (const RelationshipSpec& one : spec.relationships) {
+    relationships.push_back(
+        Json{{"name", one.name}, {"doc", one.doc}, {"is_optional", one.is_optional}});
+  }
+  out["relationships"] = std::move(relationships);
+  out["writes"] = attribute_list(spec.writes);
+  out["reads"] = attribute_list(spec.reads);
+  out["input"] = name_of(spec.input);
+  out["trigger"] = spec.trigger == DefaultTrigger::kTimer ? "timer" : "event";
+  out["is_single_threaded"] = spec.is_single_threaded;
+}
+
 }  // namespace
 
 std::string to_json(const Manifest& manifest) {
@@ -479,13 +557,14 @@ Result<Manifest> manifest_from_json(std::string_view json) {
   manifest.agent_type = text_at(root, "agentType");
   manifest.build = read_build(at(root, "buildInfo"));
   if (manifest.build.version.empty()) manifest.build.version = text_at(root, "version");
-  std::size_t processors = 0;
+  std::size_t components = 0;
   for (const Json* bundle : list_at(root, "bundles")) {
     manifest.bundles.push_back(read_bundle(*bundle));
-    processors += manifest.bundles.back().processors.size();
-    if (processors > kProcessorsMax) {
-      return invalid("the manifest names more than " + std::to_string(kProcessorsMax) +
-                     " processors");
+    components += manifest.bundles.back().processors.size() +
+                  manifest.bundles.back().controller_services.size();
+    if (components > kComponentsMax) {
+      return invalid("the manifest names more than " + std::to_string(kComponentsMax) +
+                     " components");
     }
   }
   manifest.scheduling = read_scheduling(at(root, "schedulingDefaults"));
@@ -511,19 +590,14 @@ std::string to_json(const ComponentSpec& spec) {
       property["choices"].push_back(Json{{"value", choice.value}, {"doc", choice.doc}});
     }
     if (!one.example.empty()) property["example"] = one.example;
+    if (!one.service.empty()) property["service"] = one.service;
     properties.push_back(std::move(property));
   }
-  Json relationships = Json::array();
-  for (const RelationshipSpec& one : spec.relationships) {
-    relationships.push_back(
-        Json{{"name", one.name}, {"doc", one.doc}, {"is_optional", one.is_optional}});
-  }
-  const auto attribute_list = [](const std::vector<AttributeSpec>& all) {
-    Json out = Json::array();
-    for (const AttributeSpec& one : all) out.push_back(Json{{"name", one.name}, {"doc", one.doc}});
-    return out;
-  };
-  Json out{{"type", spec.type}, {"doc", spec.doc}, {"properties", std::move(properties)}};
+  Json out{{"type", spec.type}};
+  if (spec.is_service()) out["component"] = name_of(spec.kind);
+  out["doc"] = spec.doc;
+  if (spec.is_service()) out["provides"] = spec.provides;
+  out["properties"] = std::move(properties);
   if (spec.dynamic_properties) {
     out["dynamic_properties"] =
         Json{{"name", spec.dynamic_properties->name},
@@ -531,12 +605,7 @@ std::string to_json(const ComponentSpec& spec) {
              {"expressions", name_of(spec.dynamic_properties->expressions)},
              {"makes_relationship", spec.dynamic_properties->makes_relationship}};
   }
-  out["relationships"] = std::move(relationships);
-  out["writes"] = attribute_list(spec.writes);
-  out["reads"] = attribute_list(spec.reads);
-  out["input"] = name_of(spec.input);
-  out["trigger"] = spec.trigger == DefaultTrigger::kTimer ? "timer" : "event";
-  out["is_single_threaded"] = spec.is_single_threaded;
+  if (!spec.is_service()) add_processor_facts(out, spec);
   if (!spec.example.empty()) out["example"] = spec.example;
   return dumped(out);
 }
