@@ -133,15 +133,6 @@ c2::ProcessorBulletin bulletin_of(const Bulletin& one, const std::string& flow_n
 
 }  // namespace
 
-std::span<const ComponentSpec> component_specs() {
-  static const std::vector<ComponentSpec> specs = [] {
-    std::vector<ComponentSpec> out;
-    for (const ProcessorType& type : processor_types()) out.push_back(type.spec);
-    return out;
-  }();
-  return specs;
-}
-
 HubControl::HubControl(Engine& engine, ParameterValues parameters,
                        std::function<void(const std::string&)> on_running,
                        std::function<void()> on_restart)

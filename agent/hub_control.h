@@ -11,11 +11,9 @@
 #include "agent/runtime/engine.h"
 #include "agent/settings.h"
 #include "agent/uplink/control.h"
+#include "processors/registry.h"
 
 namespace runnel {
-
-// The descriptions of all processors that this agent has.
-std::span<const ComponentSpec> component_specs();
 
 class HubControl final : public AgentControl {
  public:

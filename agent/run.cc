@@ -198,6 +198,7 @@ int run_agent(const Settings& settings, char** argv) {
   EngineOptions options;
   options.state_dir = settings.state;
   options.types = processor_types();
+  options.services = service_types();
   options.workers = settings.workers;
   options.provenance.bytes_max = settings.provenance_bytes;
   options.provenance.age_max_ms = settings.provenance_age.count();

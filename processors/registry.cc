@@ -1,4 +1,5 @@
-// The list of all processors. Adding one is one file in its folder and two lines here.
+// The lists of all processors and services. Adding one is one file in its folder and two lines
+// here.
 
 #include "processors/registry.h"
 
@@ -30,6 +31,8 @@ ProcessorType split_text();
 ProcessorType tail_file();
 ProcessorType update_attribute();
 
+ServiceType ssl_context_service();
+
 std::span<const ProcessorType> processor_types() {
   static const std::vector<ProcessorType> types = [] {
     std::vector<ProcessorType> all{
@@ -48,11 +51,40 @@ std::span<const ProcessorType> processor_types() {
   return types;
 }
 
+std::span<const ServiceType> service_types() {
+  static const std::vector<ServiceType> types = [] {
+    std::vector<ServiceType> all{
+        ssl_context_service(),
+    };
+    std::sort(all.begin(), all.end(),
+              [](const ServiceType& a, const ServiceType& b) { return a.spec.type < b.spec.type; });
+    return all;
+  }();
+  return types;
+}
+
 const ProcessorType* find_processor_type(std::string_view type) {
   for (const ProcessorType& one : processor_types()) {
     if (one.spec.type == type) return &one;
   }
   return nullptr;
+}
+
+const ServiceType* find_service_type(std::string_view type) {
+  for (const ServiceType& one : service_types()) {
+    if (one.spec.type == type) return &one;
+  }
+  return nullptr;
+}
+
+std::span<const ComponentSpec> component_specs() {
+  static const std::vector<ComponentSpec> specs = [] {
+    std::vector<ComponentSpec> out;
+    for (const ProcessorType& type : processor_types()) out.push_back(type.spec);
+    for (const ServiceType& type : service_types()) out.push_back(type.spec);
+    return out;
+  }();
+  return specs;
 }
 
 }  // namespace runnel

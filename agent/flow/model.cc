@@ -147,10 +147,18 @@ ServiceScopes::ServiceScopes(const Flow& flow) {
   for (const ProcessGroup* group : all_groups(flow)) groups_.emplace(group->id, group);
 }
 
+const ProcessGroup* ServiceScopes::group(std::string_view id) const {
+  const auto found = groups_.find(id);
+  return found == groups_.end() ? nullptr : found->second;
+}
+
+const ProcessGroup* ServiceScopes::around(const ProcessGroup& group) const {
+  return group.path.empty() ? nullptr : this->group(group.parent_id);
+}
+
 const ServiceNode* ServiceScopes::find(std::string_view group_id, std::string_view which) const {
-  for (auto at = groups_.find(group_id); at != groups_.end();
-       at = groups_.find(at->second->parent_id)) {
-    for (const ServiceNode& one : at->second->services) {
+  for (const ProcessGroup* at = group(group_id); at != nullptr; at = around(*at)) {
+    for (const ServiceNode& one : at->services) {
       if (one.name == which || one.id == which) return &one;
     }
   }
@@ -159,9 +167,8 @@ const ServiceNode* ServiceScopes::find(std::string_view group_id, std::string_vi
 
 std::vector<std::string> ServiceScopes::names(std::string_view group_id) const {
   std::vector<std::string> out;
-  for (auto at = groups_.find(group_id); at != groups_.end();
-       at = groups_.find(at->second->parent_id)) {
-    for (const ServiceNode& one : at->second->services) out.push_back(one.name);
+  for (const ProcessGroup* at = group(group_id); at != nullptr; at = around(*at)) {
+    for (const ServiceNode& one : at->services) out.push_back(one.name);
   }
   return out;
 }

@@ -262,8 +262,8 @@ std::vector<const Funnel*> all_funnels(const Flow& flow);
 const ProcessorNode* find_processor(const Flow& flow, std::string_view which);
 const Connection* find_connection(const Flow& flow, std::string_view which);
 const ServiceNode* find_service(const Flow& flow, std::string_view which);
-// By group: all services that a component in it may name, those of groups further in before those
-// around them. The keys and pointers live as long as the flow.
+// Which services the components of a group may name: its own, then those of the groups around it.
+// Lives no longer than the flow.
 class ServiceScopes {
  public:
   explicit ServiceScopes(const Flow& flow);
@@ -272,6 +272,9 @@ class ServiceScopes {
   std::vector<std::string> names(std::string_view group_id) const;
 
  private:
+  const ProcessGroup* group(std::string_view id) const;
+  const ProcessGroup* around(const ProcessGroup& group) const;  // nullptr: none
+
   std::map<std::string_view, const ProcessGroup*> groups_;  // by id
 };
 

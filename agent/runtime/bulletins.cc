@@ -27,6 +27,22 @@ LogLevel log_level_of(BulletinLevel level) {
 
 }  // namespace
 
+bool is_told(BulletinLevel level, LogLevel least) {
+  switch (least) {
+    case LogLevel::kDebug:
+      return true;
+    case LogLevel::kInfo:
+      return level >= BulletinLevel::kInfo;
+    case LogLevel::kWarn:
+      return level >= BulletinLevel::kWarning;
+    case LogLevel::kError:
+      return level >= BulletinLevel::kError;
+    case LogLevel::kOff:
+      break;
+  }
+  return false;
+}
+
 void BulletinBoard::post(const Source& source, BulletinLevel level, std::string_view text) {
   Bulletin bulletin;
   {

@@ -11,10 +11,14 @@
 #include <vector>
 
 #include "agent/base/clock.h"
+#include "agent/base/log.h"
 #include "agent/base/mutex.h"
 #include "agent/runtime/status.h"
 
 namespace runnel {
+
+// Whether a component keeps a bulletin of this level, by its `bulletin_level`.
+bool is_told(BulletinLevel level, LogLevel least);
 
 class BulletinBoard {
  public:

@@ -12,10 +12,28 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// What a changed processor has committed is given this long to be acknowledged before it stops.
-constexpr std::chrono::milliseconds kFlushTime = 2s;
 constexpr std::chrono::milliseconds kDrainLook = 5ms;
 constexpr std::size_t kDrivenSlices = 100'000;
+
+// Keeps those running that run now and are of both lists.
+class HeldAlive {
+ public:
+  HeldAlive(const FlowServices::List& before, const FlowServices::List& after) {
+    for (const std::shared_ptr<SharedService>& one : before) {
+      if (std::find(after.begin(), after.end(), one) == after.end()) continue;
+      if (one->acquire_running(kUser)) held_.push_back(one);
+    }
+  }
+  ~HeldAlive() {
+    for (const std::shared_ptr<SharedService>& one : held_) one->release(kUser);
+  }
+  HeldAlive(const HeldAlive&) = delete;
+  HeldAlive& operator=(const HeldAlive&) = delete;
+
+ private:
+  static constexpr std::string_view kUser = "the update";
+  FlowServices::List held_;
+};
 
 }  // namespace
 
@@ -106,11 +124,14 @@ Result<EngineCore::Change> EngineCore::plan_change(const std::shared_ptr<const F
   if (old) {
     for (const PlannedQueue& one : old->queues) known.emplace(one.queue->id(), one.queue);
   }
-  TRY_ASSIGN(topology, plan_flow(*flow, options_.types, *ledger_, known));
+  TRY_ASSIGN(services, FlowServices::plan(*flow, options_.services, *ledger_, bulletins_,
+                                          old ? old->services : FlowServices::List{}));
+  TRY_ASSIGN(topology, plan_flow(*flow, options_.types, services, *ledger_, known));
   Change change;
   change.next = std::make_shared<Running>();
   change.next->flow = flow;
   change.next->queues = std::move(topology.queues);
+  change.next->services = services.all();
   change.next->started_ms = clock_.wall_ms();
   for (const PlannedQueue& one : change.next->queues) {
     if (!known.contains(one.queue->id())) change.attached.push_back(one.queue);
@@ -151,6 +172,8 @@ Result<> EngineCore::change_to(const std::shared_ptr<const Flow>& flow, bool tol
     Lock lock(view_);
     is_stopped = old && is_stopped_;
   }
+  // A service that stays goes on, even if all who use it are replaced.
+  const HeldAlive alive(old ? old->services : FlowServices::List{}, change.next->services);
   stop_all(change.ran, kFlushTime);
   connect(*change.next);
   const Result<> started = is_stopped ? Result<>() : start_all(change.fresh, tolerates_absence);
@@ -345,48 +368,6 @@ Result<> EngineCore::stop(std::chrono::milliseconds deadline) {
   }
   TRY(ledger_->flush(std::max<std::chrono::milliseconds>(deadline / 4, 100ms)));
   if (!busy.empty()) return unavailable("still busy with a call: " + busy);
-  return {};
-}
-
-Result<> EngineCore::start_processor(std::string_view processor) {
-  Lock lock(control_);
-  TRY_ASSIGN(node, find_node(processor));
-  const Result<> started = node->start(true);
-  if (!started.ok() && started.code() != Code::kUnavailable) return started;
-  return {};
-}
-
-Result<> EngineCore::stop_processor(std::string_view processor) {
-  Lock lock(control_);
-  TRY_ASSIGN(node, find_node(processor));
-  if (node->is_started()) stop_all({node}, kFlushTime);
-  return {};
-}
-
-Result<> EngineCore::start_flow() {
-  Lock lock(control_);
-  const auto now = running();
-  if (!now) return not_found("no flow to start");
-  {
-    Lock view(view_);
-    is_stopped_ = false;
-  }
-  return start_all(now->nodes, true);
-}
-
-Result<> EngineCore::stop_flow() {
-  Lock lock(control_);
-  const auto now = running();
-  if (!now) return not_found("no flow to stop");
-  {
-    Lock view(view_);
-    is_stopped_ = true;
-  }
-  std::vector<std::shared_ptr<Node>> started;
-  for (const std::shared_ptr<Node>& node : now->nodes) {
-    if (node->is_started()) started.push_back(node);
-  }
-  stop_all(started, kFlushTime);
   return {};
 }
 
