@@ -15,6 +15,7 @@ ProcessorType publish_mqtt();
 ProcessorType route_on_attribute();
 ProcessorType attributes_to_json();
 ProcessorType control_rate();
+ProcessorType convert_record();
 ProcessorType evaluate_json_path();
 ProcessorType execute_process();
 ProcessorType fetch_file();
@@ -27,10 +28,15 @@ ProcessorType log_attribute();
 ProcessorType merge_content();
 ProcessorType put_file();
 ProcessorType replace_text();
+ProcessorType split_record();
 ProcessorType split_text();
 ProcessorType tail_file();
 ProcessorType update_attribute();
 
+ServiceType csv_reader();
+ServiceType csv_record_set_writer();
+ServiceType json_record_set_writer();
+ServiceType json_tree_reader();
 ServiceType ssl_context_service();
 
 std::span<const ProcessorType> processor_types() {
@@ -41,7 +47,7 @@ std::span<const ProcessorType> processor_types() {
         get_file(),      invoke_http(),        list_file(),          listen_http(),
         merge_content(), put_file(),           replace_text(),       split_text(),
         tail_file(),     update_attribute(),   generate_flow_file(), log_attribute(),
-        consume_mqtt(),  publish_mqtt(),
+        consume_mqtt(),  publish_mqtt(),       convert_record(),     split_record(),
     };
     std::sort(all.begin(), all.end(), [](const ProcessorType& a, const ProcessorType& b) {
       return a.spec.type < b.spec.type;
@@ -54,7 +60,8 @@ std::span<const ProcessorType> processor_types() {
 std::span<const ServiceType> service_types() {
   static const std::vector<ServiceType> types = [] {
     std::vector<ServiceType> all{
-        ssl_context_service(),
+        csv_reader(),       csv_record_set_writer(), json_record_set_writer(),
+        json_tree_reader(), ssl_context_service(),
     };
     std::sort(all.begin(), all.end(),
               [](const ServiceType& a, const ServiceType& b) { return a.spec.type < b.spec.type; });
