@@ -62,7 +62,8 @@ Result<> write_pages(const fs::path& root) {
 }  // namespace
 
 int check_command(const std::string& file, const ParameterValues& parameters, bool as_json) {
-  const FlowReading reading = read_given_flow(file, parameters, FlowSource::kAny);
+  const FlowReading reading =
+      read_given_flow(file, parameters, FlowSource::kAny, ProvidersAre::kPerhapsElsewhere);
   if (as_json) {
     Json out = {{"is_valid", reading.ok()}, {"flow", reading.flow->name}};
     out["complaints"] = complaints_json(reading.complaints);

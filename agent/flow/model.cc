@@ -205,6 +205,20 @@ std::string connection_id(std::string_view flow_name, std::string_view group_pat
   return named_uuid(named_uuid(kFlowSpace, flow_name), path).text();
 }
 
+std::string_view name_of(ParameterProvider::Kind kind) {
+  switch (kind) {
+    case ParameterProvider::Kind::kEnvironment:
+      return "environment";
+    case ParameterProvider::Kind::kFile:
+      return "file";
+    case ParameterProvider::Kind::kDirectory:
+      return "directory";
+    case ParameterProvider::Kind::kCredentials:
+      return "credentials";
+  }
+  return "environment";
+}
+
 std::string_view name_of(Schedule::Kind kind) {
   switch (kind) {
     case Schedule::Kind::kDefault:

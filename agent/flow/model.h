@@ -31,6 +31,12 @@ struct Position {
   auto operator<=>(const Position&) const = default;
 };
 
+// A name with its place.
+struct NamedPlace {
+  std::string name;
+  Position at;
+};
+
 enum class Severity { kError, kWarning };
 
 struct Complaint {
@@ -55,6 +61,27 @@ struct Parameter {
   std::optional<std::string> value;  // none: must be given from outside
   std::string doc;
   bool is_sensitive = false;
+  Position at;
+};
+
+// Where a context gets parameters from that the flow does not say: agent/flow/providers.h.
+struct ParameterProvider {
+  enum class Kind { kEnvironment, kFile, kDirectory, kCredentials };
+  Kind kind = Kind::kEnvironment;
+  std::string path = {};     // of a file or a directory
+  std::string include = {};  // names that match this (`*`, `?`, `[…]`); empty: all
+  bool is_sensitive = true;  // of all its parameters
+  Position at = {};
+};
+
+// Parameters under a name, for the groups that name it. Its own value comes first, then that of its
+// provider, then those of the contexts that it inherits, in their order.
+struct ParameterContext {
+  std::string name;
+  std::string doc;
+  std::vector<NamedPlace> inherits;
+  std::vector<Parameter> parameters;
+  std::optional<ParameterProvider> provider;
   Position at;
 };
 
@@ -106,12 +133,6 @@ struct Retry {
   std::chrono::nanoseconds backoff_first = std::chrono::seconds(1);  // doubles each time up to
   std::chrono::nanoseconds backoff_max = std::chrono::minutes(10);
   Manner manner = Manner::kPenalize;
-  Position at;
-};
-
-// A relationship's name with its place.
-struct NamedPlace {
-  std::string name;
   Position at;
 };
 
@@ -227,7 +248,8 @@ struct ProcessGroup {
   std::string id;
   std::string parent_id;  // empty at the root
   std::string doc;
-  std::vector<Parameter> parameters;  // these hide those of the same name further out
+  std::string parameter_context;      // empty: none
+  std::vector<Parameter> parameters;  // these hide those of the context, and those further out
   std::vector<ServiceNode> services;  // these hide those of the same name further out
   std::vector<ProcessorNode> processors;
   std::vector<ProcessGroup> groups;
@@ -246,7 +268,9 @@ struct Flow {
   std::string doc;
   std::string file;           // where it was read from, for complaints
   std::string source_sha256;  // of the text as read
-  ProcessGroup root;          // root.parameters are the flow's
+  std::vector<ParameterContext> parameter_contexts;
+  std::vector<std::string> secrets;  // values of sensitive parameters: shown nowhere
+  ProcessGroup root;                 // root.parameters are the flow's
 };
 
 // All of a flow, in the order of the text: a group's own before those of the groups in it. The
@@ -284,10 +308,11 @@ std::string element_id(std::string_view flow_name, std::string_view path);
 std::string connection_id(std::string_view flow_name, std::string_view group_path,
                           std::string_view name);
 
-std::string_view name_of(Schedule::Kind kind);   // "default", "event", "every", "cron"
-std::string_view name_of(Retry::Manner manner);  // "penalize", "yield"
-std::string_view name_of(EndpointKind kind);     // "processor", "input port", …
-std::string_view name_of(WhenFull when);         // "block", "drop-oldest", "drop-newest"
-std::string_view name_of(QueueOrder order);      // "first-in", …, "attribute", "live-first"
+std::string_view name_of(ParameterProvider::Kind kind);  // "environment", "file", …
+std::string_view name_of(Schedule::Kind kind);           // "default", "event", "every", "cron"
+std::string_view name_of(Retry::Manner manner);          // "penalize", "yield"
+std::string_view name_of(EndpointKind kind);             // "processor", "input port", …
+std::string_view name_of(WhenFull when);                 // "block", "drop-oldest", "drop-newest"
+std::string_view name_of(QueueOrder order);  // "first-in", …, "attribute", "live-first"
 
 }  // namespace runnel

@@ -149,10 +149,13 @@ void read_properties(const YamlNode& node, ComponentNode& component, const Param
     }
     source.spans = std::move(put.spans);
     source.is_sensitive = put.is_sensitive;
+    reading.secrets.insert(put.secrets.begin(), put.secrets.end());
     reading.value_bytes += put.value.size();
     // The reader complains of the sum.
     if (reading.value_bytes > FlowReadLimits::kValues) put.value.clear();
-    if (put.problems.empty()) component.properties.emplace(entry.key, std::move(put.value));
+    // Without its value it cannot be judged; it is there all the same.
+    if (put.problems.empty() && !put.is_open)
+      component.properties.emplace(entry.key, std::move(put.value));
     component.property_sources.emplace(entry.key, std::move(source));
   }
 }

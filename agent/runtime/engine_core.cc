@@ -309,15 +309,52 @@ void EngineCore::watch_expiry(const Running& running) {
   expiry_->watch(std::move(queues));
 }
 
+// What no bulletin and no error may show: values of sensitive parameters and of sensitive
+// properties.
+std::vector<std::string> EngineCore::secrets_of(const Flow& flow) const {
+  std::vector<std::string> out = flow.secrets;
+  const auto add = [&out](const ComponentNode& component, const ComponentSpec& spec) {
+    for (const PropertySpec& property : spec.properties) {
+      const auto value = component.properties.find(property.name);
+      if (property.is_sensitive && value != component.properties.end())
+        out.push_back(value->second);
+    }
+  };
+  for (const ProcessorNode* one : all_processors(flow)) {
+    for (const ProcessorType& type : options_.types) {
+      if (type.spec.type == one->type) add(*one, type.spec);
+    }
+  }
+  for (const ServiceNode* one : all_services(flow)) {
+    for (const ServiceType& type : options_.services) {
+      if (type.spec.type == one->type) add(*one, type.spec);
+    }
+  }
+  return out;
+}
+
+Result<> EngineCore::change_masked(const std::shared_ptr<const Flow>& flow,
+                                   bool tolerates_absence) {
+  std::vector<std::string> secrets = secrets_of(*flow);
+  if (const auto old = running()) {
+    const std::vector<std::string> known = secrets_of(*old->flow);
+    secrets.insert(secrets.end(), known.begin(), known.end());
+  }
+  bulletins_.hide(std::move(secrets));
+  const Result<> changed = change_to(flow, tolerates_absence);
+  if (changed.ok()) return changed;
+  return Error(changed.code(), bulletins_.masked(changed.error().text()));
+}
+
 Result<> EngineCore::start(std::shared_ptr<const Flow> flow) {
   Lock lock(control_);
   if (running()) return invalid("a flow is running already; update it");
-  return change_to(flow, true);
+  return change_masked(flow, true);
 }
 
 Result<> EngineCore::update(std::shared_ptr<const Flow> flow) {
   Lock lock(control_);
-  return change_to(flow, false);
+  return change_masked(flow, false);
 }
 
 // ---- stopping

@@ -100,6 +100,9 @@ class EngineCore final : public Engine {
   Result<Change> plan_change(const std::shared_ptr<const Flow>& flow) REQUIRES(control_);
   Result<> change_to(const std::shared_ptr<const Flow>& flow, bool tolerates_absence)
       REQUIRES(control_);
+  std::vector<std::string> secrets_of(const Flow& flow) const;
+  Result<> change_masked(const std::shared_ptr<const Flow>& flow, bool tolerates_absence)
+      REQUIRES(control_);
   Result<> start_all(const std::vector<std::shared_ptr<Node>>& nodes, bool tolerates_absence);
   void stop_all(const std::vector<std::shared_ptr<Node>>& nodes, std::chrono::milliseconds within);
   void connect(const Running& running);

@@ -186,7 +186,7 @@ void Node::post(BulletinLevel level, std::string_view text) {
 void Node::note_error(BulletinLevel level, std::string_view text) {
   {
     Lock lock(mutex_);
-    last_error_ = std::string(text.substr(0, BulletinBoard::kTextMax));
+    last_error_ = host_.bulletins.masked(text).substr(0, BulletinBoard::kTextMax);
     last_error_ms_ = host_.ledger.clock().wall_ms();
   }
   post(level, text);

@@ -95,7 +95,7 @@ Result<Service*> SharedService::acquire(std::string_view user) {
     Result<> started = start();
     is_failed_ = !started.ok();
     if (is_failed_) {
-      last_error_ = started.error().text().substr(0, BulletinBoard::kTextMax);
+      last_error_ = bulletins_.masked(started.error().text()).substr(0, BulletinBoard::kTextMax);
       last_error_ms_ = ledger_.clock().wall_ms();
       return std::move(started).within("service `" + model_.path + "`").error();
     }

@@ -28,7 +28,7 @@ TEST_CASE("a delivered flow is checked, run under the hub's id, and told of") {
   FakeEngine engine;
   std::vector<std::string> told;
   HubControl control(
-      engine, {{"say", "hi"}}, [&](const std::string& flow) { told.push_back(flow); }, [] {});
+      engine, {{"say", "hi"}}, {}, [&](const std::string& flow) { told.push_back(flow); }, [] {});
   const auto applied = control.apply_flow({.id = "77", .version = "2", .text = kFlow});
   REQUIRE_MESSAGE(applied.ok(), applied.error().text());
   CHECK(engine.flow()->id == "77");
@@ -42,7 +42,7 @@ TEST_CASE("a delivered flow is checked, run under the hub's id, and told of") {
 TEST_CASE("a flow that is wrong or does not start leaves the old one, with every complaint") {
   FakeEngine engine;
   HubControl control(
-      engine, {}, [](const std::string&) {}, [] {});
+      engine, {}, {}, [](const std::string&) {}, [] {});
   const auto wrong =
       control.apply_flow({.id = "77", .text = "flow: x\nprocesors: {}\nnonsense: 1\n"});
   REQUIRE(!wrong.ok());
@@ -98,7 +98,7 @@ TEST_CASE("a sink whose failures go elsewhere is still where the flow ends") {
 TEST_CASE("the manifest of this agent reads back, and its hash is that of the text") {
   FakeEngine engine;
   HubControl control(
-      engine, {}, [](const std::string&) {}, [] {});
+      engine, {}, {}, [](const std::string&) {}, [] {});
   const auto manifest = manifest_from_json(control.manifest_json());
   REQUIRE(manifest.ok());
   CHECK(manifest->types().size() == processor_types().size());

@@ -34,6 +34,7 @@ const std::map<std::string, PropertyValues> kGiven{
     {"PublishMQTT", {{"Broker URI", "tcp://127.0.0.1:1"}, {"Topic", "t"}}},
     {"PutFile", {{"Directory", "${literal('/tmp'):append('/runnel-conformance')}"}}},
     {"ReplaceText", {{"Evaluation Mode", "Entire text"}, {"Replacement Value", "x"}}},
+    {"SplitRecord", {{"Records Per Split", "2"}}},
     {"SplitText", {{"Line Split Count", "1"}}},
     {"TailFile", {{"File to Tail", "/tmp/no-such-file-of-runnel"}}},
 };

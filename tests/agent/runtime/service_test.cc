@@ -206,5 +206,18 @@ TEST_CASE("a circle of services is refused, not followed") {
   CHECK(started.error().text() == "service `a` needs itself, over what it names");
 }
 
+TEST_CASE("a sensitive value is in no error, no status and no bulletin of what refuses it") {
+  clear_roles();
+  DrivenEngine engine;
+  Flow flow = *two_users().build();
+  flow.secrets = {"stage says"};  // a part of the error that the stage gives
+  role("base").start_fails = 1;
+  role("base").start_error = Code::kInvalid;
+  CHECK(engine->start(std::make_shared<Flow>(flow)).error().text() ==
+        "starting processor `sink`: service `shared`: service `base`: the *** no");
+  CHECK(engine->bulletins(0).back().text ==
+        "starting: service `shared`: service `base`: the *** no");
+}
+
 }  // namespace
 }  // namespace runnel
