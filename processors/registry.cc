@@ -25,6 +25,7 @@ ProcessorType invoke_http();
 ProcessorType list_file();
 ProcessorType listen_http();
 ProcessorType log_attribute();
+ProcessorType lookup_attribute();
 ProcessorType merge_content();
 ProcessorType put_file();
 ProcessorType replace_text();
@@ -37,17 +38,19 @@ ServiceType csv_reader();
 ServiceType csv_record_set_writer();
 ServiceType json_record_set_writer();
 ServiceType json_tree_reader();
+ServiceType simple_csv_file_lookup_service();
 ServiceType ssl_context_service();
 
 std::span<const ProcessorType> processor_types() {
   static const std::vector<ProcessorType> types = [] {
     std::vector<ProcessorType> all{
-        consume_kafka(), publish_kafka(),      route_on_attribute(), attributes_to_json(),
-        control_rate(),  evaluate_json_path(), execute_process(),    fetch_file(),
-        get_file(),      invoke_http(),        list_file(),          listen_http(),
-        merge_content(), put_file(),           replace_text(),       split_text(),
-        tail_file(),     update_attribute(),   generate_flow_file(), log_attribute(),
-        consume_mqtt(),  publish_mqtt(),       convert_record(),     split_record(),
+        consume_kafka(),    publish_kafka(),      route_on_attribute(), attributes_to_json(),
+        control_rate(),     evaluate_json_path(), execute_process(),    fetch_file(),
+        get_file(),         invoke_http(),        list_file(),          listen_http(),
+        merge_content(),    put_file(),           replace_text(),       split_text(),
+        tail_file(),        update_attribute(),   generate_flow_file(), log_attribute(),
+        consume_mqtt(),     publish_mqtt(),       convert_record(),     split_record(),
+        lookup_attribute(),
     };
     std::sort(all.begin(), all.end(), [](const ProcessorType& a, const ProcessorType& b) {
       return a.spec.type < b.spec.type;
@@ -61,7 +64,7 @@ std::span<const ServiceType> service_types() {
   static const std::vector<ServiceType> types = [] {
     std::vector<ServiceType> all{
         csv_reader(),       csv_record_set_writer(), json_record_set_writer(),
-        json_tree_reader(), ssl_context_service(),
+        json_tree_reader(), ssl_context_service(),   simple_csv_file_lookup_service(),
     };
     std::sort(all.begin(), all.end(),
               [](const ServiceType& a, const ServiceType& b) { return a.spec.type < b.spec.type; });

@@ -49,10 +49,29 @@ TEST_CASE("a flow that is wrong or does not start leaves the old one, with every
   CHECK(wrong.error().text().find("77:2:1: ") != std::string::npos);
   CHECK(wrong.error().text().find("77:3:1: ") != std::string::npos);
   HubControl good(
-      engine, {{"say", "hi"}}, [](const std::string&) {}, [] {});
+      engine, {{"say", "hi"}}, {}, [](const std::string&) {}, [] {});
   engine.refuses = true;
   CHECK(good.apply_flow({.id = "77", .text = kFlow}).error().text() == "it does not start");
   CHECK(engine.flow() == nullptr);
+}
+
+TEST_CASE("a flow of the hub may use the providers that the settings name, and no others") {
+  FakeEngine engine;
+  const std::string flow =
+      "flow: demo\nparameter_contexts: {env: {provider: {type: environment, include: "
+      "'RUNNEL_NO_SUCH_*'}}}\nparameter_context: env\n" +
+      std::string(kFlow).substr(std::string(kFlow).find('\n') + 1);
+  const auto none = [](const std::string&) {};
+  HubControl closed(engine, {{"say", "hi"}}, {}, none, [] {});
+  CHECK(closed.apply_flow({.id = "77", .text = flow})
+            .error()
+            .text()
+            .find("do not allow `environment:RUNNEL_NO_SUCH_*` to flows of a hub") !=
+        std::string::npos);
+  HubControl open(engine, {{"say", "hi"}}, ProviderAllowance::parse("environment:RUNNEL_*").value(),
+                  none, [] {});
+  const auto applied = open.apply_flow({.id = "77", .text = flow});
+  CHECK_MESSAGE(applied.ok(), applied.error().text());
 }
 
 TEST_CASE("the figures say what came in, went out, waits and is wrong") {

@@ -11,6 +11,7 @@
 #include "agent/base/log.h"
 #include "processors/registry.h"
 #include "tests/support/processor_runner.h"
+#include "tests/support/source_dir.h"
 
 namespace runnel {
 namespace {
@@ -40,7 +41,12 @@ const std::map<std::string, PropertyValues> kGiven{
 };
 
 // The same of services.
-const std::map<std::string, PropertyValues> kGivenToServices{};
+const std::map<std::string, PropertyValues> kGivenToServices{
+    {"SimpleCsvFileLookupService",
+     {{"CSV File", test::source_dir() + std::string("/tests/conformance/lookup.csv")},
+      {"Lookup Key Column", "key"},
+      {"Lookup Value Column", "value"}}},
+};
 
 PropertyValues given(const ServiceType& type) {
   const auto found = kGivenToServices.find(type.spec.type);
