@@ -81,7 +81,7 @@ TEST_CASE("every test on the format's page passes on the flows of the page") {
   }
   REQUIRE(tests.size() >= 2);
   for (const std::string& file : tests) {
-    const FlowTestReport report = run_flow_tests(file, processor_types());
+    const FlowTestReport report = run_flow_tests(file, processor_types(), service_types());
     CHECK(text_of(report.complaints) == "");
     CHECK(report.outcomes.size() >= 2);
     for (const FlowTestOutcome& one : report.outcomes) CHECK(text_of(one.failures) == "");
