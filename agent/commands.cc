@@ -426,14 +426,16 @@ void add_inspections(CLI::App& app, Words& words) {
                  [&words] { return bulletins_command(words.where); });
   add_provenance_commands(app, words);
   add_tap(app, words);
-  CLI::App* start =
-      add_inspection(app, words, "start", "Start a processor that stands still, or all of them.",
-                     [&words] { return start_command(words.where, words.target); });
-  start->add_option("PROCESSOR", words.target, "Name, path or id; none: all.")->check(kNamed);
-  CLI::App* stop =
-      add_inspection(app, words, "stop", "Stop a processor, or all of them; the agent stays.",
-                     [&words] { return stop_command(words.where, words.target); });
-  stop->add_option("PROCESSOR", words.target, "Name, path or id; none: all.")->check(kNamed);
+  CLI::App* start = add_inspection(
+      app, words, "start",
+      "Start a processor that stands still, a process group or all; enable a service.",
+      [&words] { return start_command(words.where, words.target); });
+  start->add_option("NAME", words.target, "Name, path or id; none: all.")->check(kNamed);
+  CLI::App* stop = add_inspection(
+      app, words, "stop",
+      "Stop a processor, a process group or all; disable a service. The agent stays.",
+      [&words] { return stop_command(words.where, words.target); });
+  stop->add_option("NAME", words.target, "Name, path or id; none: all.")->check(kNamed);
   CLI::App* flush = add_inspection(
       app, words, "flush", "Have everything that is queued on disk, and say how long it took.",
       [&words] { return flush_command(words.where, words.within); });

@@ -62,7 +62,8 @@ Result<> write_pages(const fs::path& root) {
 }  // namespace
 
 int check_command(const std::string& file, const ParameterValues& parameters, bool as_json) {
-  const FlowReading reading = read_given_flow(file, parameters, FlowSource::kAny);
+  const FlowReading reading =
+      read_given_flow(file, parameters, FlowSource::kAny, ProvidersAre::kPerhapsElsewhere);
   if (as_json) {
     Json out = {{"is_valid", reading.ok()}, {"flow", reading.flow->name}};
     out["complaints"] = complaints_json(reading.complaints);
@@ -88,19 +89,21 @@ int describe_command(const std::string& type, bool as_json) {
     std::fputs(laid_out(all).c_str(), stdout);
     return kExitGood;
   }
-  const ProcessorType* found = find_processor_type(type);
-  if (found == nullptr) {
+  const auto all = component_specs();
+  const auto found = std::find_if(all.begin(), all.end(),
+                                  [&](const ComponentSpec& spec) { return spec.type == type; });
+  if (found == all.end()) {
     std::vector<std::string> types;
     for (const ComponentSpec& spec : component_specs()) types.push_back(spec.type);
     const std::string_view near = nearest(type, types);
-    std::fprintf(stderr, "unknown processor `%s`%s%.*s%s\n", type.c_str(),
+    std::fprintf(stderr, "unknown type `%s`%s%.*s%s\n", type.c_str(),
                  near.empty() ? "" : "; did you mean `", static_cast<int>(near.size()), near.data(),
                  near.empty() ? "" : "`?");
     return kExitFailed;
   }
-  std::fputs(as_json ? laid_out(Json::parse(to_json(found->spec))).c_str()
-                     : describe_text(found->spec).c_str(),
-             stdout);
+  std::fputs(
+      as_json ? laid_out(Json::parse(to_json(*found))).c_str() : describe_text(*found).c_str(),
+      stdout);
   return kExitGood;
 }
 

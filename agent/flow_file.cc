@@ -87,10 +87,15 @@ Result<std::string> text_of_file(const std::string& file, FlowSource source) {
 }  // namespace
 
 FlowReading read_given_flow(const std::string& file, const ParameterValues& parameters,
-                            FlowSource source) {
+                            FlowSource source, ProvidersAre providers) {
   const auto text = text_of_file(file, source);
   if (text.ok())
-    return read_flow(*text, {.file = file, .parameters = parameters}, component_specs());
+    return read_flow(*text,
+                     {.file = file,
+                      .parameters = parameters,
+                      .provide = provide_parameters,
+                      .may_lack_providers = providers == ProvidersAre::kPerhapsElsewhere},
+                     component_specs());
   FlowReading reading;
   reading.flow = std::make_shared<Flow>();
   reading.flow->file = file;

@@ -13,8 +13,11 @@ namespace runnel {
 // it is refused. kAny takes what the shell has opened already, too: `-`, `/dev/stdin`, `<(…)`.
 enum class FlowSource { kFile, kAny };
 
+// Whether a provider of parameters that has nothing on this machine keeps a flow from being good.
+enum class ProvidersAre { kHere, kPerhapsElsewhere };
+
 // Read and checked against the processors of this program; what cannot be read is a complaint.
 FlowReading read_given_flow(const std::string& file, const ParameterValues& parameters,
-                            FlowSource source);
+                            FlowSource source, ProvidersAre providers);
 
 }  // namespace runnel

@@ -39,7 +39,8 @@ int graph_command(const GraphRequest& request) {
     return kExitUsage;
   }
   if (!request.state_dir.empty()) return draw_running(request);
-  const FlowReading reading = read_given_flow(request.file, request.parameters, FlowSource::kAny);
+  const FlowReading reading = read_given_flow(request.file, request.parameters, FlowSource::kAny,
+                                              ProvidersAre::kPerhapsElsewhere);
   if (!reading.ok()) {
     std::fputs(text_of(reading.complaints).c_str(), stderr);
     return kExitConfiguration;

@@ -133,20 +133,12 @@ c2::ProcessorBulletin bulletin_of(const Bulletin& one, const std::string& flow_n
 
 }  // namespace
 
-std::span<const ComponentSpec> component_specs() {
-  static const std::vector<ComponentSpec> specs = [] {
-    std::vector<ComponentSpec> out;
-    for (const ProcessorType& type : processor_types()) out.push_back(type.spec);
-    return out;
-  }();
-  return specs;
-}
-
-HubControl::HubControl(Engine& engine, ParameterValues parameters,
+HubControl::HubControl(Engine& engine, ParameterValues parameters, ProviderAllowance providers,
                        std::function<void(const std::string&)> on_running,
                        std::function<void()> on_restart)
     : engine_(engine),
       parameters_(std::move(parameters)),
+      providers_(std::move(providers)),
       on_running_(std::move(on_running)),
       on_restart_(std::move(on_restart)),
       manifest_hash_(runnel::manifest_hash(manifest())) {}
@@ -154,8 +146,12 @@ HubControl::HubControl(Engine& engine, ParameterValues parameters,
 std::string HubControl::manifest_json() { return to_json(manifest()); }
 
 Result<> HubControl::apply_flow(const DeliveredFlow& flow) {
-  FlowReading reading =
-      read_flow(flow.text, {.file = flow.id, .parameters = parameters_}, component_specs());
+  FlowReading reading = read_flow(
+      flow.text,
+      {.file = flow.id,
+       .parameters = parameters_,
+       .provide = [this](const ParameterProvider& one) { return providers_.provide(one); }},
+      component_specs());
   if (!reading.ok()) return invalid(text_of(reading.complaints));
   reading.flow->id = flow.id;
   reading.flow->version = flow.version;

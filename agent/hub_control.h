@@ -11,17 +11,16 @@
 #include "agent/runtime/engine.h"
 #include "agent/settings.h"
 #include "agent/uplink/control.h"
+#include "processors/registry.h"
 
 namespace runnel {
-
-// The descriptions of all processors that this agent has.
-std::span<const ComponentSpec> component_specs();
 
 class HubControl final : public AgentControl {
  public:
   // `on_running` is told the flow's name whenever one of the hub begins to run; `on_restart` asks
   // the program to end and begin anew. Both are called on the uplink's thread.
-  HubControl(Engine& engine, ParameterValues parameters,
+  // `providers`: which providers of parameters its flows may use.
+  HubControl(Engine& engine, ParameterValues parameters, ProviderAllowance providers,
              std::function<void(const std::string&)> on_running, std::function<void()> on_restart);
 
   AgentFigures figures() override;
@@ -42,6 +41,7 @@ class HubControl final : public AgentControl {
  private:
   Engine& engine_;
   const ParameterValues parameters_;
+  const ProviderAllowance providers_;
   const std::function<void(const std::string&)> on_running_;
   const std::function<void()> on_restart_;
   const std::string manifest_hash_;

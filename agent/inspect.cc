@@ -55,7 +55,13 @@ std::string status_text(const Json& status) {
                      one["is_parked"].get<bool>() ? "parked: no longer in the flow"
                      : one["is_full"].get<bool>() ? "full"
                                                   : ""});
-  return out + processors.text() + "\n" + connections.text();
+  Table services({"SERVICE", "TYPE", "STATE", "USED BY", "LAST ERROR"});
+  for (const Json& one : status["services"])
+    services.add({text_member(one, "path"), text_member(one, "type"), text_member(one, "state"),
+                  std::to_string(one["users"].size()), text_member(one, "last_error")});
+  out += processors.text() + "\n";
+  if (!status["services"].empty()) out += services.text() + "\n";
+  return out + connections.text();
 }
 
 std::string bulletins_text(const Json& bulletins) {

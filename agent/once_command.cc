@@ -64,7 +64,8 @@ int once_command(const OnceRequest& request) {
   if (const auto open = check_open(STDOUT_FILENO, "standard output"); !open.ok())
     return failed(open.error());
   set_log_level(LogLevel::kOff);  // what was said of a failure is said at the end
-  const FlowReading reading = read_given_flow(request.file, request.parameters, FlowSource::kFile);
+  const FlowReading reading =
+      read_given_flow(request.file, request.parameters, FlowSource::kFile, ProvidersAre::kHere);
   std::fputs(text_of(reading.complaints).c_str(), stderr);
   if (!reading.ok()) return kExitConfiguration;
   OnceOptions options;
@@ -79,6 +80,7 @@ int once_command(const OnceRequest& request) {
   if (!patience.ok()) return usage(patience.error().within("--patience"));
   options.patience = *patience;
   options.state_dir = request.state_dir;
+  options.services = service_types();
   const auto ends = ends_of(*reading.flow, processor_types(), options);
   if (!ends.ok()) return usage(ends.error());
 

@@ -162,7 +162,7 @@ Boot boot_kept_flow(const Settings& settings, HubControl& control) {
 // The flow of --flow. An error's text has the complaints.
 Result<> boot_own_flow(const Settings& settings, Engine& engine) {
   const FlowReading reading =
-      read_given_flow(settings.flow, settings.parameters, FlowSource::kFile);
+      read_given_flow(settings.flow, settings.parameters, FlowSource::kFile, ProvidersAre::kHere);
   if (!reading.complaints.empty()) std::fputs(text_of(reading.complaints).c_str(), stderr);
   if (!reading.ok()) return invalid("the flow `" + settings.flow + "` is not run");
   TRY(engine.start(reading.flow));
@@ -194,7 +194,8 @@ Settings completed(Settings settings, const Engine& engine) {
 // True: begin anew.
 Result<bool> live(const Settings& settings, const Wakes& wakes, Engine& engine) {
   HubControl control(
-      engine, settings.parameters, [](const std::string& flow) { say("running " + flow); },
+      engine, settings.parameters, settings.hub_providers,
+      [](const std::string& flow) { say("running " + flow); },
       [&wakes] { wakes.ask_for_restart(); });
   TRY_ASSIGN(admin, serve_control(settings.state, engine));
   MetricsServer metrics;
@@ -235,6 +236,7 @@ Result<std::unique_ptr<Engine>> open_engine(const Settings& settings, const Wake
     EngineOptions options;
     options.state_dir = settings.state;
     options.types = processor_types();
+    options.services = service_types();
     options.workers = settings.workers;
     options.provenance.bytes_max = settings.provenance_bytes;
     options.provenance.age_max_ms = settings.provenance_age.count();

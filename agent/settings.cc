@@ -55,6 +55,11 @@ std::vector<SettingRow> table() {
        .default_value = "10 sec",
        .min = 1e8,
        .max = 86'400e9},
+      {.name = "hub_parameter_providers",
+       .doc = "Which parameter providers flows of the hub may use, separated by commas: "
+              "`environment:PATTERN`, `file:PATH`, `directory:PATH`, `credentials`; `*` stands for "
+              "any text. None: no provider.",
+       .example = "credentials, environment:VEHICLE_*"},
       {.name = "metrics",
        .doc =
            "Where `/metrics` (Prometheus) and `/healthz` are served. Port 0 picks one and prints "
@@ -187,6 +192,9 @@ Result<Settings> make_settings(const SettingValues& file, const SettingValues& c
   out.agent_id = text("agent_id");
   TRY_ASSIGN(heartbeat, parse_period(text("heartbeat")));
   out.heartbeat = std::chrono::duration_cast<std::chrono::milliseconds>(heartbeat);
+  TRY_ASSIGN(providers, ProviderAllowance::parse(text("hub_parameter_providers"))
+                            .within("`hub_parameter_providers`"));
+  out.hub_providers = std::move(providers);
   out.metrics = text("metrics");
   TRY_ASSIGN(workers, parse_int(text("workers")));
   out.workers = static_cast<unsigned>(workers);

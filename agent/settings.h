@@ -12,6 +12,7 @@
 
 #include "agent/base/log.h"
 #include "agent/base/result.h"
+#include "agent/flow/providers.h"
 #include "agent/flow/settings_file.h"
 
 namespace runnel {
@@ -36,6 +37,7 @@ struct Settings {
   LogLevel log_level = LogLevel::kInfo;
   bool log_json = false;
   ParameterValues parameters;
+  ProviderAllowance hub_providers;  // that flows of the hub may use
 };
 
 // In the order in which people read them.

@@ -167,8 +167,8 @@ int test_command(const TestRequest& request) {
   Reports reports;
   for (const std::string& file : request.files) {
     if (signals.is_stopped()) break;
-    FlowTestReport& report =
-        reports.emplace_back(run_flow_tests(file, processor_types(), &signals.is_stopped()));
+    FlowTestReport& report = reports.emplace_back(
+        run_flow_tests(file, processor_types(), service_types(), &signals.is_stopped()));
     if (request.as_json) continue;
     std::fputs(text_of(report.complaints).c_str(), stderr);
     if (const int code = print(report_text(report)); code != kExitGood) return code;

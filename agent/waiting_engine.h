@@ -19,6 +19,8 @@ class WaitingEngine final : public Engine {
   Result<> stop(std::chrono::milliseconds) override { return {}; }
   Result<> start_processor(std::string_view) override { return refused(); }
   Result<> stop_processor(std::string_view) override { return refused(); }
+  Result<> start_component(std::string_view) override { return refused(); }
+  Result<> stop_component(std::string_view) override { return refused(); }
   Result<> start_flow() override { return refused(); }
   Result<> stop_flow() override { return refused(); }
   Result<std::uint64_t> purge(std::string_view) override { return refused(); }

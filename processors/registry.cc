@@ -1,4 +1,5 @@
-// The list of all processors. Adding one is one file in its folder and two lines here.
+// The lists of all processors and services. Adding one is one file in its folder and two lines
+// here.
 
 #include "processors/registry.h"
 
@@ -14,6 +15,7 @@ ProcessorType publish_mqtt();
 ProcessorType route_on_attribute();
 ProcessorType attributes_to_json();
 ProcessorType control_rate();
+ProcessorType convert_record();
 ProcessorType evaluate_json_path();
 ProcessorType execute_process();
 ProcessorType fetch_file();
@@ -23,26 +25,49 @@ ProcessorType invoke_http();
 ProcessorType list_file();
 ProcessorType listen_http();
 ProcessorType log_attribute();
+ProcessorType lookup_attribute();
 ProcessorType merge_content();
 ProcessorType put_file();
 ProcessorType replace_text();
+ProcessorType split_record();
 ProcessorType split_text();
 ProcessorType tail_file();
 ProcessorType update_attribute();
 
+ServiceType csv_reader();
+ServiceType csv_record_set_writer();
+ServiceType json_record_set_writer();
+ServiceType json_tree_reader();
+ServiceType simple_csv_file_lookup_service();
+ServiceType ssl_context_service();
+
 std::span<const ProcessorType> processor_types() {
   static const std::vector<ProcessorType> types = [] {
     std::vector<ProcessorType> all{
-        consume_kafka(), publish_kafka(),      route_on_attribute(), attributes_to_json(),
-        control_rate(),  evaluate_json_path(), execute_process(),    fetch_file(),
-        get_file(),      invoke_http(),        list_file(),          listen_http(),
-        merge_content(), put_file(),           replace_text(),       split_text(),
-        tail_file(),     update_attribute(),   generate_flow_file(), log_attribute(),
-        consume_mqtt(),  publish_mqtt(),
+        consume_kafka(),    publish_kafka(),      route_on_attribute(), attributes_to_json(),
+        control_rate(),     evaluate_json_path(), execute_process(),    fetch_file(),
+        get_file(),         invoke_http(),        list_file(),          listen_http(),
+        merge_content(),    put_file(),           replace_text(),       split_text(),
+        tail_file(),        update_attribute(),   generate_flow_file(), log_attribute(),
+        consume_mqtt(),     publish_mqtt(),       convert_record(),     split_record(),
+        lookup_attribute(),
     };
     std::sort(all.begin(), all.end(), [](const ProcessorType& a, const ProcessorType& b) {
       return a.spec.type < b.spec.type;
     });
+    return all;
+  }();
+  return types;
+}
+
+std::span<const ServiceType> service_types() {
+  static const std::vector<ServiceType> types = [] {
+    std::vector<ServiceType> all{
+        csv_reader(),       csv_record_set_writer(), json_record_set_writer(),
+        json_tree_reader(), ssl_context_service(),   simple_csv_file_lookup_service(),
+    };
+    std::sort(all.begin(), all.end(),
+              [](const ServiceType& a, const ServiceType& b) { return a.spec.type < b.spec.type; });
     return all;
   }();
   return types;
@@ -53,6 +78,23 @@ const ProcessorType* find_processor_type(std::string_view type) {
     if (one.spec.type == type) return &one;
   }
   return nullptr;
+}
+
+const ServiceType* find_service_type(std::string_view type) {
+  for (const ServiceType& one : service_types()) {
+    if (one.spec.type == type) return &one;
+  }
+  return nullptr;
+}
+
+std::span<const ComponentSpec> component_specs() {
+  static const std::vector<ComponentSpec> specs = [] {
+    std::vector<ComponentSpec> out;
+    for (const ProcessorType& type : processor_types()) out.push_back(type.spec);
+    for (const ServiceType& type : service_types()) out.push_back(type.spec);
+    return out;
+  }();
+  return specs;
 }
 
 }  // namespace runnel

@@ -1,4 +1,5 @@
-// The registry: every processor type that this agent has, one line each in registry.cc.
+// The registry: every type of processor and of controller service that this agent has, one line
+// each in registry.cc.
 
 #pragma once
 
@@ -13,5 +14,11 @@ namespace runnel {
 std::span<const ProcessorType> processor_types();
 // nullptr when this agent has no such type.
 const ProcessorType* find_processor_type(std::string_view type);
+
+std::span<const ServiceType> service_types();
+const ServiceType* find_service_type(std::string_view type);
+
+// The descriptions of all processors, then those of all services.
+std::span<const ComponentSpec> component_specs();
 
 }  // namespace runnel

@@ -159,13 +159,13 @@ Result<StatusJson> flush(Engine& engine, const Request& request) {
 
 Result<StatusJson> start(Engine& engine, const Request& request) {
   const std::string processor = text_of(request, "processor");
-  TRY(processor.empty() ? engine.start_flow() : engine.start_processor(processor));
+  TRY(processor.empty() ? engine.start_flow() : engine.start_component(processor));
   return StatusJson::object();
 }
 
 Result<StatusJson> stop(Engine& engine, const Request& request) {
   const std::string processor = text_of(request, "processor");
-  TRY(processor.empty() ? engine.stop_flow() : engine.stop_processor(processor));
+  TRY(processor.empty() ? engine.stop_flow() : engine.stop_component(processor));
   return StatusJson::object();
 }
 

@@ -40,6 +40,18 @@ StatusJson processor_json(const ProcessorStatus& one) {
           {"last_triggered_ms", one.last_triggered_ms}};
 }
 
+StatusJson service_json(const ServiceStatus& one) {
+  return {{"id", one.id},
+          {"name", one.name},
+          {"path", one.path},
+          {"group_id", one.group_id},
+          {"type", one.type},
+          {"state", name_of(one.state)},
+          {"users", one.users},
+          {"last_error", one.last_error},
+          {"last_error_ms", one.last_error_ms}};
+}
+
 StatusJson connection_json(const ConnectionStatus& one) {
   return {{"id", one.id},
           {"name", one.name},
@@ -109,6 +121,9 @@ StatusJson status_json(const Status& status) {
   StatusJson processors = StatusJson::array();
   for (const ProcessorStatus& one : status.processors) processors.push_back(processor_json(one));
   out["processors"] = std::move(processors);
+  StatusJson services = StatusJson::array();
+  for (const ServiceStatus& one : status.services) services.push_back(service_json(one));
+  out["services"] = std::move(services);
   StatusJson connections = StatusJson::array();
   for (const ConnectionStatus& one : status.connections)
     connections.push_back(connection_json(one));

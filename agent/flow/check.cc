@@ -9,14 +9,12 @@
 #include <string_view>
 #include <utility>
 
+#include "agent/flow/check_components.h"
 #include "agent/flow/complaints.h"
-#include "agent/flow/el/expression.h"
 #include "agent/flow/yaml_reader.h"
 
 namespace runnel {
 namespace {
-
-using SpecsByType = std::map<std::string_view, const ComponentSpec*>;
 
 SpecsByType by_type(std::span<const ComponentSpec> specs) {
   SpecsByType out;
@@ -28,7 +26,6 @@ class FlowCheck {
  public:
   FlowCheck(const Flow& flow, std::span<const ComponentSpec> specs)
       : flow_(flow), specs_(by_type(specs)), complaints_(flow.file, FlowReadLimits::kComplaints) {
-    for (const ComponentSpec& spec : specs) types_.push_back(spec.type);
     connections_ = all_connections(flow);
     for (const Connection* one : connections_) {
       out_[one->from.id].push_back(one);
@@ -40,6 +37,7 @@ class FlowCheck {
   std::vector<Complaint> run() {
     if (all_processors(flow_).empty()) complaints_.add(flow_.root.at, "the flow has no processors");
     for (const ProcessorNode* one : all_processors(flow_)) check_processor(*one);
+    check_services(flow_, specs_, complaints_);
     for (const Port* one : all_ports(flow_)) {
       check_passage(one->id,
                     std::string(one->kind == PortKind::kInput ? "input port " : "output port ") +
@@ -56,15 +54,16 @@ class FlowCheck {
   void check_processor(const ProcessorNode& processor) {
     if (processor.type.empty()) return;  // the reader has complained
     const auto found = specs_.find(processor.type);
-    if (found == specs_.end()) {
-      complaints_.add(
-          processor.type_at,
-          "unknown processor type " + backquoted(processor.type) +
-              (complaints_.is_full() ? std::string() : did_you_mean(processor.type, types_)));
+    if (found == specs_.end() || found->second->is_service()) {
+      complaints_.add(processor.type_at,
+                      "unknown processor type " + backquoted(processor.type) +
+                          (complaints_.is_full()
+                               ? std::string()
+                               : unknown_type_cure(processor, ComponentKind::kProcessor, specs_)));
       return;
     }
     const ComponentSpec& spec = *found->second;
-    check_properties(processor, spec);
+    check_properties(processor, spec, complaints_);
     check_relationships(processor, spec);
     check_input(processor, spec);
     if (processor.concurrent_tasks > 1 && spec.is_single_threaded) {
@@ -72,82 +71,6 @@ class FlowCheck {
                       backquoted(processor.type) + " runs one task at a time; `concurrent_tasks` " +
                           std::to_string(processor.concurrent_tasks) + " has no effect",
                       Severity::kWarning);
-    }
-  }
-
-  // ---- properties
-
-  static const PropertySource* source_of(const ProcessorNode& processor, std::string_view name) {
-    const auto found = processor.property_sources.find(name);
-    return found == processor.property_sources.end() ? nullptr : &found->second;
-  }
-
-  void check_properties(const ProcessorNode& processor, const ComponentSpec& spec) {
-    // A value that a sensitive parameter put in must not show in a complaint.
-    const bool has_secret =
-        std::any_of(processor.property_sources.begin(), processor.property_sources.end(),
-                    [](const auto& one) { return one.second.is_sensitive; });
-    ComponentSpec masked;
-    if (has_secret) {
-      masked = spec;
-      for (PropertySpec& one : masked.properties) {
-        const PropertySource* source = source_of(processor, one.name);
-        one.is_sensitive = one.is_sensitive || (source && source->is_sensitive);
-      }
-    }
-    for (PropertyComplaint& one : check_values(has_secret ? masked : spec, processor.properties)) {
-      const PropertySource* source = source_of(processor, one.property);
-      const bool has_value = processor.properties.contains(one.property);
-      if (source && !has_value) continue;  // the reader has complained of the value
-      Position at = processor.at;
-      if (source) at = spec.property(one.property) ? source->value_at : source->name_at;
-      complaints_.add(at, std::move(one.text));
-    }
-    for (const auto& [name, value] : processor.properties) {
-      const PropertySpec* property = spec.property(name);
-      if (property == nullptr && !spec.dynamic_properties) continue;
-      const ExpressionScope scope =
-          property ? property->expressions : spec.dynamic_properties->expressions;
-      check_expression(processor, name, value, scope, property);
-    }
-  }
-
-  void check_expression(const ProcessorNode& processor, const std::string& name,
-                        const std::string& value, ExpressionScope scope,
-                        const PropertySpec* property) {
-    const std::size_t first = value.find("${");
-    const PropertySource* source = source_of(processor, name);
-    const auto place = [&](std::size_t offset) {
-      return source ? source->place_of(offset) : processor.at;
-    };
-    if (scope == ExpressionScope::kNone) {
-      if (first != std::string::npos && value.find('}', first) != std::string::npos) {
-        complaints_.add(
-            place(first),
-            "property " + backquoted(name) + " takes no expressions; `${` is plain text",
-            Severity::kWarning);
-      }
-      return;
-    }
-    ElError error;
-    const auto compiled = Expression::compile(value, error);
-    if (!compiled) {
-      complaints_.add(place(error.offset), "property " + backquoted(name) + ": " + error.text);
-      return;
-    }
-    if (scope == ExpressionScope::kEnvironment && !compiled->attributes().empty()) {
-      complaints_.add(place(first), "property " + backquoted(name) +
-                                        " is evaluated once at start, without a FlowFile: it "
-                                        "cannot read the attribute " +
-                                        backquoted(compiled->attributes().front()));
-      return;
-    }
-    if (property == nullptr || first == std::string::npos || !compiled->is_constant()) return;
-    PropertySpec plain = *property;
-    plain.expressions = ExpressionScope::kNone;
-    plain.is_sensitive = plain.is_sensitive || (source && source->is_sensitive);
-    if (const auto checked = check_value(plain, compiled->constant()); !checked) {
-      complaints_.add(place(0), "property " + backquoted(name) + ": " + checked.error().text());
     }
   }
 
@@ -295,7 +218,6 @@ class FlowCheck {
 
   const Flow& flow_;
   const SpecsByType specs_;
-  std::vector<std::string> types_;
   std::vector<const Connection*> connections_;
   std::map<std::string, std::vector<const Connection*>, std::less<>> out_;
   std::map<std::string, std::vector<const Connection*>, std::less<>> in_;

@@ -42,6 +42,14 @@ const T* only(const std::vector<const T*>& all, const Matches& matches) {
   return found;
 }
 
+template <typename T>
+const T* find_component(const std::vector<const T*>& all, std::string_view which) {
+  for (const T* one : all) {
+    if (one->id == which || one->path == which) return one;
+  }
+  return only(all, [&](const T& one) { return one.name == which; });
+}
+
 }  // namespace
 
 std::string text_of(const Complaint& complaint) {
@@ -111,6 +119,10 @@ std::vector<const ProcessorNode*> all_processors(const Flow& flow) {
   return collect<ProcessorNode>(flow, &ProcessGroup::processors);
 }
 
+std::vector<const ServiceNode*> all_services(const Flow& flow) {
+  return collect<ServiceNode>(flow, &ProcessGroup::services);
+}
+
 std::vector<const Connection*> all_connections(const Flow& flow) {
   return collect<Connection>(flow, &ProcessGroup::connections);
 }
@@ -124,11 +136,41 @@ std::vector<const Funnel*> all_funnels(const Flow& flow) {
 }
 
 const ProcessorNode* find_processor(const Flow& flow, std::string_view which) {
-  const auto all = all_processors(flow);
-  for (const ProcessorNode* one : all) {
-    if (one->id == which || one->path == which) return one;
+  return find_component(all_processors(flow), which);
+}
+
+const ServiceNode* find_service(const Flow& flow, std::string_view which) {
+  return find_component(all_services(flow), which);
+}
+
+ServiceScopes::ServiceScopes(const Flow& flow) {
+  for (const ProcessGroup* group : all_groups(flow)) groups_.emplace(group->id, group);
+}
+
+const ProcessGroup* ServiceScopes::group(std::string_view id) const {
+  const auto found = groups_.find(id);
+  return found == groups_.end() ? nullptr : found->second;
+}
+
+const ProcessGroup* ServiceScopes::around(const ProcessGroup& group) const {
+  return group.path.empty() ? nullptr : this->group(group.parent_id);
+}
+
+const ServiceNode* ServiceScopes::find(std::string_view group_id, std::string_view which) const {
+  for (const ProcessGroup* at = group(group_id); at != nullptr; at = around(*at)) {
+    for (const ServiceNode& one : at->services) {
+      if (one.name == which || one.id == which) return &one;
+    }
   }
-  return only(all, [&](const ProcessorNode& one) { return one.name == which; });
+  return nullptr;
+}
+
+std::vector<std::string> ServiceScopes::names(std::string_view group_id) const {
+  std::vector<std::string> out;
+  for (const ProcessGroup* at = group(group_id); at != nullptr; at = around(*at)) {
+    for (const ServiceNode& one : at->services) out.push_back(one.name);
+  }
+  return out;
 }
 
 const Connection* find_connection(const Flow& flow, std::string_view which) {
@@ -161,6 +203,20 @@ std::string connection_id(std::string_view flow_name, std::string_view group_pat
   path += '/';
   path += name;
   return named_uuid(named_uuid(kFlowSpace, flow_name), path).text();
+}
+
+std::string_view name_of(ParameterProvider::Kind kind) {
+  switch (kind) {
+    case ParameterProvider::Kind::kEnvironment:
+      return "environment";
+    case ParameterProvider::Kind::kFile:
+      return "file";
+    case ParameterProvider::Kind::kDirectory:
+      return "directory";
+    case ParameterProvider::Kind::kCredentials:
+      return "credentials";
+  }
+  return "environment";
 }
 
 std::string_view name_of(Schedule::Kind kind) {

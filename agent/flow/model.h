@@ -31,6 +31,12 @@ struct Position {
   auto operator<=>(const Position&) const = default;
 };
 
+// A name with its place.
+struct NamedPlace {
+  std::string name;
+  Position at;
+};
+
 enum class Severity { kError, kWarning };
 
 struct Complaint {
@@ -55,6 +61,27 @@ struct Parameter {
   std::optional<std::string> value;  // none: must be given from outside
   std::string doc;
   bool is_sensitive = false;
+  Position at;
+};
+
+// Where a context gets parameters from that the flow does not say: agent/flow/providers.h.
+struct ParameterProvider {
+  enum class Kind { kEnvironment, kFile, kDirectory, kCredentials };
+  Kind kind = Kind::kEnvironment;
+  std::string path = {};     // of a file or a directory
+  std::string include = {};  // names that match this (`*`, `?`, `[…]`); empty: all
+  bool is_sensitive = true;  // of all its parameters
+  Position at = {};
+};
+
+// Parameters under a name, for the groups that name it. Its own value comes first, then that of its
+// provider, then those of the contexts that it inherits, in their order.
+struct ParameterContext {
+  std::string name;
+  std::string doc;
+  std::vector<NamedPlace> inherits;
+  std::vector<Parameter> parameters;
+  std::optional<ParameterProvider> provider;
   Position at;
 };
 
@@ -109,13 +136,8 @@ struct Retry {
   Position at;
 };
 
-// A relationship's name with its place.
-struct NamedPlace {
-  std::string name;
-  Position at;
-};
-
-struct ProcessorNode {
+// What processors and controller services have in common.
+struct ComponentNode {
   std::string name;
   std::string path;  // names of the groups and its own: `group/sub/name`
   std::string id;
@@ -124,6 +146,12 @@ struct ProcessorNode {
   std::string doc;
   PropertyValues properties;  // parameters put in
   std::map<std::string, PropertySource, std::less<>> property_sources;
+  LogLevel bulletin_level = LogLevel::kWarn;
+  Position at;  // of its name
+  Position type_at;
+};
+
+struct ProcessorNode : ComponentNode {
   Schedule schedule;
   std::uint32_t concurrent_tasks = 1;
   std::chrono::nanoseconds run_duration{0};
@@ -131,13 +159,16 @@ struct ProcessorNode {
   std::chrono::nanoseconds yield_period = std::chrono::seconds(1);
   std::vector<NamedPlace> terminate;  // auto-terminated relationships
   std::vector<Retry> retry;           // at most one for a relationship
-  LogLevel bulletin_level = LogLevel::kWarn;
-  bool is_stopped = false;  // stands still until an operator starts it
-  Position at;              // of its name
-  Position type_at;
+  bool is_stopped = false;            // stands still until an operator starts it
 
   bool terminates(std::string_view relationship) const;
   const Retry* retry_of(std::string_view relationship) const;  // nullptr: not retried
+};
+
+// A controller service: what components of its group, and of the groups in it, share. They name it
+// in a property of kind kService.
+struct ServiceNode : ComponentNode {
+  bool is_disabled = false;  // nobody can use it until an operator enables it
 };
 
 enum class PortKind { kInput, kOutput };
@@ -217,7 +248,9 @@ struct ProcessGroup {
   std::string id;
   std::string parent_id;  // empty at the root
   std::string doc;
-  std::vector<Parameter> parameters;  // these hide those of the same name further out
+  std::string parameter_context;      // empty: none
+  std::vector<Parameter> parameters;  // these hide those of the context, and those further out
+  std::vector<ServiceNode> services;  // these hide those of the same name further out
   std::vector<ProcessorNode> processors;
   std::vector<ProcessGroup> groups;
   std::vector<Port> input_ports;
@@ -235,13 +268,16 @@ struct Flow {
   std::string doc;
   std::string file;           // where it was read from, for complaints
   std::string source_sha256;  // of the text as read
-  ProcessGroup root;          // root.parameters are the flow's
+  std::vector<ParameterContext> parameter_contexts;
+  std::vector<std::string> secrets;  // values of sensitive parameters: shown nowhere
+  ProcessGroup root;                 // root.parameters are the flow's
 };
 
 // All of a flow, in the order of the text: a group's own before those of the groups in it. The
 // pointers live as long as the flow stands unchanged.
 std::vector<const ProcessGroup*> all_groups(const Flow& flow);  // the root first
 std::vector<const ProcessorNode*> all_processors(const Flow& flow);
+std::vector<const ServiceNode*> all_services(const Flow& flow);
 std::vector<const Connection*> all_connections(const Flow& flow);
 std::vector<const Port*> all_ports(const Flow& flow);
 std::vector<const Funnel*> all_funnels(const Flow& flow);
@@ -249,6 +285,22 @@ std::vector<const Funnel*> all_funnels(const Flow& flow);
 // By id, by path, or, where it is unique, by name; nullptr when there is none.
 const ProcessorNode* find_processor(const Flow& flow, std::string_view which);
 const Connection* find_connection(const Flow& flow, std::string_view which);
+const ServiceNode* find_service(const Flow& flow, std::string_view which);
+// Which services the components of a group may name: its own, then those of the groups around it.
+// Lives no longer than the flow.
+class ServiceScopes {
+ public:
+  explicit ServiceScopes(const Flow& flow);
+  // By name or id; nullptr: none that can be seen from there.
+  const ServiceNode* find(std::string_view group_id, std::string_view which) const;
+  std::vector<std::string> names(std::string_view group_id) const;
+
+ private:
+  const ProcessGroup* group(std::string_view id) const;
+  const ProcessGroup* around(const ProcessGroup& group) const;  // nullptr: none
+
+  std::map<std::string_view, const ProcessGroup*> groups_;  // by id
+};
 
 // The ids that names lead to.
 std::string flow_id(std::string_view flow_name);
@@ -256,10 +308,11 @@ std::string element_id(std::string_view flow_name, std::string_view path);
 std::string connection_id(std::string_view flow_name, std::string_view group_path,
                           std::string_view name);
 
-std::string_view name_of(Schedule::Kind kind);   // "default", "event", "every", "cron"
-std::string_view name_of(Retry::Manner manner);  // "penalize", "yield"
-std::string_view name_of(EndpointKind kind);     // "processor", "input port", …
-std::string_view name_of(WhenFull when);         // "block", "drop-oldest", "drop-newest"
-std::string_view name_of(QueueOrder order);      // "first-in", …, "attribute", "live-first"
+std::string_view name_of(ParameterProvider::Kind kind);  // "environment", "file", …
+std::string_view name_of(Schedule::Kind kind);           // "default", "event", "every", "cron"
+std::string_view name_of(Retry::Manner manner);          // "penalize", "yield"
+std::string_view name_of(EndpointKind kind);             // "processor", "input port", …
+std::string_view name_of(WhenFull when);                 // "block", "drop-oldest", "drop-newest"
+std::string_view name_of(QueueOrder order);  // "first-in", …, "attribute", "live-first"
 
 }  // namespace runnel

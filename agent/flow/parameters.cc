@@ -105,7 +105,9 @@ PutIn put_in(std::string_view written, const std::vector<PropertySource::Span>& 
     }
     const std::string_view name = trimmed(written.substr(brace + 2, end - brace - 2));
     const Parameter* parameter = scope.find(name);
-    if (parameter == nullptr) {
+    if (parameter == nullptr && scope.is_open()) {
+      out.is_open = true;
+    } else if (parameter == nullptr) {
       if (out.problems.size() >= kProblemsMax) {
         done = end + 1;
         continue;
@@ -118,6 +120,7 @@ PutIn put_in(std::string_view written, const std::vector<PropertySource::Span>& 
       out.problems.push_back({brace, "unknown parameter " + backquoted(name) + cure});
     } else {
       out.is_sensitive = out.is_sensitive || parameter->is_sensitive;
+      if (parameter->is_sensitive && parameter->value) out.secrets.push_back(*parameter->value);
       if (parameter->value) composer.put(*parameter->value, brace);
     }
     done = end + 1;

@@ -16,7 +16,8 @@
 
 namespace runnel {
 
-// What is known in one group: its own parameters, then those of the groups around it.
+// What is known in one group: its own parameters, those of its context, then those of the groups
+// around it.
 class ParameterScope {
  public:
   explicit ParameterScope(const ParameterScope* outer = nullptr) : outer_(outer) {}
@@ -24,10 +25,14 @@ class ParameterScope {
   // The pointer must stay valid as long as the scope is used.
   void add(const Parameter& parameter) { own_[parameter.name] = &parameter; }
   const Parameter* find(std::string_view name) const;  // nullptr: unknown
-  std::vector<std::string> names() const;              // sorted
+  // There may be others, from a provider that cannot be asked here.
+  void set_open() { is_open_ = true; }
+  bool is_open() const { return is_open_ || (outer_ != nullptr && outer_->is_open()); }
+  std::vector<std::string> names() const;  // sorted
 
  private:
   const ParameterScope* outer_;
+  bool is_open_ = false;
   std::map<std::string, const Parameter*, std::less<>> own_;
 };
 
@@ -38,7 +43,9 @@ struct PutIn {
   };
   std::string value;
   bool is_sensitive = false;
+  bool is_open = false;                     // some value is not known here
   std::vector<PropertySource::Span> spans;  // of the value
+  std::vector<std::string> secrets;         // values of sensitive parameters in it
   std::vector<Problem> problems;            // the first few
 };
 

@@ -121,7 +121,8 @@ Json plain_value(const PropertySpec& spec) {
   };
   Json any = Json::array();
   switch (spec.kind) {
-    case PropertyKind::kText: {
+    case PropertyKind::kText:
+    case PropertyKind::kService: {
       Json out = single("type", kText);
       if (spec.is_required) out["minLength"] = 1;
       return out;

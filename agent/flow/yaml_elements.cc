@@ -120,7 +120,7 @@ Retry read_retry(const YamlNode::Entry& entry, Reading& reading) {
   return retry;
 }
 
-void read_properties(const YamlNode& node, ProcessorNode& processor, const ParameterScope& scope,
+void read_properties(const YamlNode& node, ComponentNode& component, const ParameterScope& scope,
                      Reading& reading) {
   if (!node.is(YamlNode::Kind::kMap)) {
     reading.complaints.add(node.at, "`properties` must be a map, not " +
@@ -137,7 +137,7 @@ void read_properties(const YamlNode& node, ProcessorNode& processor, const Param
     if (!written) {
       // It is there all the same: nobody shall complain that it is missing.
       source.is_sensitive = true;
-      processor.property_sources.emplace(entry.key, std::move(source));
+      component.property_sources.emplace(entry.key, std::move(source));
       continue;
     }
     const auto spans = reading.document.spans_of(*entry.value);
@@ -149,11 +149,14 @@ void read_properties(const YamlNode& node, ProcessorNode& processor, const Param
     }
     source.spans = std::move(put.spans);
     source.is_sensitive = put.is_sensitive;
+    reading.secrets.insert(put.secrets.begin(), put.secrets.end());
     reading.value_bytes += put.value.size();
     // The reader complains of the sum.
     if (reading.value_bytes > FlowReadLimits::kValues) put.value.clear();
-    if (put.problems.empty()) processor.properties.emplace(entry.key, std::move(put.value));
-    processor.property_sources.emplace(entry.key, std::move(source));
+    // Without its value it cannot be judged; it is there all the same.
+    if (put.problems.empty() && !put.is_open)
+      component.properties.emplace(entry.key, std::move(put.value));
+    component.property_sources.emplace(entry.key, std::move(source));
   }
 }
 
@@ -163,6 +166,27 @@ LogLevel read_bulletin_level(Fields& fields) {
                                             LogLevel::kError, LogLevel::kOff};
   const auto chosen = fields.choice("bulletin_level", kWords);
   return chosen ? kLevels[*chosen] : LogLevel::kWarn;
+}
+
+void read_component(const YamlNode::Entry& entry, Fields& fields, ComponentNode& component,
+                    const ProcessGroup& group, const ParameterScope& scope, Reading& reading) {
+  component.name = entry.key;
+  component.at = entry.key_at;
+  component.path = group.path.empty() ? entry.key : group.path + '/' + entry.key;
+  component.id = element_id(reading.flow_name, component.path);
+  component.group_id = group.id;
+  if (const YamlNode* type = fields.require("type")) {
+    component.type_at = type->at;
+    component.type = fields.text("type").value_or("");
+    if (type->is(YamlNode::Kind::kScalar) && type->text.empty()) {
+      reading.complaints.add(type->at, "`type` must not be empty");
+    }
+  }
+  component.doc = fields.text("doc").value_or("");
+  if (const YamlNode* properties = fields.find("properties")) {
+    read_properties(*properties, component, scope, reading);
+  }
+  component.bulletin_level = read_bulletin_level(fields);
 }
 
 void read_order(const YamlNode& node, Connection& connection, Reading& reading) {
@@ -211,26 +235,21 @@ bool check_name(std::string_view name, Position at, Complaints& complaints) {
   return false;
 }
 
+ServiceNode read_service(const YamlNode::Entry& entry, const ProcessGroup& group,
+                         const ParameterScope& scope, Reading& reading) {
+  ServiceNode service;
+  Fields fields(*entry.value, "a service", reading.complaints, "`{type: …, properties: {…}}`");
+  read_component(entry, fields, service, group, scope, reading);
+  service.is_disabled = fields.boolean("disabled").value_or(false);
+  fields.refuse_others();
+  return service;
+}
+
 ProcessorNode read_processor(const YamlNode::Entry& entry, const ProcessGroup& group,
                              const ParameterScope& scope, Reading& reading) {
   ProcessorNode processor;
-  processor.name = entry.key;
-  processor.at = entry.key_at;
-  processor.path = group.path.empty() ? entry.key : group.path + '/' + entry.key;
-  processor.id = element_id(reading.flow_name, processor.path);
-  processor.group_id = group.id;
   Fields fields(*entry.value, "a processor", reading.complaints, "`{type: …, properties: {…}}`");
-  if (const YamlNode* type = fields.require("type")) {
-    processor.type_at = type->at;
-    processor.type = fields.text("type").value_or("");
-    if (type->is(YamlNode::Kind::kScalar) && type->text.empty()) {
-      reading.complaints.add(type->at, "`type` must not be empty");
-    }
-  }
-  processor.doc = fields.text("doc").value_or("");
-  if (const YamlNode* properties = fields.find("properties")) {
-    read_properties(*properties, processor, scope, reading);
-  }
+  read_component(entry, fields, processor, group, scope, reading);
   if (const YamlNode* schedule = fields.find("schedule")) {
     processor.schedule = read_schedule(*schedule, reading);
   }
@@ -250,7 +269,6 @@ ProcessorNode read_processor(const YamlNode::Entry& entry, const ProcessGroup& g
       }
     }
   }
-  processor.bulletin_level = read_bulletin_level(fields);
   processor.is_stopped = fields.boolean("stopped").value_or(false);
   fields.refuse_others();
   return processor;

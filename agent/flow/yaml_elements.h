@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,7 +22,8 @@ struct Reading {
   const FlowReadOptions& options;
   Complaints& complaints;
   std::string flow_name = {};
-  std::size_t value_bytes = 0;  // of all properties so far
+  std::size_t value_bytes = 0;         // of all properties so far
+  std::set<std::string> secrets = {};  // values of sensitive parameters that were put in
 };
 
 // Whether a group or an element of one may have this name; if not, that is a complaint.
@@ -30,6 +32,9 @@ bool check_name(std::string_view name, Position at, Complaints& complaints);
 // `group` has its name, path and id.
 ProcessorNode read_processor(const YamlNode::Entry& entry, const ProcessGroup& group,
                              const ParameterScope& scope, Reading& reading);
+
+ServiceNode read_service(const YamlNode::Entry& entry, const ProcessGroup& group,
+                         const ParameterScope& scope, Reading& reading);
 
 // The ends are not resolved yet: `from.path` and `to.path` hold what is written.
 Connection read_connection(const YamlNode& node, const ProcessGroup& group, Reading& reading);

@@ -15,14 +15,16 @@
 #include "agent/flow/check.h"
 #include "agent/flow/yaml_elements.h"
 #include "agent/flow/yaml_fields.h"
+#include "agent/flow/yaml_parameters.h"
 
 namespace runnel {
 namespace {
 
 class GroupReader {
  public:
-  GroupReader(ProcessGroup& group, const ParameterScope& outer, std::size_t depth, Reading& reading)
-      : group_(group), scope_(&outer), depth_(depth), reading_(reading) {}
+  GroupReader(ProcessGroup& group, const ParameterScope& outer, std::size_t depth,
+              ParameterContexts& contexts, Reading& reading)
+      : group_(group), scope_(&outer), depth_(depth), contexts_(contexts), reading_(reading) {}
 
   // The keys that the flow and its groups share.
   void read(Fields& fields) {
@@ -34,6 +36,12 @@ class GroupReader {
       give_values();
       give_built_in();
       for (const Parameter& one : built_in_) scope_.add(one);
+    }
+    if (const YamlNode* node = fields.find("parameter_context")) {
+      group_.parameter_context = fields.text("parameter_context").value_or("");
+      if (node->is(YamlNode::Kind::kScalar)) {
+        contexts_.add_to(scope_, group_.parameter_context, node->at);
+      }
     }
     for (const Parameter& one : group_.parameters) scope_.add(one);
     for (const Parameter& one : group_.parameters) {
@@ -57,10 +65,11 @@ class GroupReader {
       one.value = given->second;
       used.insert(one.name);
     }
-    std::vector<std::string> names;
+    std::vector<std::string> names = contexts_.parameter_names();
     for (const Parameter& one : group_.parameters) names.push_back(one.name);
     for (const auto& [name, value] : reading_.options.parameters) {
-      if (used.contains(name) || is_built_in_parameter(name)) continue;
+      const bool is_contexts = contexts_.give(name, value);
+      if (is_contexts || used.contains(name) || is_built_in_parameter(name)) continue;
       reading_.complaints.add({}, "a value was given for the parameter " + backquoted(name) +
                                       ", which the flow does not have" + did_you_mean(name, names));
     }
@@ -78,6 +87,12 @@ class GroupReader {
   }
 
   void read_elements(Fields& fields) {
+    if (const YamlNode* node = map_of(fields, "services", "`{name: {type: …}}`")) {
+      for (const YamlNode::Entry& entry : node->entries) {
+        claim(entry.key, entry.key_at);
+        group_.services.push_back(read_service(entry, group_, scope_, reading_));
+      }
+    }
     if (const YamlNode* node = map_of(fields, "processors", "`{name: {type: …}}`")) {
       for (const YamlNode::Entry& entry : node->entries) {
         claim(entry.key, entry.key_at);
@@ -120,7 +135,7 @@ class GroupReader {
     inner.id = id_of(inner.path);
     inner.parent_id = group_.id;
     Fields fields(*entry.value, "a process group", reading_.complaints);
-    GroupReader(inner, scope_, depth_ + 1, reading_).read(fields);
+    GroupReader(inner, scope_, depth_ + 1, contexts_, reading_).read(fields);
     fields.refuse_others();
     group_.groups.push_back(std::move(inner));
   }
@@ -202,6 +217,7 @@ class GroupReader {
   ProcessGroup& group_;
   ParameterScope scope_;
   const std::size_t depth_;
+  ParameterContexts& contexts_;
   Reading& reading_;
   std::map<std::string, Position> names_;
 };
@@ -218,7 +234,9 @@ void read_root(const YamlNode& root, Flow& flow, Reading& reading) {
   flow.root.name = flow.name;
   flow.root.id = element_id(flow.name, "");
   flow.root.at = root.at;
-  GroupReader(flow.root, ParameterScope(), 0, reading).read(fields);
+  ParameterContexts contexts(flow.parameter_contexts, reading);
+  if (const YamlNode* node = fields.find("parameter_contexts")) contexts.read(*node);
+  GroupReader(flow.root, ParameterScope(), 0, contexts, reading).read(fields);
   flow.doc = flow.root.doc;
   fields.refuse_others();
 }
@@ -233,6 +251,7 @@ FlowReading read(std::string_view text, const FlowReadOptions& options, Complain
   if (document.root() == nullptr) return reading;
   Reading shared{document, options, complaints};
   read_root(*document.root(), *reading.flow, shared);
+  reading.flow->secrets.assign(shared.secrets.begin(), shared.secrets.end());
   if (shared.value_bytes > FlowReadLimits::kValues) {
     complaints.add({}, "the properties are longer than " + size_text(FlowReadLimits::kValues) +
                            " with their parameters");

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "agent/flow/model.h"
+#include "agent/flow/providers.h"
 #include "agent/spec/component.h"
 
 namespace runnel {
@@ -41,9 +42,15 @@ struct FlowReadLimits {
 };
 
 struct FlowReadOptions {
-  std::string file;  // named in complaints
+  std::string file = {};  // named in complaints
   // Values from the command line or a hub: before those of the flow's own `parameters`.
-  std::map<std::string, std::string, std::less<>> parameters;
+  std::map<std::string, std::string, std::less<>> parameters = {};
+  // What asks the providers of parameters. None: their parameters are not known here, and what
+  // needs them is not judged.
+  ProvideParameters provide = {};
+  // A provider that has nothing here (kNotFound) is worth a warning only; then as without
+  // `provide`.
+  bool may_lack_providers = false;
 };
 
 struct FlowReading {

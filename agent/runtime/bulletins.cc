@@ -27,7 +27,46 @@ LogLevel log_level_of(BulletinLevel level) {
 
 }  // namespace
 
+bool is_told(BulletinLevel level, LogLevel least) {
+  switch (least) {
+    case LogLevel::kDebug:
+      return true;
+    case LogLevel::kInfo:
+      return level >= BulletinLevel::kInfo;
+    case LogLevel::kWarn:
+      return level >= BulletinLevel::kWarning;
+    case LogLevel::kError:
+      return level >= BulletinLevel::kError;
+    case LogLevel::kOff:
+      break;
+  }
+  return false;
+}
+
+void BulletinBoard::hide(std::vector<std::string> secrets) {
+  std::erase_if(secrets, [](const std::string& one) { return one.size() < 4; });
+  std::sort(secrets.begin(), secrets.end(), [](const std::string& a, const std::string& b) {
+    return a.size() != b.size() ? a.size() > b.size() : a < b;
+  });
+  secrets.erase(std::unique(secrets.begin(), secrets.end()), secrets.end());
+  Lock lock(mutex_);
+  secrets_ = std::move(secrets);
+}
+
+std::string BulletinBoard::masked(std::string_view text) const {
+  Lock lock(mutex_);
+  std::string out(text);
+  for (const std::string& secret : secrets_) {
+    for (std::size_t at = out.find(secret); at != std::string::npos; at = out.find(secret, at)) {
+      out.replace(at, secret.size(), kMask);
+      at += kMask.size();
+    }
+  }
+  return out;
+}
+
 void BulletinBoard::post(const Source& source, BulletinLevel level, std::string_view text) {
+  const std::string shown = masked(text);
   Bulletin bulletin;
   {
     Lock lock(mutex_);
@@ -50,7 +89,7 @@ void BulletinBoard::post(const Source& source, BulletinLevel level, std::string_
     bulletin.component = source.path;
     bulletin.type = source.type;
     bulletin.group_id = source.group_id;
-    bulletin.text = to_utf8(text.substr(0, kTextMax));
+    bulletin.text = to_utf8(std::string_view(shown).substr(0, kTextMax));
     bulletin.left_out = std::exchange(ring.left_out, 0);
     ring.kept.push_back(bulletin);
     if (ring.kept.size() > kKeptPerComponent) ring.kept.pop_front();

@@ -31,9 +31,10 @@ struct Flow;
 struct EngineOptions {
   std::string state_dir;                 // made if it is not there; locked while the engine is open
   std::span<const ProcessorType> types;  // the registry; outlives the engine
-  unsigned workers = 0;                  // 0: as many as there are cores
-  Clock* clock = nullptr;                // nullptr: the machine's
-  bool is_driven = false;                // no worker threads: the owner runs the scheduler (tests)
+  std::span<const ServiceType> services = {};
+  unsigned workers = 0;    // 0: as many as there are cores
+  Clock* clock = nullptr;  // nullptr: the machine's
+  bool is_driven = false;  // no worker threads: the owner runs the scheduler (tests)
   // How the ledger behaves; `directory` and `clock` are set from the above.
   LedgerOptions ledger = {};
   // `bytes_max` 0: no provenance is kept.
@@ -57,8 +58,8 @@ class Engine {
   // is tried again with back-off. kInvalid: nothing runs.
   virtual Result<> start(std::shared_ptr<const Flow> flow) = 0;
   // Replaces the flow while it runs: processors and connections that are described alike keep
-  // running, undisturbed; the changed ones are replaced; FlowFiles of removed connections are
-  // parked under the flow's name. On an error the old flow goes on as it was.
+  // running, undisturbed, and so do services; the changed ones are replaced; FlowFiles of removed
+  // connections are parked under the flow's name. On an error the old flow goes on as it was.
   virtual Result<> update(std::shared_ptr<const Flow> flow) = 0;
   virtual std::shared_ptr<const Flow> flow() const = 0;  // nullptr: none
   // Sources first, then what is in flight, until `deadline`; then commits and writes everything.
@@ -70,6 +71,10 @@ class Engine {
   // ---- the operator's hand
   virtual Result<> start_processor(std::string_view processor) = 0;
   virtual Result<> stop_processor(std::string_view processor) = 0;
+  // Whatever has that name: a processor, all that stands in a process group and in those within it,
+  // or a service, which is then enabled or disabled.
+  virtual Result<> start_component(std::string_view which) = 0;
+  virtual Result<> stop_component(std::string_view which) = 0;
   virtual Result<> start_flow() = 0;  // all processors that stand still
   virtual Result<> stop_flow() = 0;   // all processors; the flow stays
   // Removes what is queued and not taken; says how many. Counted in the loss ledger.

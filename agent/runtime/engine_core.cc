@@ -12,10 +12,28 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// What a changed processor has committed is given this long to be acknowledged before it stops.
-constexpr std::chrono::milliseconds kFlushTime = 2s;
 constexpr std::chrono::milliseconds kDrainLook = 5ms;
 constexpr std::size_t kDrivenSlices = 100'000;
+
+// Keeps those running that run now and are of both lists.
+class HeldAlive {
+ public:
+  HeldAlive(const FlowServices::List& before, const FlowServices::List& after) {
+    for (const std::shared_ptr<SharedService>& one : before) {
+      if (std::find(after.begin(), after.end(), one) == after.end()) continue;
+      if (one->acquire_running(kUser)) held_.push_back(one);
+    }
+  }
+  ~HeldAlive() {
+    for (const std::shared_ptr<SharedService>& one : held_) one->release(kUser);
+  }
+  HeldAlive(const HeldAlive&) = delete;
+  HeldAlive& operator=(const HeldAlive&) = delete;
+
+ private:
+  static constexpr std::string_view kUser = "the update";
+  FlowServices::List held_;
+};
 
 }  // namespace
 
@@ -109,11 +127,14 @@ Result<EngineCore::Change> EngineCore::plan_change(const std::shared_ptr<const F
   if (old) {
     for (const PlannedQueue& one : old->queues) known.emplace(one.queue->id(), one.queue);
   }
-  TRY_ASSIGN(topology, plan_flow(*flow, options_.types, *ledger_, known));
+  TRY_ASSIGN(services, FlowServices::plan(*flow, options_.services, *ledger_, bulletins_,
+                                          old ? old->services : FlowServices::List{}));
+  TRY_ASSIGN(topology, plan_flow(*flow, options_.types, services, *ledger_, known));
   Change change;
   change.next = std::make_shared<Running>();
   change.next->flow = flow;
   change.next->queues = std::move(topology.queues);
+  change.next->services = services.all();
   change.next->started_ms = clock_.wall_ms();
   for (const PlannedQueue& one : change.next->queues) {
     if (!known.contains(one.queue->id())) change.attached.push_back(one.queue);
@@ -154,6 +175,8 @@ Result<> EngineCore::change_to(const std::shared_ptr<const Flow>& flow, bool tol
     Lock lock(view_);
     is_stopped = old && is_stopped_;
   }
+  // A service that stays goes on, even if all who use it are replaced.
+  const HeldAlive alive(old ? old->services : FlowServices::List{}, change.next->services);
   stop_all(change.ran, kFlushTime);
   connect(*change.next);
   const Result<> started = is_stopped ? Result<>() : start_all(change.fresh, tolerates_absence);
@@ -289,15 +312,52 @@ void EngineCore::watch_expiry(const Running& running) {
   expiry_->watch(std::move(queues));
 }
 
+// What no bulletin and no error may show: values of sensitive parameters and of sensitive
+// properties.
+std::vector<std::string> EngineCore::secrets_of(const Flow& flow) const {
+  std::vector<std::string> out = flow.secrets;
+  const auto add = [&out](const ComponentNode& component, const ComponentSpec& spec) {
+    for (const PropertySpec& property : spec.properties) {
+      const auto value = component.properties.find(property.name);
+      if (property.is_sensitive && value != component.properties.end())
+        out.push_back(value->second);
+    }
+  };
+  for (const ProcessorNode* one : all_processors(flow)) {
+    for (const ProcessorType& type : options_.types) {
+      if (type.spec.type == one->type) add(*one, type.spec);
+    }
+  }
+  for (const ServiceNode* one : all_services(flow)) {
+    for (const ServiceType& type : options_.services) {
+      if (type.spec.type == one->type) add(*one, type.spec);
+    }
+  }
+  return out;
+}
+
+Result<> EngineCore::change_masked(const std::shared_ptr<const Flow>& flow,
+                                   bool tolerates_absence) {
+  std::vector<std::string> secrets = secrets_of(*flow);
+  if (const auto old = running()) {
+    const std::vector<std::string> known = secrets_of(*old->flow);
+    secrets.insert(secrets.end(), known.begin(), known.end());
+  }
+  bulletins_.hide(std::move(secrets));
+  const Result<> changed = change_to(flow, tolerates_absence);
+  if (changed.ok()) return changed;
+  return Error(changed.code(), bulletins_.masked(changed.error().text()));
+}
+
 Result<> EngineCore::start(std::shared_ptr<const Flow> flow) {
   Lock lock(control_);
   if (running()) return invalid("a flow is running already; update it");
-  return change_to(flow, true);
+  return change_masked(flow, true);
 }
 
 Result<> EngineCore::update(std::shared_ptr<const Flow> flow) {
   Lock lock(control_);
-  return change_to(flow, false);
+  return change_masked(flow, false);
 }
 
 // ---- stopping
@@ -348,48 +408,6 @@ Result<> EngineCore::stop(std::chrono::milliseconds deadline) {
   }
   TRY(ledger_->flush(std::max<std::chrono::milliseconds>(deadline / 4, 100ms)));
   if (!busy.empty()) return unavailable("still busy with a call: " + busy);
-  return {};
-}
-
-Result<> EngineCore::start_processor(std::string_view processor) {
-  Lock lock(control_);
-  TRY_ASSIGN(node, find_node(processor));
-  const Result<> started = node->start(true);
-  if (!started.ok() && started.code() != Code::kUnavailable) return started;
-  return {};
-}
-
-Result<> EngineCore::stop_processor(std::string_view processor) {
-  Lock lock(control_);
-  TRY_ASSIGN(node, find_node(processor));
-  if (node->is_started()) stop_all({node}, kFlushTime);
-  return {};
-}
-
-Result<> EngineCore::start_flow() {
-  Lock lock(control_);
-  const auto now = running();
-  if (!now) return not_found("no flow to start");
-  {
-    Lock view(view_);
-    is_stopped_ = false;
-  }
-  return start_all(now->nodes, true);
-}
-
-Result<> EngineCore::stop_flow() {
-  Lock lock(control_);
-  const auto now = running();
-  if (!now) return not_found("no flow to stop");
-  {
-    Lock view(view_);
-    is_stopped_ = true;
-  }
-  std::vector<std::shared_ptr<Node>> started;
-  for (const std::shared_ptr<Node>& node : now->nodes) {
-    if (node->is_started()) started.push_back(node);
-  }
-  stop_all(started, kFlushTime);
   return {};
 }
 

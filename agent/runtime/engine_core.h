@@ -36,6 +36,8 @@ class EngineCore final : public Engine {
 
   Result<> start_processor(std::string_view processor) override;
   Result<> stop_processor(std::string_view processor) override;
+  Result<> start_component(std::string_view which) override;
+  Result<> stop_component(std::string_view which) override;
   Result<> start_flow() override;
   Result<> stop_flow() override;
   Result<std::uint64_t> purge(std::string_view connection) override;
@@ -69,6 +71,7 @@ class EngineCore final : public Engine {
     std::shared_ptr<const Flow> flow;
     std::vector<std::shared_ptr<Node>> nodes;  // in the order of the flow
     std::vector<PlannedQueue> queues;          // their connections live in `flow`
+    FlowServices::List services;               // in the order of the flow
     std::int64_t started_ms = 0;
 
     const std::shared_ptr<Node>* find(std::string_view id) const;
@@ -82,6 +85,15 @@ class EngineCore final : public Engine {
     std::vector<Queue*> attached;  // that were not before
   };
 
+  // What one name of the operator's means: a service, all that stands in a group, or one node.
+  struct Named {
+    std::shared_ptr<SharedService> service;
+    bool is_group = false;
+    std::vector<std::shared_ptr<Node>> nodes;
+  };
+  // What a processor that is stopped has committed is given this long to be acknowledged before.
+  static constexpr std::chrono::milliseconds kFlushTime{2000};
+
   explicit EngineCore(EngineOptions options);
   Result<> open_parts();
   std::shared_ptr<const Running> running() const;
@@ -89,6 +101,9 @@ class EngineCore final : public Engine {
 
   Result<Change> plan_change(const std::shared_ptr<const Flow>& flow) REQUIRES(control_);
   Result<> change_to(const std::shared_ptr<const Flow>& flow, bool tolerates_absence)
+      REQUIRES(control_);
+  std::vector<std::string> secrets_of(const Flow& flow) const;
+  Result<> change_masked(const std::shared_ptr<const Flow>& flow, bool tolerates_absence)
       REQUIRES(control_);
   Result<> start_all(const std::vector<std::shared_ptr<Node>>& nodes, bool tolerates_absence);
   void stop_all(const std::vector<std::shared_ptr<Node>>& nodes, std::chrono::milliseconds within);
@@ -111,6 +126,10 @@ class EngineCore final : public Engine {
   const PlannedQueue* planned_queue(const Running& running, std::string_view queue_id) const;
   std::string path_of(const std::string& component_id) const;
   Result<std::shared_ptr<Node>> find_node(std::string_view which) const;
+  Result<Named> find_named(std::string_view which) const;
+  static std::vector<std::shared_ptr<Node>> nodes_in(const Running& running,
+                                                     const ProcessGroup& group);
+  Result<std::shared_ptr<SharedService>> find_service(std::string_view which) const;
   Result<Queue*> find_queue(std::string_view which) const;
 
   const EngineOptions options_;

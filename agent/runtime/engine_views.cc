@@ -87,6 +87,20 @@ Result<std::shared_ptr<Node>> EngineCore::find_node(std::string_view which) cons
                              "`; give the path: `" + by_name.front()->plan().model.path + "`");
 }
 
+Result<std::shared_ptr<SharedService>> EngineCore::find_service(std::string_view which) const {
+  const auto now = running();
+  if (!now) return not_found("no flow is running");
+  FlowServices::List by_name;
+  for (const std::shared_ptr<SharedService>& one : now->services) {
+    if (names(one->id(), one->path(), which)) return one;
+    if (one->name() == which) by_name.push_back(one);
+  }
+  if (by_name.size() == 1) return by_name.front();
+  return not_found(by_name.empty() ? "no service `" + std::string(which) + "` in this flow"
+                                   : "several services are named `" + std::string(which) +
+                                         "`; give the path: `" + by_name.front()->path() + "`");
+}
+
 Result<Queue*> EngineCore::find_queue(std::string_view which) const {
   const auto now = running();
   std::vector<Queue*> by_name;
@@ -180,6 +194,9 @@ Status EngineCore::status() const {
     status.started_ms = now->started_ms;
     for (const std::shared_ptr<Node>& node : now->nodes) {
       node->fill(status.processors.emplace_back());
+    }
+    for (const std::shared_ptr<SharedService>& service : now->services) {
+      service->fill(status.services.emplace_back());
     }
     for (const PlannedQueue& queue : now->queues) fill(status.connections.emplace_back(), queue);
   }

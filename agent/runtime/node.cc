@@ -28,21 +28,6 @@ bool are_outlets_alike(const std::vector<Outlet>& a, const std::vector<Outlet>& 
   });
 }
 
-BulletinLevel level_of(LogLevel level) {
-  switch (level) {
-    case LogLevel::kDebug:
-      return BulletinLevel::kDebug;
-    case LogLevel::kInfo:
-      return BulletinLevel::kInfo;
-    case LogLevel::kWarn:
-      return BulletinLevel::kWarning;
-    case LogLevel::kError:
-    case LogLevel::kOff:
-      break;
-  }
-  return BulletinLevel::kError;
-}
-
 std::int64_t ns_of(SteadyTime when) { return when.time_since_epoch().count(); }
 
 }  // namespace
@@ -55,7 +40,7 @@ bool NodePlan::is_alike(const NodePlan& other) const {
          a.run_duration == b.run_duration && a.penalty_period == b.penalty_period &&
          a.yield_period == b.yield_period && a.bulletin_level == b.bulletin_level &&
          a.is_stopped == b.is_stopped && type == other.type &&
-         ids_of(inputs) == ids_of(other.inputs) &&
+         are_alike(services, other.services) && ids_of(inputs) == ids_of(other.inputs) &&
          ids_of(cycle_inputs) == ids_of(other.cycle_inputs) &&
          ids_of(blocking) == ids_of(other.blocking) && are_outlets_alike(outlets, other.outlets);
 }
@@ -194,15 +179,14 @@ bool Node::has_full_cycle_input() const {
 }
 
 void Node::post(BulletinLevel level, std::string_view text) {
-  if (plan_.model.bulletin_level == LogLevel::kOff) return;
-  if (level < level_of(plan_.model.bulletin_level)) return;
+  if (!is_told(level, plan_.model.bulletin_level)) return;
   host_.bulletins.post(source_, level, text);
 }
 
 void Node::note_error(BulletinLevel level, std::string_view text) {
   {
     Lock lock(mutex_);
-    last_error_ = std::string(text.substr(0, BulletinBoard::kTextMax));
+    last_error_ = host_.bulletins.masked(text).substr(0, BulletinBoard::kTextMax);
     last_error_ms_ = host_.ledger.clock().wall_ms();
   }
   post(level, text);

@@ -24,6 +24,7 @@
 #include "agent/runtime/ledger.h"
 #include "agent/runtime/scheduler.h"
 #include "agent/runtime/session_core.h"
+#include "agent/runtime/shared_service.h"
 #include "agent/runtime/status.h"
 #include "agent/sdk/context.h"
 #include "agent/sdk/describe.h"
@@ -44,6 +45,7 @@ struct NodeHost {
 struct NodePlan {
   ProcessorNode model;  // of a port or funnel: id, path, group; type "funnel", "input port", …
   const ProcessorType* type = nullptr;
+  ServiceUses services;
   std::vector<Queue*> inputs;
   // Inputs that close a cycle. When one of them is full, nothing else is taken; and who feeds them
   // is not stopped by their being full: so a cycle never stands still.
@@ -141,6 +143,9 @@ class NodeTask final : public Task, public Context {
   DurableMap& durable() override;
   Clock& clock() override { return node_.host_.ledger.clock(); }
 
+ protected:
+  Result<Service*> find_service(std::string_view name) override { return services_.find(name); }
+
  private:
   friend class Node;
   using Manner = Schedule::Kind;
@@ -181,6 +186,7 @@ class NodeTask final : public Task, public Context {
   std::atomic<bool> is_woken_{false};
   std::atomic<bool> is_starting_seen_{false};
 
+  HeldServices services_;  // while the processor is started
   Mutex timers_mutex_;
   std::set<SteadyTime> timers_ GUARDED_BY(timers_mutex_);  // that the processor asked for
 

@@ -36,6 +36,7 @@ NodeTask::NodeTask(Node& node, std::unique_ptr<Processor> processor)
       session_(node.host_.ledger, node.wiring_, *node.hand_over_),
       cycle_session_(node.host_.ledger, node.cycle_wiring_, *node.hand_over_),
       backoff_(kBackoffFirst, kBackoffMax),
+      services_(node.plan_.services),
       processor_(std::move(processor)) {
   const ProcessorNode& model = node.plan_.model;
   kind_ = model.schedule.kind;
@@ -59,13 +60,16 @@ NodeTask::NodeTask(Node& node, std::unique_ptr<Processor> processor)
 // ---- start and stop
 
 Result<> NodeTask::start_processor() {
+  TRY(services_.acquire(path()));
   Result<> started;
   try {
     started = processor_->start(*this);
   } catch (const std::exception& thrown) {
     started = invalid(std::string("the processor threw: ") + thrown.what());
   }
-  if (!started.ok()) processor_->stop();
+  if (started.ok()) return started;
+  processor_->stop();
+  services_.release();
   return started;
 }
 
@@ -86,6 +90,7 @@ void NodeTask::begin(bool is_starting) {
 
 void NodeTask::stop_processor() {
   if (!is_starting_) processor_->stop();
+  services_.release();
   is_starting_ = false;
   is_starting_seen_ = false;
   is_woken_ = false;

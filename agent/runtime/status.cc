@@ -44,6 +44,20 @@ std::string_view name_of(RunState state) {
   return "unknown";
 }
 
+std::string_view name_of(ServiceState state) {
+  switch (state) {
+    case ServiceState::kDisabled:
+      return "disabled";
+    case ServiceState::kEnabled:
+      return "enabled";
+    case ServiceState::kRunning:
+      return "running";
+    case ServiceState::kFailed:
+      return "failed";
+  }
+  return "enabled";
+}
+
 std::string_view name_of(BulletinLevel level) {
   switch (level) {
     case BulletinLevel::kDebug:

@@ -61,6 +61,26 @@ struct ProcessorStatus {
   std::int64_t last_triggered_ms = 0;  // wall time of the last committed session; 0: never
 };
 
+enum class ServiceState {
+  kDisabled,
+  kEnabled,  // nobody uses it: it starts with its first user
+  kRunning,
+  kFailed,  // its last `start` did not succeed
+};
+std::string_view name_of(ServiceState state);  // "disabled", "enabled", "running", "failed"
+
+struct ServiceStatus {
+  std::string id;
+  std::string name;
+  std::string path;
+  std::string group_id;
+  std::string type;
+  ServiceState state = ServiceState::kEnabled;
+  std::vector<std::string> users;  // paths of processors and services, in their order
+  std::string last_error;          // empty: none since it was started
+  std::int64_t last_error_ms = 0;  // wall time
+};
+
 struct ConnectionStatus {
   std::string id;
   std::string name;
@@ -127,6 +147,7 @@ struct Status {
   std::int64_t at_ms = 0;  // wall time of this snapshot
   std::int64_t started_ms = 0;
   std::vector<ProcessorStatus> processors;    // in the order of the flow
+  std::vector<ServiceStatus> services;        // in the order of the flow
   std::vector<ConnectionStatus> connections;  // in the order of the flow; parked ones last
   LossFigures loss;
   LedgerStatus ledger;

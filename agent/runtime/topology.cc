@@ -91,9 +91,9 @@ std::vector<std::string> relationships_of(const ProcessorNode& model, const Comp
 
 class Planner {
  public:
-  Planner(const Flow& flow, std::span<const ProcessorType> types, Ledger& ledger,
-          const std::map<std::string, Queue*, std::less<>>& known)
-      : flow_(flow), types_(types), ledger_(ledger), known_(known) {}
+  Planner(const Flow& flow, std::span<const ProcessorType> types, const FlowServices& services,
+          Ledger& ledger, const std::map<std::string, Queue*, std::less<>>& known)
+      : flow_(flow), types_(types), services_(services), ledger_(ledger), known_(known) {}
 
   Result<Topology> plan() {
     TRY(attach_queues());
@@ -151,6 +151,8 @@ class Planner {
     NodePlan plan;
     plan.model = model;
     plan.type = &*type;
+    TRY_ASSIGN(uses, services_.uses_of(model, type->spec));
+    plan.services = std::move(uses);
     plan.inputs = inputs_of(model.id);
     for (const std::string& name : relationships_of(model, type->spec)) {
       Outlet outlet{.name = name, .queues = {}, .retry = retry_of(model, name)};
@@ -236,6 +238,7 @@ class Planner {
 
   const Flow& flow_;
   const std::span<const ProcessorType> types_;
+  const FlowServices& services_;
   Ledger& ledger_;
   const std::map<std::string, Queue*, std::less<>>& known_;
   Topology topology_;
@@ -261,9 +264,10 @@ QueueSpec queue_spec_of(const Connection& connection) {
   return spec;
 }
 
-Result<Topology> plan_flow(const Flow& flow, std::span<const ProcessorType> types, Ledger& ledger,
+Result<Topology> plan_flow(const Flow& flow, std::span<const ProcessorType> types,
+                           const FlowServices& services, Ledger& ledger,
                            const std::map<std::string, Queue*, std::less<>>& known) {
-  return Planner(flow, types, ledger, known).plan();
+  return Planner(flow, types, services, ledger, known).plan();
 }
 
 }  // namespace runnel

@@ -14,11 +14,10 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/result.h"
+#include "agent/sdk/service.h"
 #include "agent/sdk/session.h"
 
 namespace runnel {
-
-enum class BulletinLevel { kDebug, kInfo, kWarning, kError };
 
 // One thing that arrived from outside, on its way to become a FlowFile.
 struct Arrival {
@@ -70,10 +69,8 @@ class DurableMap {
   virtual Result<std::vector<std::string>> keys() = 0;
 };
 
-class Context {
+class Context : public ServiceUser {
  public:
-  virtual ~Context() = default;
-
   // The processor's name in its flow, its path of groups (`group/sub/name`), and its id, stable
   // over edits of the flow.
   virtual const std::string& name() const = 0;

@@ -26,6 +26,7 @@
 #include "agent/base/bytes.h"
 #include "agent/base/result.h"
 #include "agent/sdk/processor.h"
+#include "agent/sdk/service.h"
 #include "agent/spec/component.h"
 
 namespace runnel {
@@ -42,6 +43,11 @@ struct ProcessorType {
   ComponentSpec spec;
   // Builds one from values that have passed check_values; kInvalid names the property.
   std::function<Result<std::unique_ptr<Processor>>(const PropertyValues&)> make;
+};
+
+struct ServiceType {
+  ComponentSpec spec;
+  std::function<Result<std::unique_ptr<Service>>(const PropertyValues&)> make;
 };
 
 // How a member of type T is written: kind, parse, text. Specialize `EnumNames<E>` for an enum to
@@ -137,6 +143,16 @@ struct PropertyTraits<E> {
   }
 };
 
+template <typename S>
+struct PropertyTraits<ServiceRef<S>> {
+  static constexpr PropertyKind kKind = PropertyKind::kService;
+  static constexpr std::string_view kService = S::kService;
+  static Result<ServiceRef<S>> parse(std::string_view text) {
+    return ServiceRef<S>{std::string(text)};
+  }
+  static std::string text(const ServiceRef<S>& value) { return value.name; }
+};
+
 // An optional member has no default: it is empty unless the flow says something.
 template <typename T>
 struct PropertyTraits<std::optional<T>> {
@@ -186,19 +202,16 @@ struct PropertyFacts {
   ExpressionScope expressions = ExpressionScope::kNone;
 };
 
-template <typename P>
-class Describe {
+// The properties of a component, bound to its Config; what Describe and DescribeService share. D is
+// which of them.
+template <typename P, typename D>
+class DescribeProperties {
  public:
   using Config = typename P::Config;
 
-  Describe(std::string type, std::string doc) {
-    type_.spec.type = std::move(type);
-    type_.spec.doc = std::move(doc);
-  }
-
   template <typename T>
-  Describe& property(std::string name, T Config::*member, PropertyFacts facts) {
-    RUNNEL_ASSERT(type_.spec.property(name) == nullptr);
+  D& property(std::string name, T Config::*member, PropertyFacts facts) {
+    RUNNEL_ASSERT(spec_.property(name) == nullptr);
     note_member(member);
     PropertySpec spec;
     spec.name = std::move(name);
@@ -210,6 +223,9 @@ class Describe {
     using Inner = typename WithoutOptional<T>::Type;
     if constexpr (requires { PropertyTraits<Inner>::kExpressions; }) {
       spec.expressions = PropertyTraits<Inner>::kExpressions;
+    }
+    if constexpr (requires { PropertyTraits<Inner>::kService; }) {
+      spec.service = PropertyTraits<Inner>::kService;
     }
     if (facts.min) spec.min = facts.min->value;
     if (facts.max) spec.max = facts.max->value;
@@ -230,55 +246,33 @@ class Describe {
                           config.*member = std::move(value);
                           return {};
                         }});
-    type_.spec.properties.push_back(std::move(spec));
-    return *this;
+    spec_.properties.push_back(std::move(spec));
+    return self();
   }
 
   // Properties whose names the user makes up end in `member`.
-  Describe& dynamic_properties(DynamicProperties Config::*member, DynamicPropertySpec spec) {
-    type_.spec.dynamic_properties = std::move(spec);
+  D& dynamic_properties(DynamicProperties Config::*member, DynamicPropertySpec spec) {
+    spec_.dynamic_properties = std::move(spec);
     dynamic_ = member;
-    return *this;
+    return self();
   }
-  Describe& relationship(std::string name, std::string doc) {
-    type_.spec.relationships.push_back({std::move(name), std::move(doc)});
-    return *this;
-  }
-  // One that a flow may leave neither connected nor terminated.
-  Describe& optional_relationship(std::string name, std::string doc) {
-    type_.spec.relationships.push_back({std::move(name), std::move(doc), true});
-    return *this;
-  }
-  Describe& writes(std::string attribute, std::string doc) {
-    type_.spec.writes.push_back({std::move(attribute), std::move(doc)});
-    return *this;
-  }
-  Describe& reads(std::string attribute, std::string doc) {
-    type_.spec.reads.push_back({std::move(attribute), std::move(doc)});
-    return *this;
-  }
-  Describe& input(InputRule rule) {
-    type_.spec.input = rule;
-    return *this;
-  }
-  Describe& trigger(DefaultTrigger trigger) {
-    type_.spec.trigger = trigger;
-    return *this;
-  }
-  // Several tasks of it may run at once, each on an object of its own.
-  Describe& concurrent() {
-    type_.spec.is_single_threaded = false;
-    return *this;
-  }
-  Describe& example(std::string text) {
-    type_.spec.example = std::move(text);
-    return *this;
+  D& example(std::string text) {
+    spec_.example = std::move(text);
+    return self();
   }
 
-  operator ProcessorType() const {
-    ProcessorType type = type_;
-    type.make = [setters = setters_, dynamic = dynamic_, spec = type_.spec](
-                    const PropertyValues& values) -> Result<std::unique_ptr<Processor>> {
+ protected:
+  DescribeProperties(ComponentKind kind, std::string type, std::string doc) {
+    spec_.kind = kind;
+    spec_.type = std::move(type);
+    spec_.doc = std::move(doc);
+  }
+
+  // What builds a P, as a B, from values that have passed check_values.
+  template <typename B>
+  std::function<Result<std::unique_ptr<B>>(const PropertyValues&)> maker() const {
+    return [setters = setters_, dynamic = dynamic_,
+            spec = spec_](const PropertyValues& values) -> Result<std::unique_ptr<B>> {
       Config config{};
       for (const auto& [name, set] : setters) {
         const auto found = values.find(name);
@@ -292,16 +286,19 @@ class Describe {
       }
       if constexpr (requires { P::make(std::move(config)); }) {
         TRY_ASSIGN(made, P::make(std::move(config)));
-        return std::unique_ptr<Processor>(std::move(made));
+        return std::unique_ptr<B>(std::move(made));
       } else {
-        return std::unique_ptr<Processor>(std::make_unique<P>(std::move(config)));
+        return std::unique_ptr<B>(std::make_unique<P>(std::move(config)));
       }
     };
-    return type;
   }
+
+  ComponentSpec spec_;
 
  private:
   using Setter = std::function<Result<>(Config&, std::string_view)>;
+
+  D& self() { return static_cast<D&>(*this); }
 
   template <typename T>
   void note_member(T Config::*member) {
@@ -312,10 +309,79 @@ class Describe {
     members_.push_back(offset);
   }
 
-  ProcessorType type_;
   std::vector<std::pair<std::string, Setter>> setters_;
   std::vector<std::size_t> members_;
   DynamicProperties Config::*dynamic_ = nullptr;
+};
+
+template <typename P>
+class Describe : public DescribeProperties<P, Describe<P>> {
+  using Base = DescribeProperties<P, Describe<P>>;
+  using Base::spec_;
+
+ public:
+  Describe(std::string type, std::string doc)
+      : Base(ComponentKind::kProcessor, std::move(type), std::move(doc)) {}
+  Describe& relationship(std::string name, std::string doc) {
+    spec_.relationships.push_back({std::move(name), std::move(doc)});
+    return *this;
+  }
+  // One that a flow may leave neither connected nor terminated.
+  Describe& optional_relationship(std::string name, std::string doc) {
+    spec_.relationships.push_back({std::move(name), std::move(doc), true});
+    return *this;
+  }
+  Describe& writes(std::string attribute, std::string doc) {
+    spec_.writes.push_back({std::move(attribute), std::move(doc)});
+    return *this;
+  }
+  Describe& reads(std::string attribute, std::string doc) {
+    spec_.reads.push_back({std::move(attribute), std::move(doc)});
+    return *this;
+  }
+  Describe& input(InputRule rule) {
+    spec_.input = rule;
+    return *this;
+  }
+  Describe& trigger(DefaultTrigger trigger) {
+    spec_.trigger = trigger;
+    return *this;
+  }
+  // Several tasks of it may run at once, each on an object of its own.
+  Describe& concurrent() {
+    spec_.is_single_threaded = false;
+    return *this;
+  }
+
+  operator ProcessorType() const { return {spec_, this->template maker<Processor>()}; }
+};
+
+// The same for a controller service.
+//
+//   return DescribeService<JsonTreeReader>("JsonTreeReader", "Reads records from JSON.")
+//       .property("…", &JsonTreeReaderConfig::…, {…})
+//       .provides<RecordReaderFactory>();
+template <typename P>
+class DescribeService : public DescribeProperties<P, DescribeService<P>> {
+  using Base = DescribeProperties<P, DescribeService<P>>;
+  using Base::spec_;
+
+ public:
+  DescribeService(std::string type, std::string doc)
+      : Base(ComponentKind::kService, std::move(type), std::move(doc)) {}
+
+  // The interface by which users know it; at least one.
+  template <typename S>
+  DescribeService& provides() {
+    static_assert(std::is_base_of_v<S, P>);
+    spec_.provides.emplace_back(S::kService);
+    return *this;
+  }
+
+  operator ServiceType() const {
+    RUNNEL_ASSERT(!spec_.provides.empty());
+    return {spec_, this->template maker<Service>()};
+  }
 };
 
 }  // namespace runnel

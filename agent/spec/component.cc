@@ -71,6 +71,10 @@ const PropertySpec* ComponentSpec::property(std::string_view wanted) const {
   return nullptr;
 }
 
+bool ComponentSpec::does_provide(std::string_view what) const {
+  return std::find(provides.begin(), provides.end(), what) != provides.end();
+}
+
 const RelationshipSpec* ComponentSpec::relationship(std::string_view wanted) const {
   for (const RelationshipSpec& one : relationships) {
     if (one.name == wanted) return &one;
@@ -90,6 +94,7 @@ Result<> check_value(const PropertySpec& spec, std::string_view value) {
   double number = 0;
   switch (spec.kind) {
     case PropertyKind::kText:
+    case PropertyKind::kService:  // whether there is one is a question to the flow
       return {};
     case PropertyKind::kBoolean:
       if (equal_ignoring_case(value, "true") || equal_ignoring_case(value, "false")) return {};
@@ -171,8 +176,14 @@ std::string_view name_of(PropertyKind kind) {
       return "size";
     case PropertyKind::kChoice:
       return "choice";
+    case PropertyKind::kService:
+      return "service";
   }
   return "text";
+}
+
+std::string_view name_of(ComponentKind kind) {
+  return kind == ComponentKind::kService ? "service" : "processor";
 }
 
 std::string_view name_of(ExpressionScope scope) {

@@ -25,6 +25,7 @@ enum class PropertyKind {
   kPeriod,   // "5 sec"
   kSize,     // "1 MB"
   kChoice,   // one of `choices`
+  kService,  // the name of a controller service that provides `service`
 };
 
 // Whether `${…}` in a value is an expression, and of what.
@@ -52,6 +53,7 @@ struct PropertySpec {
   std::optional<double> max;
   std::vector<Choice> choices;
   std::string example;
+  std::string service = {};  // of kService: what the named service must provide
 };
 
 // Properties whose names the user makes up.
@@ -82,7 +84,13 @@ enum class DefaultTrigger {
   kTimer,  // each period of its schedule (default 1 sec)
 };
 
+enum class ComponentKind {
+  kProcessor,
+  kService,  // a controller service: no relationships, no input, no schedule
+};
+
 struct ComponentSpec {
+  ComponentKind kind = ComponentKind::kProcessor;
   std::string type;  // NiFi's short name: "ConsumeMQTT"
   std::string doc;   // the first sentence stands alone in lists
   std::vector<PropertySpec> properties;
@@ -94,7 +102,11 @@ struct ComponentSpec {
   DefaultTrigger trigger = DefaultTrigger::kEvent;
   bool is_single_threaded = true;  // one task at a time, whatever the flow says
   std::string example;             // a snippet of a flow, shown in the reference
+  // Of a service: what properties of kind kService may name it for ("RecordReaderFactory").
+  std::vector<std::string> provides = {};
 
+  bool is_service() const { return kind == ComponentKind::kService; }
+  bool does_provide(std::string_view what) const;
   const PropertySpec* property(std::string_view name) const;
   const RelationshipSpec* relationship(std::string_view name) const;
 };
@@ -117,6 +129,7 @@ std::vector<PropertyComplaint> check_values(const ComponentSpec& spec,
                                             const PropertyValues& values);
 
 std::string_view name_of(PropertyKind kind);
+std::string_view name_of(ComponentKind kind);  // "processor", "service"
 std::string_view name_of(ExpressionScope scope);
 std::string_view name_of(InputRule rule);
 

@@ -45,6 +45,9 @@ std::vector<ComponentSpec> Manifest::specs() const {
   for (const Bundle& bundle : bundles) {
     all.insert(all.end(), bundle.processors.begin(), bundle.processors.end());
   }
+  for (const Bundle& bundle : bundles) {
+    all.insert(all.end(), bundle.controller_services.begin(), bundle.controller_services.end());
+  }
   return all;
 }
 
@@ -62,7 +65,9 @@ Manifest make_manifest(std::span<const ComponentSpec> specs,
   manifest.build = build_info();
   Bundle bundle;
   bundle.version = manifest.build.version;
-  bundle.processors.assign(specs.begin(), specs.end());
+  for (const ComponentSpec& spec : specs) {
+    (spec.is_service() ? bundle.controller_services : bundle.processors).push_back(spec);
+  }
   manifest.bundles.push_back(std::move(bundle));
   manifest.operations = std::move(operations);
   manifest.identifier =

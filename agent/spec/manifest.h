@@ -47,8 +47,7 @@ struct Bundle {
   std::string artifact = "runnel-processors";
   std::string version;
   std::vector<ComponentSpec> processors;
-  // Types of controller services, for listing only.
-  std::vector<std::string> controller_services = {};
+  std::vector<ComponentSpec> controller_services = {};
 };
 
 struct SchedulingDefaults {
@@ -68,15 +67,15 @@ struct Manifest {
   SchedulingDefaults scheduling;
   std::vector<SupportedOperation> operations;
 
-  // The processors of all bundles, in order.
+  // The processors of all bundles, in order, then their controller services.
   std::vector<ComponentSpec> specs() const;
-  std::vector<std::string> types() const;
+  std::vector<std::string> types() const;  // of processors
 };
 
 // Manifests of other makers are bounded by this.
 inline constexpr std::size_t kManifestTextMax = 16 * 1024 * 1024;
 
-// This program's manifest: one bundle with these processors.
+// This program's manifest: one bundle with these processors and services.
 Manifest make_manifest(std::span<const ComponentSpec> specs,
                        std::vector<SupportedOperation> operations);
 

@@ -55,6 +55,7 @@ std::string bounds_text(const PropertySpec& spec) {
 // "period, 1 sec to 1 hour, required, sensitive, …"
 std::string facts_text(const PropertySpec& spec) {
   std::string out(name_of(spec.kind));
+  if (!spec.service.empty()) out += " that provides " + spec.service;
   const auto add = [&](const std::string& fact) {
     if (!fact.empty()) out += ", " + fact;
   };
@@ -66,6 +67,11 @@ std::string facts_text(const PropertySpec& spec) {
 }
 
 std::string manners_text(const ComponentSpec& spec) {
+  if (spec.is_service()) {
+    std::string provides;
+    for (const std::string& one : spec.provides) provides += (provides.empty() ? "" : ", ") + one;
+    return "A controller service. Provides: " + provides + ".";
+  }
   std::string out = "Input: " + std::string(name_of(spec.input)) + ". Runs ";
   out += spec.trigger == DefaultTrigger::kEvent ? "when there is something to do"
                                                 : "every second unless its flow says otherwise";
@@ -185,7 +191,7 @@ std::string describe_list(std::span<const ComponentSpec> specs) {
 
 std::string reference_page(const ComponentSpec& spec) {
   std::string out =
-      "<!-- Generated from the description of this processor by `./dev generate`; edit that. -->\n";
+      "<!-- Generated from the description of this component by `./dev generate`; edit that. -->\n";
   out += "# " + spec.type + "\n\n" + spec.doc + "\n\n" + manners_text(spec) + '\n';
   if (!spec.properties.empty() || spec.dynamic_properties) {
     out += "\n## Properties\n\n| property | default | kind | |\n|---|---|---|---|\n";
@@ -221,14 +227,18 @@ std::string reference_page(const ComponentSpec& spec) {
 }
 
 std::string reference_index(std::span<const ComponentSpec> specs) {
-  std::string out =
-      "<!-- Generated from the registry by `./dev generate`; edit that. -->\n# Processors\n\n"
-      "| processor | |\n|---|---|\n";
-  for (const ComponentSpec& spec : specs) {
-    out += "| [" + spec.type + "](" + spec.type + ".md) | " +
-           cell(std::string(first_sentence(spec.doc))) + " |\n";
-  }
-  return out;
+  const auto table = [specs](ComponentKind kind) {
+    std::string out = "| " + std::string(name_of(kind)) + " | |\n|---|---|\n";
+    for (const ComponentSpec& spec : specs) {
+      if (spec.kind != kind) continue;
+      out += "| [" + spec.type + "](" + spec.type + ".md) | " +
+             cell(std::string(first_sentence(spec.doc))) + " |\n";
+    }
+    return out;
+  };
+  return "<!-- Generated from the registry by `./dev generate`; edit that. -->\n# Processors\n\n" +
+         table(ComponentKind::kProcessor) + "\n# Controller services\n\n" +
+         table(ComponentKind::kService);
 }
 
 }  // namespace runnel

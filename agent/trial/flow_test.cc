@@ -40,10 +40,15 @@ std::pair<std::string, std::string> parts_of(const std::string& place) {
 class Mocking {
  public:
   Mocking(const FlowTest& test, Flow flow, std::span<const ProcessorType> types,
-          Collector& collector, Complaints& wrong)
-      : test_(test), weave_(std::move(flow), types), collector_(collector), wrong_(wrong) {}
+          std::span<const ServiceType> services, Collector& collector, Complaints& wrong)
+      : test_(test),
+        weave_(std::move(flow), types),
+        services_(services),
+        collector_(collector),
+        wrong_(wrong) {}
 
   const Weave& weave() const { return weave_; }
+  std::span<const ServiceType> services() const { return services_; }
   // Where what is sent to a relationship is seen: id of a connection -> place.
   const std::map<std::string, std::string>& watches() const { return watches_; }
 
@@ -175,6 +180,7 @@ class Mocking {
 
   const FlowTest& test_;
   Weave weave_;
+  const std::span<const ServiceType> services_;
   Collector& collector_;
   Complaints& wrong_;
   std::vector<std::string> paths_;
@@ -198,6 +204,7 @@ class Drive {
     for (const GivenFlowFile& one : test.given) last_given_ = std::max(last_given_, one.after);
     options_.state_dir = state_dir;
     options_.types = weave_.types();
+    options_.services = mocking.services();
     options_.clock = &clock_;
     options_.is_driven = true;
     options_.ledger.is_driven = true;
@@ -377,6 +384,7 @@ std::shared_ptr<const Flow> read_tested(const std::string& path, const FlowTest&
 }  // namespace
 
 FlowTestReport run_flow_tests(const std::string& file, std::span<const ProcessorType> types,
+                              std::span<const ServiceType> services,
                               const std::atomic<bool>* is_stopped) {
   FlowTestReport report;
   report.file = file;
@@ -390,6 +398,7 @@ FlowTestReport run_flow_tests(const std::string& file, std::span<const Processor
   const FlowTestFile tests = read_flow_test(*text, folder.string(), wrong);
   std::vector<ComponentSpec> specs;
   for (const ProcessorType& type : types) specs.push_back(type.spec);
+  for (const ServiceType& type : services) specs.push_back(type.spec);
   std::vector<Prepared> prepared;
   for (const FlowTest& test : tests.tests) {
     if (tests.flow.name.empty()) break;
@@ -398,7 +407,7 @@ FlowTestReport run_flow_tests(const std::string& file, std::span<const Processor
     if (flow == nullptr) continue;
     Prepared& one = prepared.emplace_back();
     one.collector = std::make_unique<Collector>();
-    one.mocking = std::make_unique<Mocking>(test, *flow, types, *one.collector, wrong);
+    one.mocking = std::make_unique<Mocking>(test, *flow, types, services, *one.collector, wrong);
     one.mocking->run();
   }
   for (Complaint& one : wrong.take()) report.complaints.push_back(std::move(one));

@@ -44,6 +44,7 @@ struct FlowTestLeaps {
 
 // All tests of one file. `is_stopped`, if there is one, ends it early: what was not run is missing.
 FlowTestReport run_flow_tests(const std::string& file, std::span<const ProcessorType> types,
+                              std::span<const ServiceType> services,
                               const std::atomic<bool>* is_stopped = nullptr);
 
 }  // namespace runnel

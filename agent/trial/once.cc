@@ -92,6 +92,7 @@ class Once {
     EngineOptions options;
     options.state_dir = state_dir;
     options.types = weave_.types();
+    options.services = options_.services;
     options.workers = options_.workers;
     options.ledger.disk_quota = scratch ? quota_of(state_dir) : 0;
     TRY_ASSIGN(engine, Engine::open(std::move(options)));

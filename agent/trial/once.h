@@ -29,6 +29,7 @@ struct OnceOptions {
   std::chrono::nanoseconds patience = std::chrono::minutes(1);
   std::string state_dir = {};  // empty: a temporary one, in which nothing stays
   unsigned workers = 0;
+  std::span<const ServiceType> services = {};  // the types of controller services
 };
 
 struct OnceOutcome {

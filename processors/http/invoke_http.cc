@@ -17,6 +17,7 @@
 #include "agent/sdk/describe.h"
 #include "agent/sdk/processor.h"
 #include "processors/http/http_client.h"
+#include "processors/net/ssl_context.h"
 #include "processors/registry.h"
 #include "processors/text_property.h"
 
@@ -70,6 +71,7 @@ struct InvokeHttpConfig {
   std::optional<std::uint16_t> proxy_port;
   std::optional<std::string> proxy_user;
   std::optional<std::string> proxy_password;
+  ServiceRef<SslContext> ssl_context;
   std::optional<std::string> ca_file;
   std::optional<std::string> certificate_file;
   std::optional<std::string> key_file;
@@ -117,6 +119,7 @@ class InvokeHttp final : public Processor {
   const Config config_;
   std::optional<Regex> headers_to_send_;
   Context* context_ = nullptr;
+  TlsFiles tls_files_;
   Relationship success_;
   Relationship response_;
   Relationship retry_;
@@ -176,8 +179,7 @@ ProcessorType invoke_http() {
   using C = InvokeHttpConfig;
   return Describe<InvokeHttp>(
              "InvokeHTTP",
-             "Sends an HTTP request for each FlowFile and routes it by the answer. In place of "
-             "MiNiFi's `SSL Context Service` it has the properties `Security …`; its old "
+             "Sends an HTTP request for each FlowFile and routes it by the answer. MiNiFi's old "
              "`send-message-body` is not there.")
       .property("HTTP Method", &C::method, {.doc = "The method."})
       .property("Remote URL", &C::remote_url,
@@ -216,6 +218,7 @@ ProcessorType invoke_http() {
       .property("invokehttp-proxy-username", &C::proxy_user, {.doc = "The user at the proxy."})
       .property("invokehttp-proxy-password", &C::proxy_password,
                 {.doc = "Its password.", .sensitive = true})
+      .property(std::string(SslContext::kProperty), &C::ssl_context, {.doc = SslContext::kDoc})
       .property(
           "Security CA", &C::ca_file,
           {.doc = "PEM file of the authorities that may have signed the server's certificate."})
@@ -272,6 +275,11 @@ Result<> InvokeHttp::start(Context& context) {
   retry_ = context.relationship("retry");
   no_retry_ = context.relationship("no retry");
   failure_ = context.relationship("failure");
+  TRY_ASSIGN(files,
+             tls_files(context, config_.ssl_context,
+                       {config_.ca_file.value_or(""), config_.certificate_file.value_or(""),
+                        config_.key_file.value_or(""), config_.key_pass_phrase.value_or("")}));
+  tls_files_ = std::move(files);
   client_ = HttpClient::open();
   return {};
 }
@@ -411,10 +419,10 @@ void InvokeHttp::set_connection(HttpRequest& request) const {
   request.verifies_peer = !config_.disable_peer_verification;
   request.connection_timeout = config_.connection_timeout;
   request.read_timeout = config_.read_timeout;
-  request.ca_file = config_.ca_file.value_or("");
-  request.certificate_file = config_.certificate_file.value_or("");
-  request.key_file = config_.key_file.value_or("");
-  request.key_pass_phrase = config_.key_pass_phrase.value_or("");
+  request.ca_file = tls_files_.ca_file;
+  request.certificate_file = tls_files_.certificate_file;
+  request.key_file = tls_files_.key_file;
+  request.key_pass_phrase = tls_files_.key_pass_phrase;
   request.proxy_host = config_.proxy_host.value_or("");
   request.proxy_port = config_.proxy_port.value_or(std::uint16_t{0});
   request.proxy_user = config_.proxy_user.value_or("");

@@ -19,6 +19,7 @@
 #include "agent/sdk/describe.h"
 #include "agent/sdk/processor.h"
 #include "processors/http/http_server.h"
+#include "processors/net/ssl_context.h"
 #include "processors/registry.h"
 #include "processors/text_property.h"
 
@@ -47,6 +48,7 @@ struct ListenHttpConfig {
   std::uint16_t listening_port = 80;
   EnvironmentText listening_address = EnvironmentText("0.0.0.0");
   std::string authorized_dn = ".*";
+  ServiceRef<SslContext> ssl_context;
   std::optional<std::string> certificate_file;
   std::optional<std::string> key_file;
   std::optional<std::string> key_pass_phrase;
@@ -82,7 +84,7 @@ class ListenHttp final : public Processor {
   void stop() override;
 
  private:
-  HttpServerOptions server_options() const;
+  Result<HttpServerOptions> server_options(Context& context) const;
   ServedResponse serve(const ServedRequest& request, ServedBody& body);
   ServedResponse take(const ServedRequest& request, ServedBody& body);
   Result<> receive(ServedBody& body, Arrival& arrival);
@@ -138,6 +140,9 @@ ProcessorType listen_http() {
                 {.doc = "Clients whose certificate's whole subject does not match this regular "
                         "expression are answered with 403. It is written as in "
                         "`/O=Fleet/CN=truck`. Needs `SSL Verify Peer`."})
+      .property(std::string(SslContext::kProperty), &C::ssl_context,
+                {.doc = "The service that has the certificates and the key, in place of `SSL "
+                        "Certificate` and the others. Given: HTTPS only."})
       .property("SSL Certificate", &C::certificate_file,
                 {.doc = "PEM file of the server's certificate, the chain to its authority, and its "
                         "private key. Given: HTTPS only."})
@@ -194,9 +199,9 @@ Result<std::unique_ptr<ListenHttp>> ListenHttp::make(Config config) {
     made->headers_ = std::move(pattern);
   }
   const bool verifies = c.verify_peer == VerifyPeer::kYes;
-  if (verifies && !c.certificate_file)
+  if (verifies && !c.certificate_file && !c.ssl_context)
     return invalid("property `SSL Verify Peer`: `yes` needs `SSL Certificate`, too");
-  if (verifies && !c.ca_file)
+  if (verifies && !c.ca_file && !c.ssl_context)
     return invalid("property `SSL Verify Peer`: `yes` needs `SSL Certificate Authority`, too");
   if (c.authorized_dn != ".*") {
     // Without a certificate there is no name to look at: all would be let in.
@@ -212,17 +217,25 @@ Result<std::unique_ptr<ListenHttp>> ListenHttp::make(Config config) {
   return made;
 }
 
-HttpServerOptions ListenHttp::server_options() const {
+Result<HttpServerOptions> ListenHttp::server_options(Context& context) const {
   HttpServerOptions options{.address = config_.listening_address.value,
                             .port = config_.listening_port,
                             .threads = config_.threads,
                             .body_size_max = config_.body_size_max.bytes,
                             .patience = config_.request_timeout};
-  if (config_.certificate_file) {
-    options.tls = {.certificate_file = *config_.certificate_file,
-                   .key_file = config_.key_file.value_or(""),
-                   .key_pass_phrase = config_.key_pass_phrase.value_or(""),
-                   .ca_file = config_.ca_file.value_or(""),
+  TRY_ASSIGN(files,
+             tls_files(context, config_.ssl_context,
+                       {config_.ca_file.value_or(""), config_.certificate_file.value_or(""),
+                        config_.key_file.value_or(""), config_.key_pass_phrase.value_or("")}));
+  if (config_.ssl_context && files.certificate_file.empty()) {
+    return invalid("service `" + config_.ssl_context.name +
+                   "` has no `Client Certificate`; a server must show one");
+  }
+  if (!files.certificate_file.empty()) {
+    options.tls = {.certificate_file = files.certificate_file,
+                   .key_file = files.key_file,
+                   .key_pass_phrase = files.key_pass_phrase,
+                   .ca_file = files.ca_file,
                    .verifies_peer = config_.verify_peer == VerifyPeer::kYes,
                    .is_tls13_only = config_.tls_min == TlsVersion::kTls13};
   }
@@ -243,7 +256,8 @@ Result<> ListenHttp::start(Context& context) {
     safe_through_ = ticket;
     became_safe_.notify_all();
   }});
-  TRY_ASSIGN(server, HttpServer::open(server_options(),
+  TRY_ASSIGN(options, server_options(context));
+  TRY_ASSIGN(server, HttpServer::open(std::move(options),
                                       [this](const ServedRequest& request, ServedBody& body) {
                                         return serve(request, body);
                                       }));

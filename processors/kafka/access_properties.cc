@@ -6,7 +6,13 @@ namespace runnel::kafka {
 
 using namespace std::chrono_literals;
 
-Access AccessConfig::access() const {
+Result<TlsFiles> AccessConfig::files(Context& context) const {
+  return tls_files(context, ssl_context,
+                   {ca_file.value_or(""), certificate_file.value_or(""), key_file.value_or(""),
+                    key_pass_phrase.value_or("")});
+}
+
+Access AccessConfig::access(const TlsFiles& files) const {
   Access access;
   access.brokers = brokers.value;
   access.client_name = client_name.value;
@@ -14,10 +20,10 @@ Access AccessConfig::access() const {
   access.sasl_mechanism = PropertyTraits<SaslMechanism>::text(sasl_mechanism);
   access.username = username.value_or("");
   access.password = password.value_or("");
-  access.ca_file = ca_file.value_or("");
-  access.certificate_file = certificate_file.value_or("");
-  access.key_file = key_file.value_or("");
-  access.key_pass_phrase = key_pass_phrase.value_or("");
+  access.ca_file = files.ca_file;
+  access.certificate_file = files.certificate_file;
+  access.key_file = files.key_file;
+  access.key_pass_phrase = files.key_pass_phrase;
   access.debug_contexts = debug_contexts.value_or("");
   return access;
 }

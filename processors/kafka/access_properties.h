@@ -10,6 +10,7 @@
 #include "agent/base/mutex.h"
 #include "agent/sdk/describe.h"
 #include "processors/kafka/client.h"
+#include "processors/net/ssl_context.h"
 #include "processors/text_property.h"
 
 namespace runnel::kafka {
@@ -28,9 +29,12 @@ struct AccessConfig {
   std::optional<std::string> certificate_file;
   std::optional<std::string> key_file;
   std::optional<std::string> key_pass_phrase;
+  ServiceRef<SslContext> ssl_context;
   std::optional<std::string> debug_contexts;
 
-  Access access() const;
+  // Of the service of `SSL Context Service`, or of the properties `Security …`.
+  Result<TlsFiles> files(Context& context) const;
+  Access access(const TlsFiles& files) const;
 };
 
 // Adds them to a description whose Config derives from AccessConfig.
@@ -67,6 +71,8 @@ D& describe_access(D& describe, std::string brokers_name) {
                 {.doc = "PEM file of the client's private key."})
       .property("Security Pass Phrase", of(&AccessConfig::key_pass_phrase),
                 {.doc = "Pass phrase of the private key.", .sensitive = true})
+      .property(std::string(SslContext::kProperty), of(&AccessConfig::ssl_context),
+                {.doc = SslContext::kDoc})
       .property(
           "Debug contexts", of(&AccessConfig::debug_contexts),
           {.doc = "librdkafka's debug contexts, separated by commas. Logged at level debug."});

@@ -25,15 +25,18 @@ Result<> LineConfig::check() const {
   return {};
 }
 
-Result<ClientOptions> LineConfig::client_options(const Context& context) const {
+Result<ClientOptions> LineConfig::client_options(Context& context) const {
   ClientOptions options;
   TRY_ASSIGN(broker, parse_broker_uri(broker_uri));
   options.broker = std::move(broker);
   if (security_protocol == SecurityProtocol::kSsl) options.broker.is_tls = true;
-  options.tls = {.ca_file = ca_file.value_or(""),
-                 .certificate_file = certificate_file.value_or(""),
-                 .key_file = key_file.value_or(""),
-                 .key_pass_phrase = key_pass_phrase.value_or("")};
+  TRY_ASSIGN(files, tls_files(context, ssl_context,
+                              {ca_file.value_or(""), certificate_file.value_or(""),
+                               key_file.value_or(""), key_pass_phrase.value_or("")}));
+  options.tls = {.ca_file = files.ca_file,
+                 .certificate_file = files.certificate_file,
+                 .key_file = files.key_file,
+                 .key_pass_phrase = files.key_pass_phrase};
   if (options.broker.is_tls) TRY(check_tls_files(options.tls));
   options.name = context.name();
   options.credentials = {username, password};

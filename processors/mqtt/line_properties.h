@@ -14,6 +14,7 @@
 #include "agent/sdk/context.h"
 #include "agent/sdk/describe.h"
 #include "processors/mqtt/client.h"
+#include "processors/net/ssl_context.h"
 
 namespace runnel::mqtt {
 
@@ -39,11 +40,12 @@ struct LineConfig {
   std::optional<std::string> certificate_file;
   std::optional<std::string> key_file;
   std::optional<std::string> key_pass_phrase;
+  ServiceRef<SslContext> ssl_context;
   Size message_bytes_max{16 << 20};
 
   // What can be refused before anything is tried; kInvalid names the property.
   Result<> check() const;
-  Result<ClientOptions> client_options(const Context& context) const;
+  Result<ClientOptions> client_options(Context& context) const;
 };
 
 // Adds them to a description whose Config derives from LineConfig.
@@ -102,6 +104,8 @@ D& describe_line(D& describe) {
                 {.doc = "PEM file of the client's private key. Empty: it is in `Security Cert`."})
       .property("Security Pass Phrase", of(&LineConfig::key_pass_phrase),
                 {.doc = "Pass phrase of the private key.", .sensitive = true})
+      .property(std::string(SslContext::kProperty), of(&LineConfig::ssl_context),
+                {.doc = SslContext::kDoc})
       .property("Maximum Message Size", of(&LineConfig::message_bytes_max),
                 {.doc = "Larger messages are refused with a bulletin.",
                  .min = Size{1},

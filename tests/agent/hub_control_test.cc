@@ -28,7 +28,7 @@ TEST_CASE("a delivered flow is checked, run under the hub's id, and told of") {
   FakeEngine engine;
   std::vector<std::string> told;
   HubControl control(
-      engine, {{"say", "hi"}}, [&](const std::string& flow) { told.push_back(flow); }, [] {});
+      engine, {{"say", "hi"}}, {}, [&](const std::string& flow) { told.push_back(flow); }, [] {});
   const auto applied = control.apply_flow({.id = "77", .version = "2", .text = kFlow});
   REQUIRE_MESSAGE(applied.ok(), applied.error().text());
   CHECK(engine.flow()->id == "77");
@@ -42,17 +42,36 @@ TEST_CASE("a delivered flow is checked, run under the hub's id, and told of") {
 TEST_CASE("a flow that is wrong or does not start leaves the old one, with every complaint") {
   FakeEngine engine;
   HubControl control(
-      engine, {}, [](const std::string&) {}, [] {});
+      engine, {}, {}, [](const std::string&) {}, [] {});
   const auto wrong =
       control.apply_flow({.id = "77", .text = "flow: x\nprocesors: {}\nnonsense: 1\n"});
   REQUIRE(!wrong.ok());
   CHECK(wrong.error().text().find("77:2:1: ") != std::string::npos);
   CHECK(wrong.error().text().find("77:3:1: ") != std::string::npos);
   HubControl good(
-      engine, {{"say", "hi"}}, [](const std::string&) {}, [] {});
+      engine, {{"say", "hi"}}, {}, [](const std::string&) {}, [] {});
   engine.refuses = true;
   CHECK(good.apply_flow({.id = "77", .text = kFlow}).error().text() == "it does not start");
   CHECK(engine.flow() == nullptr);
+}
+
+TEST_CASE("a flow of the hub may use the providers that the settings name, and no others") {
+  FakeEngine engine;
+  const std::string flow =
+      "flow: demo\nparameter_contexts: {env: {provider: {type: environment, include: "
+      "'RUNNEL_NO_SUCH_*'}}}\nparameter_context: env\n" +
+      std::string(kFlow).substr(std::string(kFlow).find('\n') + 1);
+  const auto none = [](const std::string&) {};
+  HubControl closed(engine, {{"say", "hi"}}, {}, none, [] {});
+  CHECK(closed.apply_flow({.id = "77", .text = flow})
+            .error()
+            .text()
+            .find("do not allow `environment:RUNNEL_NO_SUCH_*` to flows of a hub") !=
+        std::string::npos);
+  HubControl open(engine, {{"say", "hi"}}, ProviderAllowance::parse("environment:RUNNEL_*").value(),
+                  none, [] {});
+  const auto applied = open.apply_flow({.id = "77", .text = flow});
+  CHECK_MESSAGE(applied.ok(), applied.error().text());
 }
 
 TEST_CASE("the figures say what came in, went out, waits and is wrong") {
@@ -98,10 +117,11 @@ TEST_CASE("a sink whose failures go elsewhere is still where the flow ends") {
 TEST_CASE("the manifest of this agent reads back, and its hash is that of the text") {
   FakeEngine engine;
   HubControl control(
-      engine, {}, [](const std::string&) {}, [] {});
+      engine, {}, {}, [](const std::string&) {}, [] {});
   const auto manifest = manifest_from_json(control.manifest_json());
   REQUIRE(manifest.ok());
-  CHECK(manifest->types().size() == component_specs().size());
+  CHECK(manifest->types().size() == processor_types().size());
+  CHECK(manifest->specs().size() == component_specs().size());
   CHECK(control.manifest_hash() == manifest_hash(*manifest));
   CHECK(control.manifest_hash().size() == 128);
 }

@@ -28,7 +28,7 @@ TEST_CASE("every ready flow passes its tests on the real engine") {
   const auto files = files_in_flows(".test.yaml");
   REQUIRE(files.size() >= 6);
   for (const fs::path& file : files) {
-    const FlowTestReport report = run_flow_tests(file.string(), processor_types());
+    const FlowTestReport report = run_flow_tests(file.string(), processor_types(), service_types());
     CHECK(text_of(report.complaints) == "");
     CHECK_FALSE(report.outcomes.empty());
     for (const FlowTestOutcome& outcome : report.outcomes) {

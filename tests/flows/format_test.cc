@@ -27,11 +27,7 @@ std::string contents(const fs::path& path) {
   return out.str();
 }
 
-std::vector<ComponentSpec> registry_specs() {
-  std::vector<ComponentSpec> specs;
-  for (const ProcessorType& type : processor_types()) specs.push_back(type.spec);
-  return specs;
-}
+std::span<const ComponentSpec> registry_specs() { return component_specs(); }
 
 struct Block {
   std::size_t line;
@@ -85,7 +81,7 @@ TEST_CASE("every test on the format's page passes on the flows of the page") {
   }
   REQUIRE(tests.size() >= 2);
   for (const std::string& file : tests) {
-    const FlowTestReport report = run_flow_tests(file, processor_types());
+    const FlowTestReport report = run_flow_tests(file, processor_types(), service_types());
     CHECK(text_of(report.complaints) == "");
     CHECK(report.outcomes.size() >= 2);
     for (const FlowTestOutcome& one : report.outcomes) CHECK(text_of(one.failures) == "");
@@ -112,13 +108,15 @@ TEST_CASE("every ready flow is good, once its parameters have values") {
   CHECK(count >= 6);
 }
 
-TEST_CASE("every processor's example is accepted within a flow that connects it") {
+TEST_CASE("every component's example is accepted within a flow that connects it") {
   const auto specs = registry_specs();
   for (const ComponentSpec& spec : specs) {
     if (spec.example.empty()) continue;
-    std::string text = "flow: example\nprocessors:\n";
+    // A processor's is itself; a service's has the keys of the flow.
+    std::string text = "flow: example\n";
+    if (!spec.is_service()) text += "processors:\n";
     for (const std::string_view line : split(spec.example, '\n')) {
-      text += "  " + std::string(line) + '\n';
+      text += (spec.is_service() ? "" : "  ") + std::string(line) + '\n';
     }
     const FlowReading reading = read_flow(text, {spec.type, {}}, specs);
     for (const Complaint& one : reading.complaints) {

@@ -70,6 +70,16 @@ ProcessorRunner::ProcessorRunner(ProcessorType type, PropertyValues properties, 
   for (const PropertyComplaint& complaint : check_values(types_[0].spec, properties_)) {
     FAIL_CHECK(complaint.property << ": " << complaint.text);
   }
+  service_types_.assign(service_types().begin(), service_types().end());
+  service_types_.insert(service_types_.end(), options_.service_types.begin(),
+                        options_.service_types.end());
+  for (const auto& [name, service] : options_.services) {
+    const ServiceType* known = find_service(service.type);
+    REQUIRE_MESSAGE(known != nullptr, "no service type `" << service.type << "`");
+    for (const PropertyComplaint& complaint : check_values(known->spec, service.properties)) {
+      FAIL_CHECK(name << ": " << complaint.property << ": " << complaint.text);
+    }
+  }
   open();
 }
 
@@ -78,10 +88,18 @@ ProcessorRunner::~ProcessorRunner() {
   if (is_temporary_) std::filesystem::remove_all(directory_);
 }
 
+const ServiceType* ProcessorRunner::find_service(std::string_view type) const {
+  for (const ServiceType& one : service_types_) {
+    if (one.spec.type == type) return &one;
+  }
+  return nullptr;
+}
+
 void ProcessorRunner::open() {
   EngineOptions options;
   options.state_dir = directory_;
   options.types = types_;
+  options.services = service_types_;
   options.clock = options_.clock ? options_.clock : &own_clock_;
   options.is_driven = true;
   Result<std::unique_ptr<EngineCore>> opened = EngineCore::open(std::move(options));
@@ -116,6 +134,14 @@ std::shared_ptr<const Flow> ProcessorRunner::flow() const {
   ProcessGroup& root = flow->root;
   root.name = flow->name;
   ProcessorNode node;
+  for (const auto& [name, service] : options_.services) {
+    ServiceNode& one = root.services.emplace_back();
+    one.name = one.path = name;
+    one.id = element_id(flow->name, name);
+    one.type = service.type;
+    one.properties = service.properties;
+    one.bulletin_level = LogLevel::kDebug;
+  }
   node.name = node.path = options_.name;
   node.id = element_id(flow->name, node.path);
   node.type = types_[0].spec.type;

@@ -41,6 +41,11 @@ struct TakenFlowFile {
   bool has(const std::string& name) const { return attributes.contains(name); }
 };
 
+struct RunnerService {
+  std::string type;  // of the registry
+  PropertyValues properties = {};
+};
+
 struct RunnerOptions {
   // nullptr: a ManualClock of the runner.
   Clock* clock = nullptr;
@@ -54,6 +59,10 @@ struct RunnerOptions {
   std::chrono::nanoseconds penalty_period = std::chrono::seconds(30);
   std::chrono::nanoseconds yield_period = std::chrono::seconds(1);
   std::vector<Retry> retry = {};
+  // Controller services of the flow, by name, that properties of kind kService name.
+  std::map<std::string, RunnerService> services = {};
+  // Types of services beside those of the registry.
+  std::vector<ServiceType> service_types = {};
   // Relationships that are auto-terminated; all others lead into a queue.
   std::vector<std::string> terminate = {};
   // Optional relationships that the flow leaves out.
@@ -128,7 +137,10 @@ class ProcessorRunner {
   static std::string queue_id(std::string_view name);
   TakenFlowFile seen(const FlowRecord& record) const;
 
+  const ServiceType* find_service(std::string_view type) const;
+
   std::vector<ProcessorType> types_;  // one
+  std::vector<ServiceType> service_types_;
   PropertyValues properties_;
   Options options_;
   ManualClock own_clock_;

@@ -62,6 +62,8 @@ class FakeEngine final : public Engine {
   Result<> start_processor(std::string_view which) override {
     return note("start " + std::string(which));
   }
+  Result<> start_component(std::string_view which) override { return start_processor(which); }
+  Result<> stop_component(std::string_view which) override { return stop_processor(which); }
   Result<> stop_processor(std::string_view which) override {
     if (which == "ghost") return not_found("no processor `ghost`");
     return note("stop " + std::string(which));

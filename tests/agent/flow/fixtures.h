@@ -85,9 +85,48 @@ inline ComponentSpec fixture_log_attribute() {
   return spec;
 }
 
+inline PropertySpec fixture_service_property(std::string name, std::string service,
+                                             bool is_required = false) {
+  PropertySpec spec = fixture_property(std::move(name), PropertyKind::kService);
+  spec.service = std::move(service);
+  spec.is_required = is_required;
+  return spec;
+}
+
+inline ComponentSpec fixture_convert_record() {
+  ComponentSpec spec;
+  spec.type = "ConvertRecord";
+  spec.properties = {
+      fixture_service_property("Record Reader", "RecordReaderFactory", true),
+      fixture_service_property("Record Writer", "RecordSetWriterFactory", true),
+  };
+  spec.relationships = {{"success", "Converted."}, {"failure", "Not."}};
+  return spec;
+}
+
+inline ComponentSpec fixture_service(std::string type, std::string provides) {
+  ComponentSpec spec;
+  spec.kind = ComponentKind::kService;
+  spec.type = std::move(type);
+  spec.provides = {std::move(provides)};
+  return spec;
+}
+
 inline std::vector<ComponentSpec> fixture_specs() {
-  return {fixture_consume_mqtt(), fixture_route_on_attribute(), fixture_update_attribute(),
-          fixture_publish_kafka(), fixture_log_attribute()};
+  ComponentSpec cache = fixture_service("CachedReader", "RecordReaderFactory");
+  PropertySpec secret = fixture_property("Pass Phrase");
+  secret.is_sensitive = true;
+  cache.properties = {fixture_service_property("Reader", "RecordReaderFactory"), secret,
+                      fixture_property("Entries", PropertyKind::kInteger)};
+  return {fixture_consume_mqtt(),
+          fixture_route_on_attribute(),
+          fixture_update_attribute(),
+          fixture_publish_kafka(),
+          fixture_log_attribute(),
+          fixture_convert_record(),
+          fixture_service("JsonTreeReader", "RecordReaderFactory"),
+          fixture_service("JsonRecordSetWriter", "RecordSetWriterFactory"),
+          cache};
 }
 
 }  // namespace runnel

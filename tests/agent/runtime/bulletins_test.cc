@@ -47,5 +47,16 @@ TEST_CASE("the ring of a component is bounded, and a loud one does not push out 
   set_log_sink(nullptr);
 }
 
+TEST_CASE("secrets are shown by no bulletin, the longer before one that it contains") {
+  ManualClock clock;
+  BulletinBoard board(clock);
+  board.hide({"s3cret", "s3cret-and-more", "abc", ""});
+  set_log_level(LogLevel::kOff);
+  board.post({}, BulletinLevel::kError, "GET /?key=s3cret-and-more&s3cret=abc");
+  set_log_level(LogLevel::kInfo);
+  CHECK(board.since(0).back().text == "GET /?key=***&***=abc");
+  CHECK(board.masked("s3crets3cret") == "******");
+}
+
 }  // namespace
 }  // namespace runnel

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include <thread>
+#include <utility>
 
 #include "agent/sdk/describe.h"
 
@@ -15,8 +16,63 @@ namespace {
 Mutex roles_mutex;
 std::map<std::string, std::unique_ptr<Role>> roles GUARDED_BY(roles_mutex);
 
+Mutex journal_mutex;
+std::vector<std::string> journal GUARDED_BY(journal_mutex);
+
+void note(const std::string& what) {
+  Lock lock(journal_mutex);
+  journal.push_back(what);
+}
+
+// What a TestService is to its users.
+class TestShared {
+ public:
+  static constexpr std::string_view kService = "TestShared";
+  virtual ~TestShared() = default;
+  virtual bool is_running() const = 0;
+};
+
 struct NoConfig {
   std::string note;
+  ServiceRef<TestShared> service;
+};
+
+struct TestServiceConfig {
+  std::string note;
+  ServiceRef<TestShared> other;
+};
+
+class TestService final : public Service, public TestShared {
+ public:
+  using Config = TestServiceConfig;
+  explicit TestService(Config config) : config_(std::move(config)) {}
+
+  Result<> start(ServiceContext& context) override {
+    path_ = context.path();
+    Role& its = role(path_);
+    ++its.starts;
+    if (its.start_fails > 0) {
+      --its.start_fails;
+      return Error(its.start_error, "the stage says no");
+    }
+    TRY_ASSIGN(other, context.service(config_.other));
+    if (other) REQUIRE(other->is_running());
+    is_running_ = true;
+    note("start " + path_);
+    return {};
+  }
+  void stop() override {
+    if (!is_running_) return;
+    is_running_ = false;
+    ++role(path_).stops;
+    note("stop " + path_);
+  }
+  bool is_running() const override { return is_running_; }
+
+ private:
+  const Config config_;
+  std::string path_;
+  std::atomic<bool> is_running_{false};
 };
 
 // What all of them have in common.
@@ -36,13 +92,22 @@ class StageProcessor : public Processor {
       --role_->start_fails;
       return Error(role_->start_error, "the stage says no");
     }
+    TRY_ASSIGN(shared, context.service(config_.service));
+    shared_ = shared;
+    if (shared_) REQUIRE(shared_->is_running());
+    note("start " + context.path());
     return {};
   }
   void stop() override {
-    if (role_) ++role_->stops;
+    if (!role_) return;
+    ++role_->stops;
+    if (shared_) REQUIRE(shared_->is_running());
+    note("stop " + context_->path());
   }
 
  protected:
+  explicit StageProcessor(NoConfig config) : config_(std::move(config)) {}
+
   // Around the body of on_trigger.
   struct Inside {
     explicit Inside(StageProcessor& of) : owner(of) {
@@ -67,6 +132,8 @@ class StageProcessor : public Processor {
     role_->changed.notify_all();
   }
 
+  const NoConfig config_;
+  TestShared* shared_ = nullptr;
   Context* context_ = nullptr;
   Role* role_ = nullptr;
   std::atomic<int> inside_{0};
@@ -74,7 +141,7 @@ class StageProcessor : public Processor {
 
 class TestSource final : public StageProcessor {
  public:
-  explicit TestSource(NoConfig) {}
+  explicit TestSource(NoConfig config) : StageProcessor(std::move(config)) {}
   Result<> start(Context& context) override {
     TRY(StageProcessor::start(context));
     success_ = context.relationship("success");
@@ -103,7 +170,7 @@ class TestSource final : public StageProcessor {
 
 class TestPass final : public StageProcessor {
  public:
-  explicit TestPass(NoConfig) {}
+  explicit TestPass(NoConfig config) : StageProcessor(std::move(config)) {}
   Result<> start(Context& context) override {
     TRY(StageProcessor::start(context));
     success_ = context.relationship("success");
@@ -131,7 +198,7 @@ class TestPass final : public StageProcessor {
 
 class TestAsync final : public StageProcessor {
  public:
-  explicit TestAsync(NoConfig) {}
+  explicit TestAsync(NoConfig config) : StageProcessor(std::move(config)) {}
   Result<> on_trigger(Session& session) override {
     Inside inside(*this);
     FlowFile flowfile = session.get();
@@ -154,7 +221,7 @@ class TestAsync final : public StageProcessor {
 
 class TestSink final : public StageProcessor {
  public:
-  explicit TestSink(NoConfig) {}
+  explicit TestSink(NoConfig config) : StageProcessor(std::move(config)) {}
   Result<> on_trigger(Session& session) override {
     Inside inside(*this);
     FlowFile flowfile = session.get();
@@ -169,8 +236,9 @@ class TestSink final : public StageProcessor {
 
 template <typename P>
 ProcessorType described(const char* name, InputRule input, bool is_concurrent) {
-  auto describe =
-      Describe<P>(name, "For tests.").property("Note", &NoConfig::note, {.doc = "Any text."});
+  auto describe = Describe<P>(name, "For tests.")
+                      .property("Note", &NoConfig::note, {.doc = "Any text."})
+                      .property("Service", &NoConfig::service, {.doc = "What it uses."});
   if (input == InputRule::kForbidden) describe.relationship("success", "Made.");
   if (input == InputRule::kRequired && std::string(name) != "TestSink") {
     describe.relationship("success", "Good.").relationship("failure", "Bad.");
@@ -190,8 +258,17 @@ Role& role(const std::string& path) {
 }
 
 void clear_roles() {
-  Lock lock(roles_mutex);
-  roles.clear();
+  {
+    Lock lock(roles_mutex);
+    roles.clear();
+  }
+  Lock lock(journal_mutex);
+  journal.clear();
+}
+
+std::vector<std::string> take_journal() {
+  Lock lock(journal_mutex);
+  return std::exchange(journal, {});
 }
 
 void Role::wait_for_seen(int count) {
@@ -206,6 +283,15 @@ void Role::wake() {
   Lock lock(mutex);
   REQUIRE(context != nullptr);
   context->wake();
+}
+
+std::span<const ServiceType> stage_services() {
+  static const std::vector<ServiceType> types{
+      DescribeService<TestService>("TestService", "For tests.")
+          .property("Note", &TestServiceConfig::note, {.doc = "Any text."})
+          .property("Other", &TestServiceConfig::other, {.doc = "What it uses itself."})
+          .provides<TestShared>()};
+  return types;
 }
 
 std::span<const ProcessorType> stage_types() {
@@ -232,6 +318,16 @@ FlowBuilder& FlowBuilder::processor(const std::string& name, const std::string& 
   if (type != "TestSink") node.terminate = {{"success", {}}, {"failure", {}}};
   if (tune) tune(node);
   flow_.root.processors.push_back(std::move(node));
+  return *this;
+}
+
+FlowBuilder& FlowBuilder::service(const std::string& name, const TuneService& tune) {
+  ServiceNode node;
+  node.name = node.path = name;
+  node.id = element_id(flow_.name, name);
+  node.type = "TestService";
+  if (tune) tune(node);
+  flow_.root.services.push_back(std::move(node));
   return *this;
 }
 
@@ -295,6 +391,7 @@ void DrivenEngine::open() {
   EngineOptions options;
   options.state_dir = directory.path;
   options.types = stage_types();
+  options.services = stage_services();
   options.clock = &clock;
   options.is_driven = true;
   if (tune) tune(options);
@@ -308,6 +405,14 @@ ProcessorStatus DrivenEngine::processor(const std::string& path) const {
     if (one.path == path) return one;
   }
   FAIL("no processor " << path);
+  return {};
+}
+
+ServiceStatus DrivenEngine::service(const std::string& path) const {
+  for (ServiceStatus& one : engine->status().services) {
+    if (one.path == path) return one;
+  }
+  FAIL("no service " << path);
   return {};
 }
 

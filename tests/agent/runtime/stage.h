@@ -54,7 +54,12 @@ struct Role {
 // By the processor's path. Forgotten by `clear_roles`, which each test begins with.
 Role& role(const std::string& path);
 void clear_roles();
+// "start PATH", "stop PATH" of processors and services since the last call, in their order.
+std::vector<std::string> take_journal();
 
+// TestService; its role is that of its path. Its property `Other` names another one, as `Service`
+// of the processors does.
+std::span<const ServiceType> stage_services();
 // TestSource, TestPass (success, failure), TestAsync (success, failure), TestSink, TestTimer.
 std::span<const ProcessorType> stage_types();
 
@@ -66,6 +71,8 @@ class FlowBuilder {
 
   FlowBuilder& processor(const std::string& name, const std::string& type,
                          const TuneProcessor& tune = {});
+  using TuneService = std::function<void(ServiceNode&)>;
+  FlowBuilder& service(const std::string& name, const TuneService& tune = {});
   FlowBuilder& funnel(const std::string& name);
   FlowBuilder& port(const std::string& name, PortKind kind);
   // `from` is `name` or `name.relationship`. The connection's name is `from -> to`.
@@ -107,6 +114,7 @@ struct DrivenEngine {
     return run();
   }
   ProcessorStatus processor(const std::string& path) const;
+  ServiceStatus service(const std::string& path) const;
   ConnectionStatus connection(const std::string& name) const;
   void check_balanced() const;
 };

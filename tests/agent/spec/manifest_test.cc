@@ -58,6 +58,36 @@ TEST_CASE("our own manifest comes back whole") {
   CHECK(back->operations[0].operands[1].properties_json == R"({"a":[1]})");
 }
 
+TEST_CASE("controller services and who names them come back whole") {
+  ComponentSpec reader;
+  reader.kind = ComponentKind::kService;
+  reader.type = "JsonTreeReader";
+  reader.doc = "Reads.";
+  reader.provides = {"RecordReaderFactory"};
+  ComponentSpec convert;
+  convert.type = "ConvertRecord";
+  PropertySpec property;
+  property.name = "Record Reader";
+  property.kind = PropertyKind::kService;
+  property.service = "RecordReaderFactory";
+  convert.properties = {property};
+  const std::vector<ComponentSpec> specs{reader, convert};
+  const std::string json = to_json(make_manifest(specs, {}));
+  CHECK(json.find(R"("typeProvidedByValue":{"type":"runnel.services.RecordReaderFactory"})") !=
+        std::string::npos);
+  CHECK(json.find(R"("controllerServices":[{"type":"runnel.services.JsonTreeReader")") !=
+        std::string::npos);
+  const auto back = manifest_from_json(json);
+  REQUIRE(back.ok());
+  CHECK(to_json(*back) == json);
+  REQUIRE(back->specs().size() == 2);
+  CHECK(back->types() == std::vector<std::string>{"ConvertRecord"});
+  CHECK(back->specs()[0].properties[0].service == "RecordReaderFactory");
+  CHECK(back->specs()[1].is_service());
+  CHECK(back->specs()[1].does_provide("RecordReaderFactory"));
+  CHECK(to_json(back->specs()[1]) == to_json(reader));
+}
+
 TEST_CASE("other servers read our manifest: only words that they know stand where they look") {
   const std::vector<ComponentSpec> specs{route()};
   const std::string json = to_json(make_manifest(specs, {}));

@@ -39,7 +39,7 @@ struct Folder {
     set_log_level(LogLevel::kOff);
     write("f.yaml", kFlow);
     write("f.test.yaml", "flow: f.yaml\ntests:\n" + std::string(tests));
-    return run_flow_tests(directory.path() + "/f.test.yaml", processor_types());
+    return run_flow_tests(directory.path() + "/f.test.yaml", processor_types(), service_types());
   }
 };
 
@@ -186,7 +186,8 @@ connections: [{from: make, to: fields}]
       "p.test.yaml",
       "flow: p.yaml\ntests:\n  - {name: n, runs_for: 1 sec, given: [{at: make, content: none}], "
       "expect: [{at: fields.failure, content: none}]}\n");
-  const auto report = run_flow_tests(folder.directory.path() + "/p.test.yaml", processor_types());
+  const auto report =
+      run_flow_tests(folder.directory.path() + "/p.test.yaml", processor_types(), service_types());
   CHECK(said(folder, report.complaints) == "");
   REQUIRE(report.outcomes.size() == 1);
   CHECK(said(folder, report.outcomes[0].failures) == "");
@@ -205,7 +206,8 @@ connections:
   folder.write(
       "g.test.yaml",
       "flow: g.yaml\ntests: [{name: n, given: [{at: make}], counts: {mark.success: 1}}]\n");
-  const auto report = run_flow_tests(folder.directory.path() + "/g.test.yaml", processor_types());
+  const auto report =
+      run_flow_tests(folder.directory.path() + "/g.test.yaml", processor_types(), service_types());
   REQUIRE(report.outcomes.size() == 1);
   const std::string text = said(folder, report.outcomes[0].failures);
   CHECK(text.find("the flow does not come to rest") != std::string::npos);
@@ -234,7 +236,8 @@ connections: [{from: make, to: mark}]
   folder.write("h.test.yaml",
                "flow: h.yaml\ntests: [{name: n, unmocked: [make], runs_for: 3 days, counts: "
                "{mark.success: 3}}]\n");
-  const auto report = run_flow_tests(folder.directory.path() + "/h.test.yaml", processor_types());
+  const auto report =
+      run_flow_tests(folder.directory.path() + "/h.test.yaml", processor_types(), service_types());
   CHECK(said(folder, report.complaints) == "");
   REQUIRE(report.outcomes.size() == 1);
   CHECK(said(folder, report.outcomes[0].failures) == "");
@@ -271,14 +274,16 @@ f.test.yaml:11:5: the test `n` expects nothing: it could not fail; say what in `
 
 TEST_CASE("a test file that is not there, or whose flow is wrong, is a complaint") {
   const Folder folder;
-  const auto missing = run_flow_tests(folder.directory.path() + "/x.test.yaml", processor_types());
+  const auto missing =
+      run_flow_tests(folder.directory.path() + "/x.test.yaml", processor_types(), service_types());
   CHECK_FALSE(missing.is_valid());
   CHECK(said(folder, missing.complaints).find("No such file") != std::string::npos);
   folder.write("bad.yaml", "flow: bad\nnonsense: 1\n");
   folder.write(
       "bad.test.yaml",
       "flow: bad.yaml\ntests: [{name: a, counts: {x.y: 1}}, {name: b, counts: {x.y: 1}}]\n");
-  const auto bad = run_flow_tests(folder.directory.path() + "/bad.test.yaml", processor_types());
+  const auto bad = run_flow_tests(folder.directory.path() + "/bad.test.yaml", processor_types(),
+                                  service_types());
   const std::string text = said(folder, bad.complaints);
   CHECK(text.find("bad.yaml:2:1: unknown key `nonsense`") != std::string::npos);
   CHECK(text.find("nonsense", text.find("nonsense") + 1) == std::string::npos);

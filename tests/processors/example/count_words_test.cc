@@ -1,4 +1,4 @@
-// CountWords counts words.
+// CountWords counts words, but those of its filter.
 
 #include <doctest/doctest.h>
 
@@ -7,6 +7,7 @@
 namespace runnel {
 
 ProcessorType count_words();
+ServiceType stop_words();
 
 TEST_CASE("words are counted into the attribute and over time, over a restart, too") {
   ProcessorRunner runner(count_words(), {{"Maximum Content Size", "20 B"}});
@@ -24,6 +25,15 @@ TEST_CASE("words are counted into the attribute and over time, over a restart, t
   CHECK(runner.taken("failure").size() == 1);
   CHECK(runner.state()["words"] == "4");
   check_balanced(runner.loss());
+}
+
+TEST_CASE("words that the service holds back are not counted") {
+  ProcessorRunner runner(count_words(), {{"Word Filter", "fillers"}},
+                         {.services = {{"fillers", {"StopWords", {{"Words", "the a"}}}}},
+                          .service_types = {stop_words()}});
+  runner.enqueue("the  bus and\na tram");
+  runner.run();
+  CHECK(runner.taken("success").at(0).attribute("words") == "3");
 }
 
 }  // namespace runnel

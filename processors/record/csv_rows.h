@@ -1,0 +1,52 @@
+// CsvRows: the rows of a CSV text (RFC 4180): quoted fields, doubled quotes, line breaks within
+// quotes, lines that end in LF or CRLF.
+
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "processors/record/record.h"
+
+namespace runnel {
+
+struct CsvManner {
+  char separator = ',';
+  char quote = '"';
+  bool trims = true;  // blanks around fields that are not quoted
+  std::size_t row_size_max = 4 << 20;
+};
+
+class CsvRows {
+ public:
+  struct Cell {
+    std::string text;
+    bool is_quoted = false;
+  };
+
+  CsvRows(ContentReader& content, CsvManner manner) : source_(content), manner_(manner) {}
+  // The next row that is not empty, or none at the end. kInvalid: a quote without its end, or a row
+  // that is too large.
+  Result<std::optional<std::vector<Cell>>> next();
+  // Of the row given last; counts from 1.
+  std::uint64_t line() const { return row_line_; }
+
+ private:
+  Result<> read_quoted(Cell& cell);
+  Result<> take_size(std::size_t& size) const;
+
+  ByteSource source_;
+  const CsvManner manner_;
+  std::uint64_t line_ = 1;
+  std::uint64_t row_line_ = 0;
+};
+
+// One character of a property: itself, or `\t`.
+Result<char> csv_character(std::string_view property, std::string_view text);
+
+// A cell as a value: an integer, a decimal or `true`/`false` where the text is exactly how that is
+// written (`007` and `+5` are text), else text. Quoted cells are text.
+Value csv_value(const std::string& text);
+
+}  // namespace runnel

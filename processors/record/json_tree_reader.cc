@@ -1,0 +1,213 @@
+// JsonTreeReader: reads records from JSON: an array of objects, one object, or several one behind
+// the other, with or without line breaks between them.
+//
+// The content is cut into its records byte by byte, each of which is then parsed, so that an array
+// of any length takes the memory of one record.
+
+#include <nlohmann/json.hpp>
+
+#include "agent/sdk/describe.h"
+#include "agent/sdk/service.h"
+#include "processors/record/record.h"
+#include "processors/registry.h"
+
+namespace runnel {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int kDepthMax = 100;
+
+struct JsonTreeReaderConfig {
+  Size record_size_max{4 << 20};
+};
+
+bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+
+// Builds a Value as the parser goes. Bounded in depth by who cuts the records.
+class ValueBuilder final : public nlohmann::json_sax<Json> {
+ public:
+  bool null() override { return put(Value{}); }
+  bool boolean(bool flag) override { return put(Value{flag}); }
+  bool number_integer(number_integer_t number) override {
+    return put(Value{static_cast<std::int64_t>(number)});
+  }
+  bool number_unsigned(number_unsigned_t number) override {
+    if (std::in_range<std::int64_t>(number)) return put(Value{static_cast<std::int64_t>(number)});
+    return put(Value{BigInteger{std::to_string(number)}});
+  }
+  bool number_float(number_float_t number, const string_t& text) override {
+    if (text.find_first_of(".eE") == std::string::npos) return put(Value{BigInteger{text}});
+    return put(Value{number});
+  }
+  bool string(string_t& text) override { return put(Value{std::move(text)}); }
+  bool binary(binary_t&) override { return false; }
+  bool start_object(std::size_t) override { return begin(Value{Value::Fields{}}); }
+  bool key(string_t& name) override {
+    keys_.back() = std::move(name);
+    return true;
+  }
+  bool end_object() override { return end(); }
+  bool start_array(std::size_t) override { return begin(Value{Value::List{}}); }
+  bool end_array() override { return end(); }
+  bool parse_error(std::size_t, const std::string&,
+                   const nlohmann::detail::exception& error) override {
+    problem_ = error.what();
+    return false;
+  }
+
+  Value take() { return std::move(root_); }
+  const std::string& problem() const { return problem_; }
+
+ private:
+  bool put(Value value) {
+    if (open_.empty()) {
+      root_ = std::move(value);
+    } else if (auto* list = std::get_if<Value::List>(&open_.back().held)) {
+      list->push_back(std::move(value));
+    } else {
+      std::get<Value::Fields>(open_.back().held)
+          .push_back({std::move(keys_.back()), std::move(value)});
+    }
+    return true;
+  }
+  bool begin(Value value) {
+    open_.push_back(std::move(value));
+    keys_.emplace_back();
+    return true;
+  }
+  bool end() {
+    Value done = std::move(open_.back());
+    open_.pop_back();
+    keys_.pop_back();
+    return put(std::move(done));
+  }
+
+  Value root_;
+  std::vector<Value> open_;
+  std::vector<std::string> keys_;
+  std::string problem_;
+};
+
+class JsonRecordReader final : public RecordReader {
+ public:
+  JsonRecordReader(ContentReader& content, std::size_t size_max)
+      : source_(content), size_max_(size_max) {}
+
+  Result<std::optional<Record>> next() override {
+    TRY_ASSIGN(first, begin_record());
+    if (!first) return std::optional<Record>{};
+    const std::uint64_t at = source_.offset() - 1;
+    if (*first != '{') return malformed(at, "a record is an object");
+    TRY(cut());
+    ValueBuilder builder;
+    if (!Json::sax_parse(text_, &builder)) return malformed(at, builder.problem());
+    Value value = builder.take();
+    return std::optional<Record>(Record{std::move(std::get<Value::Fields>(value.held))});
+  }
+
+ private:
+  Error malformed(std::uint64_t at, const std::string& what) const {
+    return invalid("the JSON at byte " + std::to_string(at) + ": " + what);
+  }
+
+  Result<std::optional<char>> next_visible() {
+    while (true) {
+      TRY_ASSIGN(byte, source_.next());
+      if (!byte || !is_blank(*byte)) return byte;
+    }
+  }
+
+  // The first byte of the next record; none: there is no more.
+  Result<std::optional<char>> begin_record() {
+    TRY_ASSIGN(byte, next_visible());
+    if (!byte) {
+      if (is_in_array_) return malformed(source_.offset(), "the array does not end");
+      return byte;
+    }
+    if (!is_in_array_ && *byte == '[') {
+      is_in_array_ = true;
+      TRY_ASSIGN(inner, next_visible());
+      if (!inner) return malformed(source_.offset(), "the array does not end");
+      if (*inner != ']') return inner;
+      is_in_array_ = false;
+      return begin_record();
+    }
+    if (!is_in_array_) return byte;
+    if (*byte == ']') {
+      is_in_array_ = false;
+      return begin_record();
+    }
+    if (*byte != ',') return malformed(source_.offset() - 1, "`,` or `]` is missing");
+    TRY_ASSIGN(after, next_visible());
+    if (!after) return malformed(source_.offset(), "the array does not end");
+    return after;
+  }
+
+  // The text of the object whose brace has been read.
+  Result<> cut() {
+    text_ = "{";
+    int depth = 1;
+    bool is_text = false;
+    bool is_escaped = false;
+    while (depth > 0) {
+      TRY_ASSIGN(byte, source_.next());
+      if (!byte) return malformed(source_.offset(), "the object does not end");
+      const char c = *byte;
+      text_ += c;
+      if (text_.size() > size_max_) {
+        return malformed(source_.offset(), "a record is larger than `Maximum Record Size`");
+      }
+      if (is_escaped) {
+        is_escaped = false;
+      } else if (is_text) {
+        if (c == '\\') is_escaped = true;
+        if (c == '"') is_text = false;
+      } else if (c == '"') {
+        is_text = true;
+      } else if (c == '{' || c == '[') {
+        if (++depth > kDepthMax) {
+          return malformed(source_.offset(), "nested deeper than " + std::to_string(kDepthMax));
+        }
+      } else if (c == '}' || c == ']') {
+        --depth;
+      }
+    }
+    return {};
+  }
+
+  ByteSource source_;
+  const std::size_t size_max_;
+  std::string text_;
+  bool is_in_array_ = false;
+};
+
+class JsonTreeReader final : public Service, public RecordReaderFactory {
+ public:
+  using Config = JsonTreeReaderConfig;
+  explicit JsonTreeReader(const Config& config) : config_(config) {}
+
+  Result<std::unique_ptr<RecordReader>> open(ContentReader& content) override {
+    return std::unique_ptr<RecordReader>(std::make_unique<JsonRecordReader>(
+        content, static_cast<std::size_t>(config_.record_size_max.bytes)));
+  }
+
+ private:
+  const Config config_;
+};
+
+}  // namespace
+
+ServiceType json_tree_reader() {
+  return DescribeService<JsonTreeReader>("JsonTreeReader",
+                                         "Reads records from JSON: an array of objects, or objects "
+                                         "one behind the other. Values "
+                                         "keep the types that they have there.")
+      .property("Maximum Record Size", &JsonTreeReaderConfig::record_size_max,
+                {.doc = "A larger record makes the content malformed.",
+                 .min = Size{64},
+                 .max = Size{64 << 20}})
+      .provides<RecordReaderFactory>();
+}
+
+}  // namespace runnel

@@ -1,0 +1,150 @@
+// What all readers and writers of records have in common.
+
+#include "processors/record/record.h"
+
+#include <fmt/core.h>
+
+#include <cmath>
+#include <set>
+
+#include "agent/base/bytes.h"
+
+namespace runnel {
+namespace {
+
+void append_text(std::string& out, std::string_view text) {
+  out += '"';
+  const std::string good = to_utf8(text);
+  for (const char c : good) {
+    switch (c) {
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      default:
+        if (static_cast<unsigned char>(c) < 0x20) {
+          out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+        } else {
+          out += c;
+        }
+    }
+  }
+  out += '"';
+}
+
+// The shortest text that reads back as the same number, recognizable as one that is no integer.
+std::string number_text(double number) {
+  if (!std::isfinite(number)) return "null";
+  std::string out = fmt::format("{}", number);
+  if (out.find_first_of(".e") == std::string::npos) out += ".0";
+  return out;
+}
+
+void break_line(std::string& out, int indent, int level) {
+  if (indent < 0) return;
+  out += '\n';
+  out.append(static_cast<std::size_t>(indent * level), ' ');
+}
+
+struct JsonAppender {
+  std::string& out;
+  const bool leaves_out_nulls;
+  const int indent;
+  const int level;
+
+  void operator()(Value::Null) const { out += "null"; }
+  void operator()(bool flag) const { out += flag ? "true" : "false"; }
+  void operator()(std::int64_t number) const { out += std::to_string(number); }
+  void operator()(double number) const { out += number_text(number); }
+  void operator()(const BigInteger& number) const { out += number.digits; }
+  void operator()(const std::string& text) const { append_text(out, text); }
+  void operator()(const Value::List& list) const {
+    out += '[';
+    bool is_first = true;
+    for (const Value& one : list) {
+      if (!is_first) out += ',';
+      is_first = false;
+      break_line(out, indent, level + 1);
+      append_json(out, one, leaves_out_nulls, indent, level + 1);
+    }
+    if (!is_first) break_line(out, indent, level);
+    out += ']';
+  }
+  void operator()(const Value::Fields& fields) const {
+    out += '{';
+    bool is_first = true;
+    for (const Field& one : fields) {
+      if (leaves_out_nulls && one.value.is_null()) continue;
+      if (!is_first) out += ',';
+      is_first = false;
+      break_line(out, indent, level + 1);
+      append_text(out, one.name);
+      out += indent < 0 ? ":" : " : ";
+      append_json(out, one.value, leaves_out_nulls, indent, level + 1);
+    }
+    if (!is_first) break_line(out, indent, level);
+    out += '}';
+  }
+};
+
+}  // namespace
+
+Result<> ByteSource::fill() {
+  TRY_ASSIGN(count, content_.read(buffer_));
+  at_ = 0;
+  end_ = count;
+  return {};
+}
+
+Result<> ByteSink::flush() {
+  TRY(content_.write(buffer_));
+  buffer_.clear();
+  return {};
+}
+
+Result<RecordSurvey> survey(RecordReaderFactory& factory, ContentReader& content) {
+  RecordSurvey out;
+  std::set<std::string> seen;
+  TRY_ASSIGN(reader, factory.open(content));
+  while (true) {
+    TRY_ASSIGN(record, reader->next());
+    if (!record) break;
+    ++out.count;
+    for (const Field& field : record->fields) {
+      if (!seen.insert(field.name).second) continue;
+      if (seen.size() > kColumnsMax) {
+        return invalid("the records have more than " + std::to_string(kColumnsMax) + " fields");
+      }
+      out.columns.push_back(field.name);
+    }
+  }
+  reader.reset();
+  content.rewind();
+  return out;
+}
+
+void append_json(std::string& out, const Value& value, bool leaves_out_nulls, int indent,
+                 int level) {
+  std::visit(JsonAppender{out, leaves_out_nulls, indent, level}, value.held);
+}
+
+std::string text_of(const Value& value) {
+  if (value.is_null()) return {};
+  if (const auto* text = std::get_if<std::string>(&value.held)) return *text;
+  std::string out;
+  append_json(out, value, false, -1, 0);
+  return out;
+}
+
+}  // namespace runnel

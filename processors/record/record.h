@@ -1,0 +1,157 @@
+// Record: a row inside a FlowFile's content, and the services that read and write records.
+//
+// Records are streamed: whoever converts holds one at a time, whatever the size of the content. One
+// record is bounded by the reader.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "agent/base/result.h"
+#include "agent/sdk/service.h"
+#include "agent/sdk/session.h"
+
+namespace runnel {
+
+struct Field;
+
+// An integer beyond 64 bits, as it was written.
+struct BigInteger {
+  std::string digits;
+  bool operator==(const BigInteger&) const = default;
+};
+
+struct Value {
+  using Null = std::monostate;
+  using List = std::vector<Value>;
+  using Fields = std::vector<Field>;
+
+  std::variant<Null, bool, std::int64_t, double, BigInteger, std::string, List, Fields> held;
+
+  bool is_null() const { return std::holds_alternative<Null>(held); }
+  bool operator==(const Value& other) const;
+};
+
+struct Field {
+  std::string name;
+  Value value;
+  bool operator==(const Field& other) const = default;
+};
+
+inline bool Value::operator==(const Value& other) const { return held == other.held; }
+
+// In the order in which they were read.
+struct Record {
+  Value::Fields fields;
+
+  const Value* find(std::string_view name) const {
+    for (const Field& one : fields) {
+      if (one.name == name) return &one.value;
+    }
+    return nullptr;
+  }
+};
+
+class RecordReader {
+ public:
+  virtual ~RecordReader() = default;
+  // The next record, or none at the end. kInvalid: the content is malformed; the text says where.
+  virtual Result<std::optional<Record>> next() = 0;
+};
+
+class RecordReaderFactory {
+ public:
+  static constexpr std::string_view kService = "RecordReaderFactory";
+  virtual ~RecordReaderFactory() = default;
+  // Reads from where `content` stands, which must be its front, and may rewind it. `content`
+  // outlives the reader. Any thread.
+  virtual Result<std::unique_ptr<RecordReader>> open(ContentReader& content) = 0;
+};
+
+class RecordWriter {
+ public:
+  virtual ~RecordWriter() = default;
+  virtual Result<> write(const Record& record) = 0;
+  // Writes what belongs behind the last record. The content itself is finished by its owner.
+  virtual Result<> finish() = 0;
+};
+
+class RecordSetWriterFactory {
+ public:
+  static constexpr std::string_view kService = "RecordSetWriterFactory";
+  virtual ~RecordSetWriterFactory() = default;
+  virtual std::string_view mime_type() const = 0;
+  // Whether `open` needs the names of all fields, because they are written before the records.
+  virtual bool needs_columns() const { return false; }
+  // `content` outlives the writer. Any thread.
+  virtual Result<std::unique_ptr<RecordWriter>> open(ContentWriter& content,
+                                                     const std::vector<std::string>& columns) = 0;
+};
+
+// ---- what the readers and writers have in common
+
+// The content byte by byte, read in pieces.
+class ByteSource {
+ public:
+  explicit ByteSource(ContentReader& content) : content_(content) {}
+  // The next byte, or none at the end.
+  Result<std::optional<char>> next() {
+    if (at_ == end_) TRY(fill());
+    if (at_ == end_) return std::optional<char>{};
+    ++offset_;
+    return std::optional<char>(buffer_[at_++]);
+  }
+  // Puts the last byte back.
+  void unread() {
+    --at_;
+    --offset_;
+  }
+  std::uint64_t offset() const { return offset_; }
+
+ private:
+  Result<> fill();
+
+  ContentReader& content_;
+  std::vector<char> buffer_ = std::vector<char>(32 << 10);
+  std::size_t at_ = 0;
+  std::size_t end_ = 0;
+  std::uint64_t offset_ = 0;
+};
+
+// What is written, in pieces.
+class ByteSink {
+ public:
+  explicit ByteSink(ContentWriter& content) : content_(content) {}
+  std::string& buffer() { return buffer_; }
+  // Writes the buffer if it is large.
+  Result<> settle() { return buffer_.size() < (32U << 10) ? Result<>() : flush(); }
+  Result<> flush();
+
+ private:
+  ContentWriter& content_;
+  std::string buffer_;
+};
+
+// What a first reading of all records tells. kInvalid as RecordReader::next.
+struct RecordSurvey {
+  std::uint64_t count = 0;
+  std::vector<std::string> columns;  // in the order of their first appearance; up to kColumnsMax
+};
+inline constexpr std::size_t kColumnsMax = 10'000;
+Result<RecordSurvey> survey(RecordReaderFactory& factory, ContentReader& content);
+
+// Appends the value as compact JSON, or indented by `indent` blanks a level (-1: compact).
+void append_json(std::string& out, const Value& value, bool leaves_out_nulls, int indent,
+                 int level);
+// A scalar as text; lists and fields as JSON; null as nothing.
+std::string text_of(const Value& value);
+
+}  // namespace runnel

@@ -1,0 +1,201 @@
+// ConvertRecord with the readers and writers of JSON and CSV.
+
+#include <doctest/doctest.h>
+
+#include "tests/support/processor_runner.h"
+
+namespace runnel {
+namespace {
+
+using Services = std::map<std::string, RunnerService>;
+
+const PropertyValues kBoth{{"Record Reader", "in"}, {"Record Writer", "out"}};
+
+struct Converted {
+  std::string content;
+  std::string count;
+  std::string problem;  // "": it went to success
+};
+
+Converted convert(const RunnerService& in, const RunnerService& out, std::string_view content) {
+  ProcessorRunner runner("ConvertRecord", kBoth, {.services = {{"in", in}, {"out", out}}});
+  runner.enqueue(content);
+  runner.run();
+  const auto good = runner.taken("success");
+  check_balanced(runner.loss());
+  if (!good.empty()) return {good.at(0).content, good[0].attribute("record.count"), ""};
+  const auto bad = runner.taken("failure");
+  REQUIRE(bad.size() == 1);
+  CHECK(bad[0].content == content);  // as it came
+  return {"", "", bad[0].attribute("record.error.message")};
+}
+
+const RunnerService kJsonIn{"JsonTreeReader"};
+const RunnerService kJsonOut{"JsonRecordSetWriter"};
+const RunnerService kCsvIn{"CSVReader"};
+const RunnerService kCsvOut{"CSVRecordSetWriter"};
+const RunnerService kLines{"JsonRecordSetWriter", {{"Output Grouping", "One Line Per Object"}}};
+
+TEST_CASE("JSON keeps its types, its order and its numbers to the last digit") {
+  const std::string text =
+      R"([{"b":1,"a":-9223372036854775808,"big":18446744073709551616,"d":0.1,"e":1e300,"f":2.0},)"
+      R"({"t":"\"\\\n\u0001ü","n":null,"y":true,"l":[1,[],{}],"o":{"x":{"y":[false]}}}])";
+  const Converted out = convert(kJsonIn, kJsonOut, text);
+  CHECK(out.problem.empty());
+  CHECK(out.count == "2");
+  CHECK(
+      out.content ==
+      R"([{"b":1,"a":-9223372036854775808,"big":18446744073709551616,"d":0.1,"e":1e+300,"f":2.0},)"
+      R"({"t":"\"\\\n\u0001ü","n":null,"y":true,"l":[1,[],{}],"o":{"x":{"y":[false]}}}])");
+}
+
+TEST_CASE("an array, one object and objects one behind the other are all records") {
+  CHECK(convert(kJsonIn, kLines, R"( [ {"a":1} , {"a":2} ] )").content == "{\"a\":1}\n{\"a\":2}");
+  CHECK(convert(kJsonIn, kLines, R"({"a":1})").content == R"({"a":1})");
+  CHECK(convert(kJsonIn, kLines, "{\"a\":\"}]\"}\n{\"a\":2}{\"a\":3}\n").content ==
+        "{\"a\":\"}]\"}\n{\"a\":2}\n{\"a\":3}");
+  CHECK(convert(kJsonIn, kLines, "[{\"a\":1}] [{\"a\":2}]").count == "2");
+  CHECK(convert(kJsonIn, kJsonOut, "[]").content == "[]");
+  CHECK(convert(kJsonIn, kJsonOut, "").count == "0");
+}
+
+TEST_CASE("malformed JSON goes to failure as it came, with the place") {
+  const auto problem = [](std::string_view text) {
+    return convert(kJsonIn, kJsonOut, text).problem;
+  };
+  CHECK(problem(R"([{"a":1},)") == "the JSON at byte 9: the array does not end");
+  CHECK(problem(R"([{"a":1} {"a":2}])") == "the JSON at byte 9: `,` or `]` is missing");
+  CHECK(problem(R"([{"a":1}, 7])") == "the JSON at byte 10: a record is an object");
+  CHECK(problem(R"({"a":)") == "the JSON at byte 5: the object does not end");
+  CHECK(problem(R"({"a":nul})").starts_with("the JSON at byte 0: "));
+  CHECK(problem("hello") == "the JSON at byte 0: a record is an object");
+  CHECK(problem("{\"a\":" + std::string(200, '[') + std::string(200, ']') + "}") ==
+        "the JSON at byte 105: nested deeper than 100");
+  const RunnerService small{"JsonTreeReader", {{"Maximum Record Size", "64 B"}}};
+  CHECK(convert(small, kJsonOut, R"({"a":")" + std::string(100, 'x') + "\"}").problem ==
+        "the JSON at byte 65: a record is larger than `Maximum Record Size`");
+}
+
+TEST_CASE("a column of CSV has one type over all its rows; what would lose digits stays text") {
+  const Converted out = convert(kCsvIn, kLines,
+                                "id,speed,plate,on,mixed,code\r\n"
+                                "1,2,007,true,1,\"5\"\r\n"
+                                "2,2.5,008,false,x,\r\n"
+                                "-3,,\"a \"\"b\"\",c\n d\",,3,\"\"\r\n");
+  CHECK(out.problem.empty());
+  CHECK(out.content ==
+        R"({"id":1,"speed":2.0,"plate":"007","on":true,"mixed":"1","code":"5"})"
+        "\n"
+        R"({"id":2,"speed":2.5,"plate":"008","on":false,"mixed":"x","code":null})"
+        "\n"
+        R"({"id":-3,"speed":null,"plate":"a \"b\",c\n d","on":null,"mixed":"3","code":""})");
+}
+
+TEST_CASE("CSV by its header alone is text; separators, quotes and null texts can be others") {
+  const RunnerService in{"CSVReader",
+                         {{"Schema Access Strategy", "csv-header-derived"},
+                          {"Value Separator", ";"},
+                          {"Quote Character", "'"},
+                          {"Null String", "NULL"},
+                          {"Trim Fields", "false"}}};
+  CHECK(convert(in, kLines,
+                "\xEF\xBB\xBF"
+                "a;b\n1; 'x'\nNULL;'it''s; so'\n")
+            .content == "{\"a\":\"1\",\"b\":\" 'x'\"}\n{\"a\":null,\"b\":\"it's; so\"}");
+  const RunnerService tabs{"CSVReader", {{"Value Separator", "\\t"}}};
+  CHECK(convert(tabs, kLines, "a\tb\n\n1\t2\n\n").content == "{\"a\":1,\"b\":2}");
+}
+
+TEST_CASE("malformed CSV goes to failure as it came, with the line") {
+  const auto problem = [](std::string_view text) {
+    return convert(kCsvIn, kJsonOut, text).problem;
+  };
+  CHECK(problem("a,b\n1,2\n1,2,3\n") == "the CSV in line 3: the row has 3 fields, the header 2");
+  CHECK(problem("a,b\n1,\"2\n") == "the CSV in line 2: a quote has no end");
+  CHECK(problem("a,b\n\"1\"x,2\n") == "the CSV in line 2: text behind the end of a quote");
+  CHECK(convert(kCsvIn, kLines, "a,b\n1\n").content == "{\"a\":1,\"b\":null}");
+}
+
+TEST_CASE("JSON becomes CSV with the fields of all records as columns, and comes back as it was") {
+  const std::string text =
+      R"([{"a":1,"b":"x,y"},{"c":" z","a":-2.5},{"b":"say \"hi\"","c":""},{"a":null,"d":{"e":[1]}}])";
+  const Converted csv = convert(kJsonIn, kCsvOut, text);
+  CHECK(csv.content ==
+        "a,b,c,d\n"
+        "1,\"x,y\",,\n"
+        "-2.5,,\" z\",\n"
+        ",\"say \"\"hi\"\"\",\"\",\n"
+        ",,,\"{\"\"e\"\":[1]}\"\n");
+  const RunnerService without_nulls{"JsonRecordSetWriter",
+                                    {{"Suppress Null Values", "Always Suppress"}}};
+  CHECK(
+      convert(kCsvIn, without_nulls, csv.content).content ==
+      R"([{"a":1.0,"b":"x,y"},{"a":-2.5,"c":" z"},{"b":"say \"hi\"","c":""},{"d":"{\"e\":[1]}"}])");
+  const RunnerService all{"CSVRecordSetWriter",
+                          {{"Quote Mode", "ALL"},
+                           {"Value Separator", "\\t"},
+                           {"Include Header Line", "false"},
+                           {"Null String", "-"}}};
+  CHECK(convert(kJsonIn, all, R"({"a":1,"b":null})").content == "\"1\"\t-\n");
+}
+
+TEST_CASE("pretty JSON is for people, and reads back") {
+  const RunnerService pretty{"JsonRecordSetWriter", {{"Pretty Print JSON", "true"}}};
+  const std::string text = convert(kJsonIn, pretty, R"([{"a":[1,2],"b":{}}])").content;
+  CHECK(text == "[ {\n  \"a\" : [\n    1,\n    2\n  ],\n  \"b\" : {}\n} ]");
+  CHECK(convert(kJsonIn, kJsonOut, text).content == R"([{"a":[1,2],"b":{}}])");
+}
+
+TEST_CASE("what has no records is passed on or dropped, as the flow says") {
+  PropertyValues values = kBoth;
+  values["Include Zero Record FlowFiles"] = "false";
+  ProcessorRunner runner("ConvertRecord", values,
+                         {.services = {{"in", kJsonIn}, {"out", kJsonOut}}});
+  runner.enqueue("[]");
+  runner.enqueue("[{}]");
+  runner.run();
+  const auto out = runner.taken("success");
+  REQUIRE(out.size() == 1);
+  CHECK(out[0].attribute("mime.type") == "application/json");
+  CHECK(runner.count("failure") == 0);
+  check_balanced(runner.loss());
+}
+
+TEST_CASE("a long array is converted record by record") {
+  std::string text = "[";
+  for (int i = 0; i < 20'000; ++i) {
+    text += (i ? "," : "") + std::string("{\"id\":") + std::to_string(i) + ",\"t\":\"" +
+            std::string(50, 'x') + "\"}";
+  }
+  const Converted out = convert(kJsonIn, kCsvOut, text + "]");
+  CHECK(out.count == "20000");
+  CHECK(convert(kCsvIn, kJsonOut, out.content).content == text + "]");
+}
+
+TEST_CASE("records are split into pieces of so many, which know their place") {
+  PropertyValues values = kBoth;
+  values["Records Per Split"] = "${size}";
+  ProcessorRunner runner("SplitRecord", values, {.services = {{"in", kCsvIn}, {"out", kLines}}});
+  runner.enqueue("a\n1\n2\n3\n4\n5\n", {{"size", "2"}, {"filename", "five.csv"}});
+  runner.enqueue("a\n1\n", {{"size", "none"}});
+  runner.enqueue("a\n1\n\"", {{"size", "1"}});
+  runner.run();
+  const auto pieces = runner.taken("splits");
+  REQUIRE(pieces.size() == 3);
+  CHECK(pieces[0].content == "{\"a\":1}\n{\"a\":2}");
+  CHECK(pieces[2].content == "{\"a\":5}");
+  CHECK(pieces[2].attribute("record.count") == "1");
+  CHECK(pieces[1].attribute("fragment.index") == "1");
+  CHECK(pieces[1].attribute("fragment.count") == "3");
+  CHECK(pieces[1].attribute("segment.original.filename") == "five.csv");
+  CHECK(pieces[0].attribute("fragment.identifier") == pieces[2].attribute("fragment.identifier"));
+  CHECK(runner.taken("original").at(0).content == "a\n1\n2\n3\n4\n5\n");
+  const auto failed = runner.taken("failure");
+  REQUIRE(failed.size() == 2);
+  CHECK(failed[0].attribute("record.error.message") ==
+        "property `Records Per Split`: `none` is no number of at least 1");
+  check_balanced(runner.loss());
+}
+
+}  // namespace
+}  // namespace runnel
