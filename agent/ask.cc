@@ -3,6 +3,7 @@
 #include "agent/ask.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "agent/base/bytes.h"
 
@@ -10,6 +11,15 @@ namespace runnel {
 
 std::string laid_out(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+int ask(const Inspection& where, const Json& request,
+        const std::function<std::string(const Json&)>& show) {
+  auto client = ControlClient::connect(where.state_dir);
+  if (!client.ok()) return failed(client.error());
+  const auto result = client->ask(request);
+  if (!result.ok()) return failed(result.error());
+  return print(where.as_json ? laid_out(*result) : show(*result));
 }
 
 std::string count_text(const Json& json, const char* name) {

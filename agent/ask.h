@@ -3,7 +3,8 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "agent/admin/control_client.h"
@@ -17,14 +18,8 @@ using Json = StatusJson;
 std::string laid_out(const Json& json);
 
 // Asks, and prints the result as JSON or by `show`.
-template <typename Show>
-int ask(const Inspection& where, const Json& request, const Show& show) {
-  auto client = ControlClient::connect(where.state_dir);
-  if (!client.ok()) return failed(client.error());
-  const auto result = client->ask(request);
-  if (!result.ok()) return failed(result.error());
-  return print(where.as_json ? laid_out(*result) : show(*result));
-}
+int ask(const Inspection& where, const Json& request,
+        const std::function<std::string(const Json&)>& show);
 
 std::string count_text(const Json& json, const char* name);
 std::string text_member(const Json& json, const char* name);

@@ -430,12 +430,12 @@ void add_inspections(CLI::App& app, Words& words) {
       app, words, "start",
       "Start a processor that stands still, a process group or all; enable a service.",
       [&words] { return start_command(words.where, words.target); });
-  start->add_option("NAME", words.target, "Name, path or id; none: all.")->check(kNamed);
+  start->add_option("COMPONENT", words.target, "Name, path or id; none: all.")->check(kNamed);
   CLI::App* stop = add_inspection(
       app, words, "stop",
       "Stop a processor, a process group or all; disable a service. The agent stays.",
       [&words] { return stop_command(words.where, words.target); });
-  stop->add_option("NAME", words.target, "Name, path or id; none: all.")->check(kNamed);
+  stop->add_option("COMPONENT", words.target, "Name, path or id; none: all.")->check(kNamed);
   CLI::App* flush = add_inspection(
       app, words, "flush", "Have everything that is queued on disk, and say how long it took.",
       [&words] { return flush_command(words.where, words.within); });
@@ -483,7 +483,7 @@ std::vector<Candidate> values_of(const std::string& value, const std::string& op
     out = {{"bash"}, {"zsh"}, {"fish"}};
   } else if (value == "FORMAT") {
     out = {{"mermaid"}, {"dot"}};
-  } else if (value == "CONNECTION" || value == "PROCESSOR") {
+  } else if (value == "CONNECTION" || value == "COMPONENT") {
     const auto state = std::find(words.begin(), words.end(), "--state");
     if (state != words.end() && state + 1 != words.end())
       for (std::string& name : names_at(*(state + 1), value == "CONNECTION"))

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <iomanip>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "agent/admin/lineage_view.h"

@@ -191,7 +191,7 @@ Json properties_of(const ComponentSpec& spec) {
   return out;
 }
 
-// What a processor of this type has to keep to, beside what all have.
+// What a component of this type has to keep to, beside what all have.
 Json rule_of(const ComponentSpec& spec) {
   Json keys;
   keys["properties"] = described_ref("properties of " + spec.type, std::string(spec.doc));
@@ -214,21 +214,41 @@ Json rule_of(const ComponentSpec& spec) {
   return out;
 }
 
-Json processor(std::span<const ComponentSpec> specs) {
+// What processors and services have alike, and in `rules` what each type asks for beside it.
+Json component_keys(std::span<const ComponentSpec> specs, bool is_service, Json& rules) {
   Json types = Json::array();
   Json docs = Json::array();
-  Json rules = Json::array();
+  rules = Json::array();
   for (const ComponentSpec& spec : specs) {
+    if (spec.is_service() != is_service) continue;
     types.push_back(spec.type);
     docs.push_back(spec.doc);
     rules.push_back(rule_of(spec));
   }
-  Json type = {{"enum", std::move(types)}, {"description", "Which processor."}};
+  Json type = {{"enum", std::move(types)},
+               {"description", is_service ? "Which service." : "Which processor."}};
   type["enumDescriptions"] = std::move(docs);
   Json keys;
   keys["type"] = std::move(type);
   keys["doc"] = text("What it is here for.");
   keys["properties"] = {{"type", "object"}, {"description", "Properties of its type."}};
+  keys["bulletin_level"] = choice({"debug", "info", "warning", "error", "none"},
+                                  "The least grave bulletins that are kept. Default: warning.");
+  return keys;
+}
+
+Json service(std::span<const ComponentSpec> specs) {
+  Json rules;
+  Json keys = component_keys(specs, /*is_service=*/true, rules);
+  keys["disabled"] = flag("Nobody can use it until an operator enables it.");
+  Json out = object(std::move(keys), {"type"});
+  out["allOf"] = std::move(rules);
+  return out;
+}
+
+Json processor(std::span<const ComponentSpec> specs) {
+  Json rules;
+  Json keys = component_keys(specs, /*is_service=*/false, rules);
   keys["schedule"] = ref("schedule");
   keys["concurrent_tasks"] = whole_number(1, 64, "Tasks at once. Default: 1.");
   keys["run_duration"] =
@@ -239,8 +259,6 @@ Json processor(std::span<const ComponentSpec> specs) {
       "period", "How long it rests when it says that it cannot go on. Default: 1 sec.");
   keys["terminate"] = words("Relationships whose FlowFiles are dropped.");
   keys["retry"] = map_of(ref("retry"), "Relationships from which FlowFiles are taken back.");
-  keys["bulletin_level"] = choice({"debug", "info", "warning", "error", "none"},
-                                  "The least grave bulletins that are kept. Default: warning.");
   keys["stopped"] = flag("It stands still until an operator starts it.");
   Json out = object(std::move(keys), {"type"});
   out["allOf"] = std::move(rules);
@@ -316,6 +334,28 @@ Json parameter() {
   return single("anyOf", std::move(any));
 }
 
+Json provider() {
+  Json keys;
+  keys["type"] = choice({"environment", "file", "directory", "credentials"},
+                        "Environment variables; lines NAME=VALUE; a file each; the same, of "
+                        "systemd's credentials.");
+  keys["path"] = {{"type", kText},
+                  {"pattern", "^/"},
+                  {"description", "Of the file or directory; required there."}};
+  keys["include"] = text("Which names: `*`, `?` and `[…]`; required for environment.");
+  keys["sensitive"] = flag("Its values are never shown. Default: true.");
+  return object(std::move(keys), {"type"});
+}
+
+Json parameter_context() {
+  Json keys;
+  keys["doc"] = text("What it is for.");
+  keys["parameters"] = map_of(ref("parameter"), "Its own, which win.");
+  keys["inherits"] = words("Contexts whose parameters it has, too; the first wins.");
+  keys["provider"] = described_ref("provider", "Where more come from when the flow is read.");
+  return object(std::move(keys));
+}
+
 Json ports(const std::string& doc) {
   Json keys;
   keys["name"] = ref("name");
@@ -331,6 +371,8 @@ Json group_keys() {
   Json keys;
   keys["doc"] = text("What it is for.");
   keys["parameters"] = map_of(ref("parameter"), "Values for `#{name}` in properties.");
+  keys["parameter_context"] = text("The context whose parameters it sees.");
+  keys["services"] = named_map(ref("service"), "What several processors share.");
   keys["processors"] = named_map(ref("processor"), "What does the work.");
   keys["groups"] = named_map(ref("group"), "Process groups.");
   keys["funnels"] = list(ref("name"), "Names of funnels.");
@@ -366,10 +408,15 @@ std::string flow_schema(std::span<const ComponentSpec> specs) {
   group["output_ports"] = ports("By which FlowFiles leave.");
   definitions["group"] = object(std::move(group));
   definitions["processor"] = processor(specs);
+  definitions["service"] = service(specs);
+  definitions["provider"] = provider();
+  definitions["parameter context"] = parameter_context();
   for (const ComponentSpec& spec : specs)
     definitions["properties of " + spec.type] = properties_of(spec);
 
   Json flow = single("flow", described_ref("name", "The flow's name."));
+  flow["parameter_contexts"] =
+      named_map(ref("parameter context"), "Parameters that groups share by name.");
   const Json shared = group_keys();
   for (const auto& [key, value] : shared.items()) flow[key] = value;
   Json out = {{"$comment",

@@ -495,17 +495,22 @@ class Schema(DevelopmentTest):
             "connection": ("flow: x\nconnections: [{from: a, to: b, zzzz: 1}]\n", self.schema["definitions"]["connection"]),
             "retry": ("flow: x\nprocessors: {a: {type: LogAttribute, retry: {b: {zzzz: 1}}}}\n", self.schema["definitions"]["retry"]),
             "group": ("flow: x\ngroups: {a: {zzzz: 1}}\n", self.schema["definitions"]["group"]),
+            "service": ("flow: x\nservices: {a: {type: JsonTreeReader, zzzz: 1}}\n", self.schema["definitions"]["service"]),
+            "context": ("flow: x\nparameter_contexts: {a: {zzzz: 1}}\n", self.schema["definitions"]["parameter context"]),
+            "provider": ("flow: x\nparameter_contexts: {a: {provider: {type: environment, zzzz: 1}}}\n", self.schema["definitions"]["provider"]),
             "parameter": ("flow: x\nparameters: {a: {zzzz: 1}}\n", self.schema["definitions"]["parameter"]["anyOf"][1]),
         }
         for name, (text, part) in probes.items():
             with self.subTest(name):
                 said = self.run_agent("check", self.write("probe.yaml", text)).stderr.decode()
                 known = next(line for line in said.splitlines() if "`zzzz`" in line).split(" knows ")[1]
-                self.assertNotIn(" more", known)
                 keys = {word for word in known.replace(" and ", ", ").replace("`", "").split(", ")}
+                rest = {word for word in keys if word.endswith(" more")}  # a complaint lists a dozen
                 if name == "flow":
                     keys -= {"input_ports", "output_ports"}  # a flow has none; the reader says so
-                self.assertEqual(set(part["properties"]), keys)
+                self.assertLessEqual(keys - rest, set(part["properties"]))
+                if not rest:
+                    self.assertEqual(set(part["properties"]), keys)
 
 
 class Completion(DevelopmentTest):

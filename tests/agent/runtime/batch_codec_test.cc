@@ -162,7 +162,7 @@ TEST_CASE("a place that no segment file has is damage") {
   };
   CHECK(code_of(0, UINT64_MAX) == Code::kCorrupt);
   CHECK(code_of(UINT64_MAX, 5) == Code::kCorrupt);
-  CHECK(code_of(3, 5) == Code::kCorrupt);  // when it is read
+  CHECK(code_of(1 << 20, 5) == Code::kCorrupt);  // when it is read
   CHECK(code_of(0, 5) == Code::kNotFound);
 }
 
