@@ -17,8 +17,10 @@ import time
 import unittest
 import xml.etree.ElementTree
 
-import jsonschema
-import yaml
+# Debian's packages, also for a Python that is not Debian's.
+sys.path.append("/usr/lib/python3/dist-packages")
+import jsonschema  # noqa: E402
+import yaml  # noqa: E402
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "support"))
 from stand import ROOT, Program, Stand, wait_until  # noqa: E402

@@ -18,6 +18,10 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get("RUNNEL_BIN", os.path.join(ROOT, "build", "release", "bin"))
 
+# A shell's background job ignores SIGINT, and so would all that is started here.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 class Failed(Exception):
     """Something of the stand did not do what it must; the text says what and where to look."""
