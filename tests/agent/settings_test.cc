@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <vector>
 
 #include "tests/support/source_dir.h"
 
@@ -70,7 +71,8 @@ TEST_CASE("a class that the hub would file under another name is refused") {
         {}, {.values = {{"state", "/s"}, {"hub", "h"}, {"agent_class", name}}, .parameters = {}});
   };
   for (const char* good : {"trucks", "EU-west_2.v1"}) CHECK(with_class(good).ok());
-  for (const std::string bad : {"", "my trucks", "lkw/süd", "..", std::string(65, 'x').c_str()}) {
+  const std::vector<std::string> all_bad{"", "my trucks", "lkw/süd", "..", std::string(65, 'x')};
+  for (const std::string& bad : all_bad) {
     const auto refused = with_class(bad);
     REQUIRE(!refused.ok());
     CHECK(refused.error().text() ==
