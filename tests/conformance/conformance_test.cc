@@ -274,7 +274,7 @@ TEST_CASE(
       if (takes) {
         runner.enqueue("");
         runner.enqueue("{\"id\": 1", {{"filename", "../../etc/passwd"}, {"path", "\xff"}});
-        runner.enqueue(std::string(100'000, '\n'));
+        runner.enqueue(std::string(20'000, '\n'));
       }
       for (int i = 0; i < 5; ++i) runner.advance(1s);
       check_balanced(runner.loss());

@@ -4,6 +4,7 @@
 
 #include <re2/re2.h>
 
+#include <algorithm>
 #include <array>
 
 namespace runnel {
@@ -248,17 +249,19 @@ struct Part {
 
 Result<std::vector<Part>> parts_of(const Regex& regex, std::string_view replacement) {
   std::vector<Part> parts;
-  const auto text = [&](char c) {
+  const auto text = [&](std::string_view plain) {
     if (parts.empty() || parts.back().group) parts.push_back({});
-    parts.back().text += c;
+    parts.back().text += plain;
   };
   for (std::size_t i = 0; i < replacement.size(); ++i) {
     const char c = replacement[i];
     if (c == '\\') {
       if (++i == replacement.size()) return invalid("the replacement ends in a single backslash");
-      text(replacement[i]);
+      text(replacement.substr(i, 1));
     } else if (c != '$') {
-      text(c);
+      const std::size_t end = std::min(replacement.find_first_of("\\$", i), replacement.size());
+      text(replacement.substr(i, end - i));
+      i = end - 1;
     } else if (i + 1 < replacement.size() && replacement[i + 1] == '{') {
       const std::size_t end = replacement.find('}', i);
       const std::string_view name = end == std::string_view::npos
