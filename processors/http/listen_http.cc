@@ -257,10 +257,10 @@ Result<> ListenHttp::start(Context& context) {
     became_safe_.notify_all();
   }});
   TRY_ASSIGN(options, server_options(context));
-  TRY_ASSIGN(server, HttpServer::open(std::move(options),
-                                      [this](const ServedRequest& request, ServedBody& body) {
-                                        return serve(request, body);
-                                      }));
+  TRY_ASSIGN(server,
+             HttpServer::open(options, [this](const ServedRequest& request, ServedBody& body) {
+               return serve(request, body);
+             }));
   server_ = std::move(server);
   if (config_.listening_port == 0) {
     context.bulletin(BulletinLevel::kInfo, "listening on port " + std::to_string(server_->port()));
