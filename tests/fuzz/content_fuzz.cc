@@ -134,7 +134,7 @@ void check_names(std::string_view bytes) {
   const auto store = runnel::SegmentStore::open("content", disk);
   must(store.ok());
   const auto place = (*store)->append("x");
-  must(place.ok() && disk.exists("content/" + std::to_string(place->file->number()) + ".seg"));
+  must(place.ok() && disk.exists("content/" + std::to_string(place->file->number()) + ".blk"));
   (*store)->remove_orphans();
 }
 
