@@ -283,6 +283,8 @@ Result<> Decoder::ids(std::vector<IdRange>& into, std::uint64_t& next) {
       at += more;
     }
   }
+  // No agent has had so many; beyond it a bitmap of theirs would wrap around.
+  if (into.back().last > INT64_MAX) return broken();
   next = into.back().last + 1;
   return {};
 }
