@@ -2,8 +2,8 @@
 """Runs every test and counts them: `./dev test [NAME…]`.
 
 A suite is a program that says how many of its cases passed: doctest programs (once as released, once under ASan and
-UBSan, once under TSan), Python scripts that drive the real programs (tests/scripts), and the web UI's unit tests. Suites run side by
-side, one more than there are cores and three at most, because many wait for brokers and timers; each has a time limit, its output goes to build/tests/<suite>.log and is shown when it fails.
+UBSan, once under TSan), Python scripts that drive the real programs (tests/scripts), and the web UI's unit tests. As many suites run
+side by side as there are cores, two at most; each has a time limit, its output goes to build/tests/<suite>.log and is shown when it fails.
 The last line counts the cases of all suites: `N passed, N failed`.
 """
 
@@ -18,7 +18,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LOGS = os.path.join(ROOT, "build", "tests")
-JOBS = min(3, (os.cpu_count() or 1) + 1)
+JOBS = min(2, os.cpu_count() or 1)
 SLOW = ("processors_mqtt", "processors_http", "trial", "runtime", "conformance", "kafka", "mock_pages")  # begin first, so that none is left alone at the end
 SANITIZED = {
     "asan": {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", "UBSAN_OPTIONS": "print_stacktrace=1", "RUNNEL_CUTS": "100", "RUNNEL_DAMAGES": "20"},

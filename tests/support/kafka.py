@@ -181,7 +181,12 @@ class Kafka:
 
     def read_all(self, topic, template="%s\n"):
         """All messages of a topic, by a template of kcat (-f), as bytes split at line ends."""
-        done = subprocess.run(["kcat", "-C", "-q", "-e", "-o", "beginning", "-b", self.bootstrap, "-t", topic, "-f", template,
-                               "-X", "isolation.level=read_uncommitted"],
-                              stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, check=True, timeout=60)
+        command = ["kcat", "-C", "-q", "-e", "-o", "beginning", "-b", self.bootstrap, "-t", topic, "-f", template, "-X", "isolation.level=read_uncommitted"]
+        for tries_left in (2, 1, 0):  # kcat may wait for ever for the leader of a partition that has just been made
+            try:
+                done = subprocess.run(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, check=True, timeout=30)
+                break
+            except subprocess.TimeoutExpired:
+                if tries_left == 0:
+                    raise
         return done.stdout.split(b"\n")[:-1]
