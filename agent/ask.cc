@@ -9,10 +9,6 @@
 
 namespace runnel {
 
-std::string laid_out(const Json& json) {
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
 int ask(const Inspection& where, const Json& request,
         const std::function<std::string(const Json&)>& show) {
   auto client = ControlClient::connect(where.state_dir);

@@ -15,8 +15,6 @@ namespace runnel {
 
 using Json = StatusJson;
 
-std::string laid_out(const Json& json);
-
 // Asks, and prints the result as JSON or by `show`.
 int ask(const Inspection& where, const Json& request,
         const std::function<std::string(const Json&)>& show);

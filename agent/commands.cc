@@ -36,11 +36,6 @@ Result<ParameterValues> parameters_of(const std::vector<std::string>& given,
   return out;
 }
 
-int usage_error(const std::string& text) {
-  std::fprintf(stderr, "runnel-agent: %s\n", text.c_str());
-  return kExitUsage;
-}
-
 // What the options of all commands are read into; lives while the program runs.
 struct Words {
   SettingValues run;

@@ -21,10 +21,6 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-std::string laid_out(const Json& json) {
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
 Json complaints_json(const std::vector<Complaint>& complaints) {
   Json out = Json::array();
   for (const Complaint& one : complaints)

@@ -51,11 +51,6 @@ Result<> check_open(int fd, const char* what) {
   return unavailable(std::string(what) + " is closed");
 }
 
-int usage(const Error& error) {
-  std::fprintf(stderr, "runnel-agent: %s\n", error.text().c_str());
-  return kExitUsage;
-}
-
 }  // namespace
 
 int once_command(const OnceRequest& request) {
@@ -73,16 +68,16 @@ int once_command(const OnceRequest& request) {
   options.outputs = request.outputs;
   options.is_lines = request.is_lines;
   const auto separator = unescaped(request.separator.value_or(request.is_lines ? "\\n" : ""));
-  if (!separator.ok()) return usage(separator.error());
+  if (!separator.ok()) return usage_error(separator.error().text());
   options.separator = *separator;
   options.attributes = request.attributes;
   const auto patience = parse_period(request.patience);
-  if (!patience.ok()) return usage(patience.error().within("--patience"));
+  if (!patience.ok()) return usage_error(patience.error().within("--patience").text());
   options.patience = *patience;
   options.state_dir = request.state_dir;
   options.services = service_types();
   const auto ends = ends_of(*reading.flow, processor_types(), options);
-  if (!ends.ok()) return usage(ends.error());
+  if (!ends.ok()) return usage_error(ends.error().text());
 
   struct sigaction pipe_before {};
   sigaction(SIGPIPE, nullptr, &pipe_before);

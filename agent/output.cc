@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <nlohmann/json.hpp>
 
 #include "agent/commands.h"
 
@@ -16,6 +17,15 @@ namespace runnel {
 int failed(const Error& error) {
   std::fprintf(stderr, "runnel-agent: %s\n", error.text().c_str());
   return kExitFailed;
+}
+
+int usage_error(const std::string& text) {
+  std::fprintf(stderr, "runnel-agent: %s\n", text.c_str());
+  return kExitUsage;
+}
+
+std::string laid_out(const nlohmann::ordered_json& json) {
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 int print(const std::string& text) {

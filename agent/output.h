@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -11,9 +12,12 @@ namespace runnel {
 
 // Says the error; kExitFailed.
 int failed(const Error& error);
+// Says what is wrong with the command line; kExitUsage.
+int usage_error(const std::string& text);
 // kExitGood, or kExitFailed and why: what could not be written (a full disk behind `>`) must not
 // pass for a good answer.
 int print(const std::string& text);
+std::string laid_out(const nlohmann::ordered_json& json);
 
 // Columns as wide as their widest cell; the last one runs free.
 class Table {

@@ -16,11 +16,6 @@
 namespace runnel {
 namespace {
 
-int usage_error(const std::string& text) {
-  std::fprintf(stderr, "runnel-agent: %s\n", text.c_str());
-  return kExitUsage;
-}
-
 std::string range_text(std::uint64_t first, std::uint64_t last) {
   return first == last ? std::to_string(first) : fmt::format("{}-{}", first, last);
 }

@@ -129,6 +129,17 @@ class PosixDisk final : public Disk {
 
 }  // namespace
 
+Result<std::size_t> read_whole_at(const DiskFile& file, std::uint64_t offset, char* into,
+                                  std::size_t size) {
+  std::size_t there = 0;
+  while (there < size) {
+    TRY_ASSIGN(got, file.read_at(offset + there, into + there, size - there));
+    if (got == 0) break;
+    there += got;
+  }
+  return there;
+}
+
 Disk& real_disk() {
   static PosixDisk disk;
   return disk;

@@ -28,6 +28,10 @@ class DiskFile {
   virtual Result<std::uint64_t> size() const = 0;
 };
 
+// As `read_at`, but fewer than `size` bytes only at the end of the file.
+Result<std::size_t> read_whole_at(const DiskFile& file, std::uint64_t offset, char* into,
+                                  std::size_t size);
+
 class Disk {
  public:
   virtual ~Disk() = default;

@@ -295,6 +295,9 @@ class Ledger {
   Result<> load_queues() REQUIRES(mutex_);
   Result<> load_batches() REQUIRES(mutex_);
   void load_effects(std::uint64_t row, const BatchEffects& effects) REQUIRES(mutex_);
+  // The batch that `find` names, under the mutex; false: none.
+  Result<bool> page_in_one(Queue& queue,
+                           const std::function<const Queue::Paged*(Queue::Position& first)>& find);
   Result<> page_in_batch(Queue& queue, Queue::Position first, Queue::Paged paged,
                          std::uint32_t count);
   void offer_batch(std::uint64_t row, const BatchHead& head) REQUIRES(mutex_);

@@ -23,32 +23,33 @@ bool Ledger::needs_paging(Queue& queue) {
 }
 
 Result<> Ledger::page_in(Queue& queue) {
-  Lock paging(paging_mutex_);
-  Queue::Paged paged;
-  Queue::Position first = 0;
-  std::uint32_t count = 0;
-  {
-    Lock lock(mutex_);
+  TRY(page_in_one(queue, [&queue](Queue::Position& first) {
     queue.held();
-    const Queue::Paged* const next = queue.next_paged(first);
-    if (next == nullptr) return {};
-    paged = *next;
-    count = batches_.at(paged.batch).count;
-  }
-  return page_in_batch(queue, first, paged, count);
+    return queue.next_paged(first);
+  }));
+  return {};
 }
 
 Result<bool> Ledger::page_in_next(Queue& queue) {
+  return page_in_one(queue, [&queue](Queue::Position& first) -> const Queue::Paged* {
+    queue.held();
+    if (queue.paged().empty()) return nullptr;
+    first = queue.paged().begin()->first;
+    return &queue.paged().begin()->second;
+  });
+}
+
+Result<bool> Ledger::page_in_one(
+    Queue& queue, const std::function<const Queue::Paged*(Queue::Position& first)>& find) {
   Lock paging(paging_mutex_);
   Queue::Paged paged;
   Queue::Position first = 0;
   std::uint32_t count = 0;
   {
     Lock lock(mutex_);
-    queue.held();
-    if (queue.paged().empty()) return false;
-    first = queue.paged().begin()->first;
-    paged = queue.paged().begin()->second;
+    const Queue::Paged* const found = find(first);
+    if (found == nullptr) return false;
+    paged = *found;
     count = batches_.at(paged.batch).count;
   }
   TRY(page_in_batch(queue, first, paged, count));

@@ -51,12 +51,8 @@ std::size_t weight_of(const ReplayArchive::Ended& one) {
 // All of it, or an error.
 Result<std::string> read_whole(const DiskFile& file, std::uint64_t offset, std::size_t size) {
   std::string bytes(size, '\0');
-  std::size_t done = 0;
-  while (done < size) {
-    TRY_ASSIGN(got, file.read_at(offset + done, bytes.data() + done, size - done));
-    if (got == 0) return corrupt("the file ends early");
-    done += got;
-  }
+  TRY_ASSIGN(there, read_whole_at(file, offset, bytes.data(), size));
+  if (there < size) return corrupt("the file ends early");
   return bytes;
 }
 

@@ -61,12 +61,7 @@ Result<std::size_t> SegmentFile::read_at(std::uint64_t offset, char* into, std::
   auto skip = static_cast<std::size_t>(offset % kHeld);
   std::array<char, kBlock * kBlocksAtOnce> blocks;
   const std::size_t wanted = std::min((skip + size + kHeld - 1) / kHeld, kBlocksAtOnce) * kBlock;
-  std::size_t there = 0;
-  while (there < wanted) {
-    TRY_ASSIGN(got, file_->read_at(first * kBlock + there, blocks.data() + there, wanted - there));
-    if (got == 0) break;
-    there += got;
-  }
+  TRY_ASSIGN(there, read_whole_at(*file_, first * kBlock, blocks.data(), wanted));
   std::size_t done = 0;
   for (std::size_t i = 0; i < there / kBlock && done < size; ++i) {
     const char* const block = blocks.data() + i * kBlock;
@@ -103,12 +98,7 @@ Result<> SegmentFile::write_again(std::uint64_t first_byte, std::uint64_t end_by
   for (std::uint64_t at = first_byte; at < end_byte;) {
     const auto wanted =
         static_cast<std::size_t>(std::min<std::uint64_t>(blocks.size(), end_byte - at));
-    std::size_t there = 0;
-    while (there < wanted) {
-      TRY_ASSIGN(got, file_->read_at(at + there, blocks.data() + there, wanted - there));
-      if (got == 0) break;
-      there += got;
-    }
+    TRY_ASSIGN(there, read_whole_at(*file_, at, blocks.data(), wanted));
     bool is_right = there == wanted;
     for (std::size_t i = 0; is_right && i < wanted / kBlock; ++i) {
       const char* const block = blocks.data() + i * kBlock;
@@ -130,12 +120,7 @@ Result<SegmentCheck> check_segment(Disk& disk, const std::string& path, std::uin
   SegmentCheck check;
   std::string block(kBlock, '\0');
   for (std::uint64_t at = 0; at < size; at += kBlock, ++check.blocks) {
-    std::size_t there = 0;
-    while (there < kBlock) {
-      TRY_ASSIGN(got, file->read_at(at + there, block.data() + there, kBlock - there));
-      if (got == 0) break;
-      there += got;
-    }
+    TRY_ASSIGN(there, read_whole_at(*file, at, block.data(), kBlock));
     const std::string_view held = std::string_view(block).substr(0, kHeld);
     if (there < kBlock || sum_at(block.data() + kHeld) != sum_of(number, at / kBlock, held))
       ++check.damaged;

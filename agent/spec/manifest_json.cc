@@ -96,6 +96,22 @@ Json attributes(const std::vector<AttributeSpec>& all) {
   return out;
 }
 
+// Properties, and those that a flow may add: in `out` as the protocol has them, in `ours` as well.
+void describe_properties(const ComponentSpec& spec, Json& out, Json& ours) {
+  Json descriptors = Json::object();
+  for (const PropertySpec& one : spec.properties) descriptors[one.name] = descriptor(one);
+  out["propertyDescriptors"] = std::move(descriptors);
+  if (!spec.dynamic_properties) return;
+  const DynamicPropertySpec& dynamic = *spec.dynamic_properties;
+  out["dynamicProperties"] =
+      Json::array({Json{{"name", dynamic.name},
+                        {"value", ""},
+                        {"description", dynamic.doc},
+                        {"expressionLanguageScope", scope_of(dynamic.expressions)}}});
+  if (dynamic.makes_relationship) out["dynamicRelationship"] = named(dynamic.name, dynamic.doc);
+  ours["dynamic_expressions"] = name_of(dynamic.expressions);
+}
+
 Json service(const ComponentSpec& spec) {
   Json out;
   out["type"] = std::string(kServicePrefix) + spec.type;
@@ -106,19 +122,8 @@ Json service(const ComponentSpec& spec) {
   }
   out["providedApiImplementations"] = std::move(provided);
   out["supportsDynamicProperties"] = spec.dynamic_properties.has_value();
-  Json descriptors = Json::object();
-  for (const PropertySpec& one : spec.properties) descriptors[one.name] = descriptor(one);
-  out["propertyDescriptors"] = std::move(descriptors);
   Json ours = Json::object();
-  if (spec.dynamic_properties) {
-    const DynamicPropertySpec& dynamic = *spec.dynamic_properties;
-    out["dynamicProperties"] =
-        Json::array({Json{{"name", dynamic.name},
-                          {"value", ""},
-                          {"description", dynamic.doc},
-                          {"expressionLanguageScope", scope_of(dynamic.expressions)}}});
-    ours["dynamic_expressions"] = name_of(dynamic.expressions);
-  }
+  describe_properties(spec, out, ours);
   if (!spec.example.empty()) ours["example"] = spec.example;
   out["runnel"] = std::move(ours);
   return out;
@@ -137,20 +142,8 @@ Json processor(const ComponentSpec& spec) {
   out["supportsDynamicProperties"] = spec.dynamic_properties.has_value();
   out["supportsDynamicRelationships"] =
       spec.dynamic_properties && spec.dynamic_properties->makes_relationship;
-  Json descriptors = Json::object();
-  for (const PropertySpec& one : spec.properties) descriptors[one.name] = descriptor(one);
-  out["propertyDescriptors"] = std::move(descriptors);
   Json ours = Json::object();
-  if (spec.dynamic_properties) {
-    const DynamicPropertySpec& dynamic = *spec.dynamic_properties;
-    out["dynamicProperties"] =
-        Json::array({Json{{"name", dynamic.name},
-                          {"value", ""},
-                          {"description", dynamic.doc},
-                          {"expressionLanguageScope", scope_of(dynamic.expressions)}}});
-    if (dynamic.makes_relationship) out["dynamicRelationship"] = named(dynamic.name, dynamic.doc);
-    ours["dynamic_expressions"] = name_of(dynamic.expressions);
-  }
+  describe_properties(spec, out, ours);
   Json relationships = Json::array();
   Json optional = Json::array();
   for (const RelationshipSpec& one : spec.relationships) {

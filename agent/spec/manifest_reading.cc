@@ -160,6 +160,14 @@ void read_dynamic(ComponentSpec& spec, const Json& json, const Json& ours) {
   spec.dynamic_properties = std::move(dynamic);
 }
 
+void read_properties(ComponentSpec& spec, const Json& json) {
+  const Json& descriptors = at(json, "propertyDescriptors");
+  if (!descriptors.is_object()) return;
+  for (const auto& [key, value] : descriptors.items()) {
+    spec.properties.push_back(read_property(key, value));
+  }
+}
+
 ComponentSpec read_processor(const Json& json) {
   ComponentSpec spec;
   spec.type = last_segment(text_at(json, "type"));
@@ -172,13 +180,8 @@ ComponentSpec read_processor(const Json& json) {
   spec.trigger = text_at(json, "defaultSchedulingStrategy") == "EVENT_DRIVEN"
                      ? DefaultTrigger::kEvent
                      : DefaultTrigger::kTimer;
-  const Json& descriptors = at(json, "propertyDescriptors");
-  if (descriptors.is_object()) {
-    for (const auto& [key, value] : descriptors.items()) {
-      spec.properties.push_back(read_property(key, value));
-    }
-  }
   const Json& ours = at(json, "runnel");
+  read_properties(spec, json);
   read_dynamic(spec, json, ours);
   const Json& optional = at(ours, "optional_relationships");
   for (const Json* one : list_at(json, "supportedRelationships")) {
@@ -201,13 +204,8 @@ ComponentSpec read_service(const Json& json) {
   spec.kind = ComponentKind::kService;
   spec.type = last_segment(text_at(json, "type"));
   spec.doc = text_at(json, "typeDescription");
-  const Json& descriptors = at(json, "propertyDescriptors");
-  if (descriptors.is_object()) {
-    for (const auto& [key, value] : descriptors.items()) {
-      spec.properties.push_back(read_property(key, value));
-    }
-  }
   const Json& ours = at(json, "runnel");
+  read_properties(spec, json);
   read_dynamic(spec, json, ours);
   for (const Json* one : list_at(json, "providedApiImplementations")) {
     spec.provides.push_back(last_segment(text_at(*one, "type")));

@@ -71,11 +71,7 @@ Result<> ConvertRecord::on_trigger(Session& session) {
   if (!flowfile) return {};
   const Result<std::uint64_t> count = convert(session, flowfile);
   if (!count.ok()) {
-    if (count.code() != Code::kInvalid) return count.error();
-    context_->bulletin(BulletinLevel::kWarning, count.error().text());
-    flowfile.set("record.error.message", count.error().text());
-    session.transfer(flowfile, failure_);
-    return {};
+    return fail_records(*context_, session, flowfile, count.error(), failure_);
   }
   if (*count == 0 && !config_.includes_empty) {
     session.drop(flowfile);

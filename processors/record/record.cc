@@ -12,37 +12,6 @@
 namespace runnel {
 namespace {
 
-void append_text(std::string& out, std::string_view text) {
-  out += '"';
-  const std::string good = to_utf8(text);
-  for (const char c : good) {
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20) {
-          out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
-        } else {
-          out += c;
-        }
-    }
-  }
-  out += '"';
-}
-
 // The shortest text that reads back as the same number, recognizable as one that is no integer.
 std::string number_text(double number) {
   if (!std::isfinite(number)) return "null";
@@ -68,7 +37,7 @@ struct JsonAppender {
   void operator()(std::int64_t number) const { out += std::to_string(number); }
   void operator()(double number) const { out += number_text(number); }
   void operator()(const BigInteger& number) const { out += number.digits; }
-  void operator()(const std::string& text) const { append_text(out, text); }
+  void operator()(const std::string& text) const { out += json_quoted(text); }
   void operator()(const Value::List& list) const {
     out += '[';
     bool is_first = true;
@@ -89,7 +58,7 @@ struct JsonAppender {
       if (!is_first) out += ',';
       is_first = false;
       break_line(out, indent, level + 1);
-      append_text(out, one.name);
+      out += json_quoted(one.name);
       out += indent < 0 ? ":" : " : ";
       append_json(out, one.value, leaves_out_nulls, indent, level + 1);
     }
@@ -145,6 +114,15 @@ std::string text_of(const Value& value) {
   std::string out;
   append_json(out, value, false, -1, 0);
   return out;
+}
+
+Result<> fail_records(Context& context, Session& session, FlowFile flowfile, const Error& error,
+                      Relationship failure) {
+  if (error.code() != Code::kInvalid) return error;
+  context.bulletin(BulletinLevel::kWarning, error.text());
+  flowfile.set("record.error.message", error.text());
+  session.transfer(flowfile, failure);
+  return {};
 }
 
 }  // namespace runnel

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "agent/base/result.h"
+#include "agent/sdk/context.h"
 #include "agent/sdk/service.h"
 #include "agent/sdk/session.h"
 
@@ -95,6 +96,13 @@ class RecordSetWriterFactory {
   virtual Result<std::unique_ptr<RecordWriter>> open(ContentWriter& content,
                                                      const std::vector<std::string>& columns) = 0;
 };
+
+// ---- what the processors have in common
+
+// Records that are malformed: the FlowFile goes to `failure` with the reason, which is told. Any
+// other error is returned.
+Result<> fail_records(Context& context, Session& session, FlowFile flowfile, const Error& error,
+                      Relationship failure);
 
 // ---- what the readers and writers have in common
 

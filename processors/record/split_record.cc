@@ -90,11 +90,7 @@ Result<> SplitRecord::on_trigger(Session& session) {
   if (!original) return {};
   const Result<Plan> planned = plan(session, original);
   if (!planned.ok()) {
-    if (planned.code() != Code::kInvalid) return planned.error();
-    context_->bulletin(BulletinLevel::kWarning, planned.error().text());
-    original.set("record.error.message", planned.error().text());
-    session.transfer(original, failure_);
-    return {};
+    return fail_records(*context_, session, original, planned.error(), failure_);
   }
   TRY(split(session, original, *planned));
   session.transfer(original, original_);

@@ -281,6 +281,28 @@ struct ScriptedBroker {
     peer.send(std::string("\x20\x02\x01\x00", 4));
     return peer;
   }
+  // A new connection whose first message has been delivered.
+  test::RawPeer accept_and_deliver(FakeContext& context) {
+    test::RawPeer peer = accept_new();
+    peer.send(publish);
+    REQUIRE(context.wait_for(1));
+    return peer;
+  }
+  // The same, safe and acknowledged.
+  test::RawPeer accept_and_acknowledge(FakeContext& context) {
+    test::RawPeer peer = accept_and_deliver(context);
+    context.make_all_safe();
+    CHECK(read_packet(peer) == pubrec);
+    return peer;
+  }
+  // Releases the message; what forgets it is held up by the disk.
+  void release(test::RawPeer& peer, FakeContext& context, Running& consumer) {
+    context.session.is_held = true;
+    const int wakes = context.wakes;
+    peer.send(pubrel);
+    CHECK(context.watch.wait([&] { return context.wakes > wakes; }));
+    consumer.trigger();
+  }
   // Skips what is no `packet`; false when the line ends before it.
   static bool reads(test::RawPeer& peer, const std::string& packet) {
     std::string got;
@@ -308,9 +330,7 @@ TEST_CASE("a QoS 2 message is acknowledged when it is safe, and taken once over 
   FakeContext context;
   {
     Running consumer(context, broker.properties());
-    test::RawPeer peer = broker.accept_new();
-    peer.send(broker.publish);
-    REQUIRE(context.wait_for(1));
+    test::RawPeer peer = broker.accept_and_deliver(context);
     CHECK(attribute(context.arrivals()[0], "mqtt.qos") == "2");
     CHECK(peer.is_silent());  // no PUBREC: it is not safe
     CHECK(context.session.all().size() == 1);
@@ -326,11 +346,7 @@ TEST_CASE("a QoS 2 message is acknowledged when it is safe, and taken once over 
   peer.send(broker.publish);
   CHECK(broker.reads(peer, broker.pubrec));
   CHECK(context.count() == 1);
-  context.session.is_held = true;
-  const int wakes = context.wakes;
-  peer.send(broker.pubrel);
-  CHECK(context.watch.wait([&] { return context.wakes > wakes; }));
-  consumer.trigger();
+  broker.release(peer, context, consumer);
   CHECK(peer.is_silent());  // its identifier may still be on disk
   REQUIRE(context.session.held.size() == 1);
   context.session.held.front()();
@@ -343,9 +359,7 @@ TEST_CASE("a QoS 2 message that was not safe when the agent died comes again") {
   FakeContext context;
   {
     Running consumer(context, broker.properties());
-    test::RawPeer peer = broker.accept_new();
-    peer.send(broker.publish);
-    REQUIRE(context.wait_for(1));
+    test::RawPeer peer = broker.accept_and_deliver(context);
     peer.close();
     consumer.stop();
   }
@@ -362,16 +376,8 @@ TEST_CASE("a session rolled back keeps the identifier, and PUBCOMP waits for the
   ScriptedBroker broker;
   FakeContext context;
   Running consumer(context, broker.properties());
-  test::RawPeer peer = broker.accept_new();
-  peer.send(broker.publish);
-  REQUIRE(context.wait_for(1));
-  context.make_all_safe();
-  CHECK(broker.read_packet(peer) == broker.pubrec);
-  context.session.is_held = true;
-  const int wakes = context.wakes;
-  peer.send(broker.pubrel);
-  CHECK(context.watch.wait([&] { return context.wakes > wakes; }));
-  consumer.trigger();
+  test::RawPeer peer = broker.accept_and_acknowledge(context);
+  broker.release(peer, context, consumer);
   context.session.held.clear();  // rolled back
   context.session.is_held = false;
   CHECK(peer.is_silent());
@@ -384,11 +390,7 @@ TEST_CASE("an identifier of a session that the broker has forgotten hides no new
   FakeContext context;
   {
     Running consumer(context, broker.properties());
-    test::RawPeer peer = broker.accept_new();
-    peer.send(broker.publish);
-    REQUIRE(context.wait_for(1));
-    context.make_all_safe();
-    CHECK(broker.read_packet(peer) == broker.pubrec);
+    test::RawPeer peer = broker.accept_and_acknowledge(context);
     peer.close();
     // The line breaks, and the broker comes back without the session.
     test::RawPeer next = broker.accept_new();
@@ -415,9 +417,7 @@ TEST_CASE("a QoS 2 message is delivered once although the line breaks before its
   FakeContext context;
   Running consumer(context, broker.properties());
   {
-    test::RawPeer peer = broker.accept_new();
-    peer.send(broker.publish);
-    REQUIRE(context.wait_for(1));
+    test::RawPeer peer = broker.accept_and_deliver(context);
     CHECK(peer.is_silent());
   }
   test::RawPeer peer = broker.accept_known();
