@@ -308,7 +308,7 @@ class Consuming(KafkaTest):
                 {"Group ID": "e", "Kafka Brokers": self.kafka.bootstrap_sasl_ssl, "Security Protocol": "sasl_ssl", "Security CA": mine["ca.pem"],
                  "SASL Mechanism": "SCRAM-SHA-256", "Username": USER, "Password": PASSWORD},
                 {"Group ID": "f", "Kafka Brokers": self.kafka.bootstrap_ssl, "Security Protocol": "ssl", "Security CA": mine["ca.pem"],
-                 "Security Cert": mine["client.pem"], "Security Private Key": mine["client.key"], "Topic Names": "man.", "Topic Name Format": "Patterns"},
+                 "Security Cert": mine["client.pem"], "Security Private Key": mine["client.key"], "Topic Names": "man.$", "Topic Name Format": "Patterns"},
                 {"Group ID": "g", "Kafka Brokers": self.kafka.bootstrap_sasl, "Security Protocol": "sasl_plaintext", "Username": USER, "Password": "wrong"}]
         agent = self.start("many", *self.consume("many", *ways))
         self.arrived("many-out", 5)
