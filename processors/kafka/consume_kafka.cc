@@ -161,10 +161,11 @@ ProcessorType consume_kafka() {
       .property(
           "Topic Names", &C::topic_names,
           {.doc = "The topics, separated by commas.", .required = true, .example = "commands"})
-      .property("Topic Name Format", &C::topic_name_format,
-                {.doc = "Whether `Topic Names` are names or regular expressions. An expression matches "
-                       "topics whose name begins with what it describes; end it with `$` for "
-                       "the whole name."})
+      .property(
+          "Topic Name Format", &C::topic_name_format,
+          {.doc = "Whether `Topic Names` are names or regular expressions. An expression matches "
+                  "topics whose name begins with what it describes; end it with `$` for "
+                  "the whole name."})
       .property(
           "Group ID", &C::group_id,
           {.doc = "The consumer group; its members share the partitions. Each processor of each "
