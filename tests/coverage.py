@@ -69,6 +69,8 @@ def show(title, files, bar):
     for name in worst:
         missed = [line for line, was_run in sorted(files[name].items()) if not was_run]
         print(f"  not run: {name}: {len(missed)} of {len(files[name])}, from line {missed[0]} on" if missed else f"  whole: {name}")
+    if not files:
+        raise SystemExit("no line was counted")
     whole = percent([was_run for lines in files.values() for was_run in lines.values()])
     print(f"  {whole:.1f} % of lines (at least {bar:.0f})", flush=True)
     return whole >= bar
