@@ -148,7 +148,7 @@ std::string HubControl::manifest_json() { return to_json(manifest()); }
 Result<> HubControl::apply_flow(const DeliveredFlow& flow) {
   FlowReading reading = read_flow(
       flow.text,
-      {.file = flow.id,
+      {.file = "the hub's flow",
        .parameters = parameters_,
        .provide = [this](const ParameterProvider& one) { return providers_.provide(one); }},
       component_specs());

@@ -3,10 +3,10 @@
 #include "agent/settings.h"
 
 #include <algorithm>
-#include <fstream>
 
 #include "agent/base/bytes.h"
 #include "agent/base/name.h"
+#include "agent/base/text_file.h"
 
 namespace runnel {
 namespace {
@@ -123,11 +123,11 @@ Result<std::string> token_of(const PropertyValues& values) {
     return invalid("`hub_token` and `hub_token_file` are both given; one is enough");
   if (direct != values.end()) return direct->second;
   if (file == values.end()) return std::string();
-  std::ifstream in(file->second);
-  std::string token;
-  if (!in) return invalid("`hub_token_file`: `" + file->second + "` cannot be read");
-  std::getline(in, token);
-  token = std::string(trimmed(token));
+  constexpr std::size_t kBytesMax = 64 * 1024;
+  TRY_ASSIGN(
+      text,
+      read_text_file(file->second, kBytesMax).within("`hub_token_file`: `" + file->second + "`"));
+  const std::string token(trimmed(text.substr(0, text.find('\n'))));
   if (token.empty())
     return invalid("`hub_token_file`: the first line of `" + file->second + "` is empty");
   return token;

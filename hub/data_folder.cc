@@ -8,10 +8,10 @@
 
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <iterator>
 
 #include "agent/base/bytes.h"
+#include "agent/base/text_file.h"
 
 namespace runnel::hub {
 namespace {
@@ -42,9 +42,8 @@ Result<> write_file(const std::string& path, std::string_view bytes, bool is_pub
 }
 
 Result<std::string> read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return not_found("`" + path + "` cannot be read: " + std::strerror(errno));
-  return std::string(std::istreambuf_iterator<char>(file), {});
+  constexpr std::size_t kBytesMax = 1 << 20;
+  return read_text_file(path, kBytesMax).within("`" + path + "`");
 }
 
 Result<std::string> read_secret(const std::string& path) {

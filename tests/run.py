@@ -77,9 +77,9 @@ def doctest_suites(kind):
     return suites
 
 
-def script_suites():
+def script_suites(is_long=False):
     suites = []
-    for folder in ("scripts", "crash", "ui"):
+    for folder in ("scripts", "crash", "ui") + (("soak",) if is_long else ()):
         path = os.path.join(ROOT, "tests", folder)
         if not os.path.isdir(path):
             continue
@@ -91,6 +91,13 @@ def script_suites():
     if os.path.isfile(os.path.join(ui, "test.sh")):
         suites.append(Suite("ui/unit", ["bash", os.path.join(ui, "test.sh")], vitest_count, 600))
     return suites
+
+
+def raced_kill_suite():
+    """The crash load on an agent that is watched by TSan: it ends at its first report, and what it has reported fails the suite."""
+    options = SANITIZED["tsan"]["TSAN_OPTIONS"] + ":exitcode=66"
+    return Suite("tsan/kill", [sys.executable, os.path.join(ROOT, "tests", "crash", "kill_test.py")], unittest_count, 3600,
+                 {"RUNNEL_BIN": os.path.join(ROOT, "build", "tsan", "bin"), "RUNNEL_KILLS": "50", "TSAN_OPTIONS": options})
 
 
 def wanted(name, names):
@@ -107,12 +114,12 @@ def kinds_wanted(names):
     return kinds
 
 
-def build(kind, names):
+def build(kind, names, is_long):
     """The programs that the wanted suites need: the unit tests alone need no more than themselves and the programs that they start."""
     began = time.monotonic()
     is_unit_only = bool(names) and all(name.startswith(("unit", "crash/disk")) for name in names)
     if kind != "release":
-        target = ["runnel_unit_tests"]
+        target = ["runnel_unit_tests"] + (["runnel-agent"] if is_long and kind == "tsan" else [])
     else:
         target = ["runnel_unit_tests", "runnel-agent", "runnel-hub", "runnelctl"] if is_unit_only else ["all"]
     done = subprocess.run([os.path.join(ROOT, "dev"), "internal-build", kind, *target], cwd=ROOT)
@@ -124,7 +131,7 @@ def run(suite):
     """Runs one suite; returns (passed, failed)."""
     log_path = os.path.join(LOGS, suite.name.replace("/", "_") + ".log")
     began = time.monotonic()
-    env = dict(os.environ, RUNNEL_BIN=os.path.join(ROOT, "build", "release", "bin"), **suite.env)
+    env = dict(os.environ, **{"RUNNEL_BIN": os.path.join(ROOT, "build", "release", "bin"), **suite.env})
     with open(log_path, "wb") as log:
         process = subprocess.Popen(suite.command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=log,
                                    stderr=subprocess.STDOUT, start_new_session=True)
@@ -154,7 +161,7 @@ def run(suite):
 def main():
     parser = argparse.ArgumentParser(prog="./dev test", description="Build and run every test.")
     parser.add_argument("--list", action="store_true", help="say which suites there are, run none")
-    parser.add_argument("--long", action="store_true", help="more power cuts, damages and kills (tests/crash); takes long")
+    parser.add_argument("--long", action="store_true", help="more power cuts, damages and kills (tests/crash), also under TSan, and twenty minutes under load (tests/soak)")
     parser.add_argument("--seed", type=int, help="of tests/crash: only what follows from this seed, as a failure has said it")
     parser.add_argument("names", nargs="*", help="only suites whose names begin so, e.g. unit/runtime, asan, scripts")
     options = parser.parse_args()
@@ -167,15 +174,17 @@ def main():
     passed = failed = 0
     suites = []
     for kind in kinds_wanted(options.names):
-        if not options.list and not build(kind, options.names):
+        if not options.list and not build(kind, options.names, options.long):
             print(f"the {kind} build failed")
             failed += 1
             continue
         suites += [suite for suite in doctest_suites(kind) if wanted(suite.name, options.names)]
+    suites += [suite for suite in script_suites(options.long) if wanted(suite.name, options.names)]
+    if options.long and "tsan" in kinds_wanted(options.names) and wanted("tsan/kill", options.names):
+        suites.append(raced_kill_suite())
     if options.long:
         for suite in suites:
             suite.seconds *= 10
-    suites += [suite for suite in script_suites() if wanted(suite.name, options.names)]
     if options.list:
         print("\n".join(suite.name for suite in suites))
         return 0

@@ -4,12 +4,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <sstream>
 
 #include "agent/base/bytes.h"
+#include "agent/base/text_file.h"
 #include "agent/flow/complaints.h"
 #include "agent/flow/yaml_fields.h"
 
@@ -115,17 +112,14 @@ SettingsReading read_settings_file(const std::string& file, std::span<const Prop
                                    std::string_view whose, bool has_parameters) {
   SettingsReading out;
   Complaints complaints(file, kComplaintsMax);
-  std::ifstream in(file, std::ios::binary);
-  std::stringstream text;
-  text << in.rdbuf();
-  if (!in) {
-    complaints.add({}, std::string("cannot be read: ") + std::strerror(errno));
+  const Result<std::string> text = read_text_file(file, kLimits.text_max);
+  if (!text.ok()) {
+    complaints.add({}, text.error().text());
     out.complaints = complaints.take();
     return out;
   }
-  const std::string bytes = text.str();
-  if (says_nothing(bytes)) return out;
-  const YamlDocument document(bytes, kLimits, complaints);
+  if (says_nothing(*text)) return out;
+  const YamlDocument document(*text, kLimits, complaints);
   if (document.root() != nullptr && !document.root()->is(YamlNode::Kind::kNull)) {
     Fields fields(*document.root(), std::string(whose), complaints, "write `key: value` lines");
     for (const PropertySpec& spec : specs) {

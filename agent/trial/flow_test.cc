@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 
+#include "agent/base/text_file.h"
 #include "agent/base/words.h"
 #include "agent/flow/check.h"
 #include "agent/flow/complaints.h"
@@ -389,7 +390,7 @@ FlowTestReport run_flow_tests(const std::string& file, std::span<const Processor
   FlowTestReport report;
   report.file = file;
   Complaints wrong(file, FlowTestLimits::kComplaints);
-  const auto text = read_whole(file, FlowTestLimits::kText);
+  const auto text = read_text_file(file, FlowTestLimits::kText);
   if (!text.ok()) {
     report.complaints.push_back({file, {}, text.error().text()});
     return report;

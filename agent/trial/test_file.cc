@@ -2,14 +2,13 @@
 
 #include "agent/trial/test_file.h"
 
-#include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "agent/base/bytes.h"
+#include "agent/base/text_file.h"
 #include "agent/flow/yaml_fields.h"
 #include "agent/flow/yaml_reader.h"
 #include "agent/runtime/status.h"
@@ -155,8 +154,8 @@ class TestReader {
   std::string file_bytes(const std::optional<std::string>& name, Position at) {
     if (!name) return {};
     const auto path = std::filesystem::path(folder_) / *name;
-    auto bytes = read_whole(path.string(), FlowTestLimits::kFile);
-    if (!bytes.ok()) wrong_.add(at, bytes.error().text());
+    auto bytes = read_text_file(path.string(), FlowTestLimits::kFile);
+    if (!bytes.ok()) wrong_.add(at, "`" + path.string() + "` " + bytes.error().text());
     return std::move(bytes).value_or("");
   }
 
@@ -415,25 +414,6 @@ FlowTestFile read_flow_test(std::string_view text, const std::string& folder, Co
       text, {FlowTestLimits::kText, FlowTestLimits::kDepth, FlowTestLimits::kNodes}, wrong);
   if (document.root() == nullptr) return {};
   return TestReader(document, folder, wrong).read();
-}
-
-Result<std::string> read_whole(const std::string& path, std::size_t at_most) {
-  const auto cannot = [&path](int error) {
-    const std::string text = "`" + path + "` cannot be read: " + strerror(error);
-    return error == ENOENT ? not_found(text) : unavailable(text);
-  };
-  std::error_code failed;
-  if (std::filesystem::is_directory(path, failed)) return cannot(EISDIR);
-  std::ifstream stream(path, std::ios::binary);
-  if (!stream) return cannot(errno);
-  std::string out;
-  char buffer[64 * 1024];
-  while (stream.read(buffer, sizeof buffer) || stream.gcount() > 0) {
-    out.append(buffer, static_cast<std::size_t>(stream.gcount()));
-    if (out.size() > at_most) return full("`" + path + "` is larger than " + size_text(at_most));
-  }
-  if (stream.bad()) return cannot(errno);
-  return out;
 }
 
 }  // namespace runnel

@@ -127,7 +127,4 @@ struct FlowTestLimits {
 // Reads the text of a test file that lies in `folder`; what is wrong with it goes to `wrong`.
 FlowTestFile read_flow_test(std::string_view text, const std::string& folder, Complaints& wrong);
 
-// The whole file, or kNotFound, kUnavailable, kFull (above `at_most` bytes) with the reason.
-Result<std::string> read_whole(const std::string& path, std::size_t at_most);
-
 }  // namespace runnel

@@ -32,6 +32,11 @@ if(RUNNEL_SANITIZE)
   target_link_options(runnel_options INTERFACE -fsanitize=${RUNNEL_SANITIZE})
 endif()
 
+if(RUNNEL_COVERAGE)
+  target_compile_options(runnel_options INTERFACE --coverage -fprofile-update=atomic)
+  target_link_options(runnel_options INTERFACE --coverage)
+endif()
+
 function(runnel_room NAME FOLDER)
   file(GLOB sources CONFIGURE_DEPENDS ${FOLDER}/*.cc)
   if(sources)

@@ -93,6 +93,7 @@ class Kill(unittest.TestCase):
             load.start()
             for _ in range(kills):
                 time.sleep(chance.uniform(0.05, 1.0))
+                self.assertTrue(agent.is_running(), f"ended by itself: {agent.tail()}")
                 agent.kill()
                 agent = stand.start_flow("agent", flow)
             agent.line("running ", 60)
