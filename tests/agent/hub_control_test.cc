@@ -46,8 +46,8 @@ TEST_CASE("a flow that is wrong or does not start leaves the old one, with every
   const auto wrong =
       control.apply_flow({.id = "77", .text = "flow: x\nprocesors: {}\nnonsense: 1\n"});
   REQUIRE(!wrong.ok());
-  CHECK(wrong.error().text().find("77:2:1: ") != std::string::npos);
-  CHECK(wrong.error().text().find("77:3:1: ") != std::string::npos);
+  CHECK(wrong.error().text().find("the hub's flow:2:1: ") != std::string::npos);
+  CHECK(wrong.error().text().find("the hub's flow:3:1: ") != std::string::npos);
   HubControl good(
       engine, {{"say", "hi"}}, {}, [](const std::string&) {}, [] {});
   engine.refuses = true;
