@@ -16,8 +16,10 @@ ProcessorType route_on_attribute();
 ProcessorType attributes_to_json();
 ProcessorType control_rate();
 ProcessorType convert_record();
+ProcessorType detect_duplicate();
 ProcessorType evaluate_json_path();
 ProcessorType execute_process();
+ProcessorType fetch_distributed_map_cache();
 ProcessorType fetch_file();
 ProcessorType generate_flow_file();
 ProcessorType get_file();
@@ -27,6 +29,7 @@ ProcessorType listen_http();
 ProcessorType log_attribute();
 ProcessorType lookup_attribute();
 ProcessorType merge_content();
+ProcessorType put_distributed_map_cache();
 ProcessorType put_file();
 ProcessorType replace_text();
 ProcessorType split_record();
@@ -38,19 +41,41 @@ ServiceType csv_reader();
 ServiceType csv_record_set_writer();
 ServiceType json_record_set_writer();
 ServiceType json_tree_reader();
+ServiceType local_map_cache();
 ServiceType simple_csv_file_lookup_service();
 ServiceType ssl_context_service();
 
 std::span<const ProcessorType> processor_types() {
   static const std::vector<ProcessorType> types = [] {
     std::vector<ProcessorType> all{
-        consume_kafka(),    publish_kafka(),      route_on_attribute(), attributes_to_json(),
-        control_rate(),     evaluate_json_path(), execute_process(),    fetch_file(),
-        get_file(),         invoke_http(),        list_file(),          listen_http(),
-        merge_content(),    put_file(),           replace_text(),       split_text(),
-        tail_file(),        update_attribute(),   generate_flow_file(), log_attribute(),
-        consume_mqtt(),     publish_mqtt(),       convert_record(),     split_record(),
+        consume_kafka(),
+        publish_kafka(),
+        route_on_attribute(),
+        attributes_to_json(),
+        control_rate(),
+        evaluate_json_path(),
+        execute_process(),
+        fetch_file(),
+        get_file(),
+        invoke_http(),
+        list_file(),
+        listen_http(),
+        merge_content(),
+        put_file(),
+        replace_text(),
+        split_text(),
+        tail_file(),
+        update_attribute(),
+        generate_flow_file(),
+        log_attribute(),
+        consume_mqtt(),
+        publish_mqtt(),
+        convert_record(),
+        split_record(),
         lookup_attribute(),
+        detect_duplicate(),
+        fetch_distributed_map_cache(),
+        put_distributed_map_cache(),
     };
     std::sort(all.begin(), all.end(), [](const ProcessorType& a, const ProcessorType& b) {
       return a.spec.type < b.spec.type;
@@ -65,6 +90,7 @@ std::span<const ServiceType> service_types() {
     std::vector<ServiceType> all{
         csv_reader(),       csv_record_set_writer(), json_record_set_writer(),
         json_tree_reader(), ssl_context_service(),   simple_csv_file_lookup_service(),
+        local_map_cache(),
     };
     std::sort(all.begin(), all.end(),
               [](const ServiceType& a, const ServiceType& b) { return a.spec.type < b.spec.type; });

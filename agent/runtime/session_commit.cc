@@ -80,6 +80,7 @@ void SessionCore::rollback_call(bool is_penalized) {
   told_.undo(call_);
   std::erase_if(edits_, of_call);
   std::erase_if(waiting_, of_call);
+  end_calls_from(call_, false);
   has_progress_ = false;
 }
 
@@ -112,6 +113,7 @@ void SessionCore::quarantine_unreadable() {
 
 void SessionCore::rollback() {
   undo_from(0, false);
+  end_calls_from(0, false);
   finish();
 }
 
@@ -169,6 +171,7 @@ void SessionCore::commit() {
     commit_locked();
     ledger_.settle();
   }
+  end_calls_from(0, true);
   tell_provenance();
   for (const FlowRecord& record : gone_) runnel::release(record);
   if (!ended_.empty()) wiring_.archive->keep(ended_);
@@ -286,7 +289,8 @@ void SessionCore::commit_locked() {
   }
   for (StateEdit& edit : edits_) {
     const EpochNumber epoch = has_inputs ? newest : birth_epoch();
-    ledger_.change_state(wiring_.processor_id, edit.name, std::move(edit.value), epoch, has_inputs);
+    const std::string& owner = edit.owner.empty() ? wiring_.processor_id : edit.owner;
+    ledger_.change_state(owner, edit.name, std::move(edit.value), epoch, has_inputs);
   }
   // A change of state alone is safe when it is written: nobody's acknowledgement stands for it.
   const bool needs_write = has_inputs || (works_.empty() && !edits_.empty());

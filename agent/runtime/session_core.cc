@@ -435,21 +435,54 @@ void SessionCore::event(FlowFile of, ProvenanceKind kind, std::string_view uri,
   told_.event(call_, kind, work.id, uri, details, alternate_id);
 }
 
-std::optional<std::string> SessionCore::state(std::string_view key) {
+// The last edit counts.
+std::optional<std::string> SessionCore::state_of(std::string_view owner, std::string_view key) {
   for (auto edit = edits_.rbegin(); edit != edits_.rend(); ++edit) {
-    if (edit->name == key) return edit->value;
+    if (edit->name == key && edit->owner == owner) return edit->value;
   }
   Lock lock(ledger_.mutex());
-  return ledger_.state(wiring_.processor_id, std::string(key));
+  return ledger_.state(owner.empty() ? wiring_.processor_id : std::string(owner), std::string(key));
 }
 
+std::optional<std::string> SessionCore::state(std::string_view key) { return state_of({}, key); }
+
 void SessionCore::set_state(std::string_view key, std::string_view value) {
-  edits_.push_back({call_, std::string(key), std::string(value)});
+  edits_.push_back({call_, {}, std::string(key), std::string(value)});
   has_progress_ = true;
 }
 
 void SessionCore::remove_state(std::string_view key) {
-  edits_.push_back({call_, std::string(key), std::nullopt});
+  edits_.push_back({call_, {}, std::string(key), std::nullopt});
+}
+
+std::optional<std::string> SessionCore::shared_state(std::string_view service,
+                                                     std::string_view key) {
+  return state_of(service, key);
+}
+
+void SessionCore::set_shared_state(std::string_view service, std::string_view key,
+                                   std::string_view value) {
+  edits_.push_back({call_, std::string(service), std::string(key), std::string(value)});
+  has_progress_ = true;
+}
+
+void SessionCore::remove_shared_state(std::string_view service, std::string_view key) {
+  edits_.push_back({call_, std::string(service), std::string(key), std::nullopt});
+}
+
+void SessionCore::when_ended(std::function<void(bool)> then) {
+  endings_.push_back({call_, std::move(then)});
+}
+
+void SessionCore::end_calls_from(std::uint32_t call, bool is_committed) {
+  if (is_committed) {
+    for (const Ending& ending : endings_) ending.then(true);
+    endings_.clear();
+  }
+  while (!endings_.empty() && endings_.back().call >= call) {
+    endings_.back().then(false);
+    endings_.pop_back();
+  }
 }
 
 void SessionCore::each_state(const std::function<void(std::string_view, std::string_view)>& visit) {
@@ -461,6 +494,7 @@ void SessionCore::each_state(const std::function<void(std::string_view, std::str
     });
   }
   for (const StateEdit& edit : edits_) {
+    if (!edit.owner.empty()) continue;
     if (edit.value) {
       all[edit.name] = *edit.value;
     } else {

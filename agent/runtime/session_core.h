@@ -150,6 +150,11 @@ class SessionCore final : public Session {
   void remove_state(std::string_view key) override;
   void each_state(
       const std::function<void(std::string_view key, std::string_view value)>& visit) override;
+  std::optional<std::string> shared_state(std::string_view service, std::string_view key) override;
+  void set_shared_state(std::string_view service, std::string_view key,
+                        std::string_view value) override;
+  void remove_shared_state(std::string_view service, std::string_view key) override;
+  void when_ended(std::function<void(bool)> then) override;
   void when_safe(std::function<void()> then) override;
   void when_stored(std::function<void()> then) override;
   void yield() override { wants_yield_ = true; }
@@ -233,8 +238,13 @@ class SessionCore final : public Session {
   };
   struct StateEdit {
     std::uint32_t call = 0;
+    std::string owner;  // a service's id; empty: the processor's own
     std::string name;
     std::optional<std::string> value;
+  };
+  struct Ending {
+    std::uint32_t call = 0;
+    std::function<void(bool is_committed)> then;
   };
   struct Waiting {
     std::uint32_t call = 0;
@@ -249,6 +259,8 @@ class SessionCore final : public Session {
   void follow_wall() REQUIRES(ledger_.mutex());
   void release(Work& work);
   void undo_from(std::size_t works_kept, bool is_penalized);
+  std::optional<std::string> state_of(std::string_view owner, std::string_view key);
+  void end_calls_from(std::uint32_t call, bool is_committed);
   void quarantine_unreadable();
   void set_content(Work& work, Content* content);
   void tell_kin(ProvenanceKind kind, std::uint64_t child, std::uint64_t parent);
@@ -292,6 +304,7 @@ class SessionCore final : public Session {
   std::shared_ptr<const std::string> last_sent_to_;  // mostly the next one's, too
   std::vector<StateEdit> edits_;
   std::vector<Waiting> waiting_;
+  std::vector<Ending> endings_;
   std::uint32_t call_ = 0;
   std::size_t call_begin_ = 0;  // of its works
   bool has_progress_ = false;

@@ -147,6 +147,18 @@ void SharedService::bulletin(BulletinLevel level, std::string_view text) {
   bulletins_.post(source_, level, text);
 }
 
+void SharedService::each_state(
+    const std::function<void(std::string_view, std::string_view)>& visit) {
+  std::vector<std::pair<std::string, std::string>> all;
+  {
+    Lock lock(ledger_.mutex());
+    ledger_.each_state(model_.id, [&all](std::string_view name, std::string_view value) {
+      all.emplace_back(name, value);
+    });
+  }
+  for (const auto& [name, value] : all) visit(name, value);
+}
+
 void SharedService::fill(ServiceStatus& status) const {
   status.id = model_.id;
   status.name = model_.name;

@@ -87,6 +87,7 @@ class SharedService final : public ServiceContext {
   const std::string& agent_id() const override { return ledger_.instance_id(); }
   void bulletin(BulletinLevel level, std::string_view text) override;
   DurableMap& durable() override { return *durable_; }
+  void each_state(const std::function<void(std::string_view, std::string_view)>& visit) override;
   Clock& clock() override { return ledger_.clock(); }
 
  private:

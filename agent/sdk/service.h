@@ -15,6 +15,7 @@
 
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -76,6 +77,9 @@ class ServiceContext : public ServiceUser {
   virtual void bulletin(BulletinLevel level, std::string_view text) = 0;
   // Small values that are on disk when the call returns, kept over restarts. Any thread.
   virtual DurableMap& durable() = 0;
+  // What sessions have committed of its state (Session::set_shared_state). Any thread.
+  virtual void each_state(
+      const std::function<void(std::string_view key, std::string_view value)>& visit) = 0;
   virtual Clock& clock() = 0;
 };
 

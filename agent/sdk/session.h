@@ -210,6 +210,19 @@ class Session {
   virtual void each_state(
       const std::function<void(std::string_view key, std::string_view value)>& visit) = 0;
 
+  // ---- the state of a service, which several processors share; `service` is its id. Committed in
+  // the same transaction as the FlowFiles, as the processor's own. What other sessions have not
+  // committed yet is not seen: a service that must know it lets one session at a time change its
+  // state, until `when_ended` (LocalMapCache does).
+  virtual std::optional<std::string> shared_state(std::string_view service,
+                                                  std::string_view key) = 0;
+  virtual void set_shared_state(std::string_view service, std::string_view key,
+                                std::string_view value) = 0;
+  virtual void remove_shared_state(std::string_view service, std::string_view key) = 0;
+  // Calls `then` when what this call does was committed (true), or has been rolled back (false; the
+  // last one first). On the session's thread; must not block.
+  virtual void when_ended(std::function<void(bool is_committed)> then) = 0;
+
   // ---- outward acknowledgement
   // Calls `then` once all that this session put into connections, changed or moved is safe:
   // fsynced, or finished by its receivers. (For a session with inputs, too: what it changed is safe

@@ -33,6 +33,7 @@ const std::map<std::string, PropertyValues> kGiven{
     {"ListenHTTP", {{"Listening Port", "0"}}},
     {"PublishKafka", {{"Known Brokers", "127.0.0.1:1"}, {"Topic Name", "t"}}},
     {"PublishMQTT", {{"Broker URI", "tcp://127.0.0.1:1"}, {"Topic", "t"}}},
+    {"PutDistributedMapCache", {{"Cache Entry Identifier", "k"}}},
     {"PutFile", {{"Directory", "${literal('/tmp'):append('/runnel-conformance')}"}}},
     {"ReplaceText", {{"Evaluation Mode", "Entire text"}, {"Replacement Value", "x"}}},
     {"SplitRecord", {{"Records Per Split", "2"}}},
@@ -147,6 +148,7 @@ TEST_CASE("a service that is stopped without a start, or started twice in a row,
     const std::string& agent_id() const override { return name_; }
     void bulletin(BulletinLevel, std::string_view) override {}
     DurableMap& durable() override { return *map; }
+    void each_state(const std::function<void(std::string_view, std::string_view)>&) override {}
     Clock& clock() override { return time; }
     const std::string name_ = "service";
     std::unique_ptr<DurableMap> map;

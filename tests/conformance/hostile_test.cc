@@ -25,6 +25,7 @@ struct Quiet {
 struct Subject {
   std::string type;
   PropertyValues properties;
+  std::map<std::string, RunnerService> services = {};
 };
 
 std::string nested(std::size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); }
@@ -35,6 +36,9 @@ TEST_CASE("hostile content and attributes are routed or kept with a word, and go
       fs::temp_directory_path() / ("runnel-hostile-" + std::to_string(getpid()));
   fs::create_directories(folder);
   const std::string in_folder = folder.string();
+  const PropertyValues cached{{"Cache Entry Identifier", "${a}"},
+                              {"Distributed Cache Service", "cache"}};
+  const RunnerService cache{"LocalMapCache", {{"Maximum Cache Size", "100 KB"}}};
   const std::vector<Subject> subjects{
       {"AttributesToJSON", {{"Destination", "flowfile-content"}}},
       {"ControlRate",
@@ -42,6 +46,9 @@ TEST_CASE("hostile content and attributes are routed or kept with a word, and go
         {"Rate Controlled Attribute", "a"},
         {"Maximum Rate", "1000000"}}},
       {"ControlRate", {{"Maximum Rate", "1 GB"}}},
+      {"DetectDuplicate", cached, {{"cache", cache}}},
+      {"FetchDistributedMapCache", cached, {{"cache", cache}}},
+      {"PutDistributedMapCache", cached, {{"cache", cache}}},
       {"EvaluateJsonPath", {{"Destination", "flowfile-attribute"}, {"id", "$..id"}}},
       {"EvaluateJsonPath", {{"Destination", "flowfile-content"}, {"id", "$.a[0].b"}}},
       {"FetchFile", {{"File to Fetch", "${a}"}}},
@@ -90,6 +97,7 @@ TEST_CASE("hostile content and attributes are routed or kept with a word, and go
     // One at a time: what is kept waits out its penalty, with the processor in back-off.
     RunnerOptions options;
     options.penalty_period = 1ms;
+    options.services = subject.services;
     ProcessorRunner runner(subject.type, subject.properties, options);
     std::size_t put = 0;
     for (const std::string& content : contents) {

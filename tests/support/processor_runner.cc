@@ -334,12 +334,12 @@ std::vector<ProvenanceEvent> ProcessorRunner::events(ProvenanceKind kind) const 
   return all;
 }
 
-std::map<std::string, std::string> ProcessorRunner::state() {
+std::map<std::string, std::string> ProcessorRunner::state(std::string_view name) {
   std::map<std::string, std::string> all;
   Lock lock(engine_->ledger().mutex());
   engine_->ledger().each_state(
-      element_id("test", options_.name),
-      [&all](std::string_view name, std::string_view value) { all.emplace(name, value); });
+      element_id("test", std::string(name)),
+      [&all](std::string_view key, std::string_view value) { all.emplace(key, value); });
   return all;
 }
 

@@ -115,7 +115,9 @@ class ProcessorRunner {
   bool has_bulletin(std::string_view text) const;  // one that contains this text
   std::vector<ProvenanceEvent> events() const;     // oldest first
   std::vector<ProvenanceEvent> events(ProvenanceKind kind) const;
-  std::map<std::string, std::string> state();
+  std::map<std::string, std::string> state() { return state(options_.name); }
+  // Of a service, by its name.
+  std::map<std::string, std::string> state(std::string_view name);
   ProcessorStatus status() const;
   LossFigures loss() const { return engine_->status().loss; }
 

@@ -299,6 +299,50 @@ TEST_CASE("a source's state is written with its FlowFiles or not at all") {
   CHECK(bench.a->count() == 1);
 }
 
+TEST_CASE("the state of a service is shared, committed with FlowFiles, and undone call by call") {
+  const Folder folder;
+  {
+    Bench bench(folder.path());
+    SessionCore session(*bench.ledger, bench.source_wiring, bench.source_owner);
+    SessionCore other(*bench.ledger, bench.middle_wiring, bench.middle_owner);
+    std::string told;
+    const auto change = [&](const char* key, const char* value) {
+      session.begin_call();
+      session.set_shared_state("cache", key, value);
+      session.set_state(key, "own");
+      session.when_ended([&told, value](bool is_committed) {
+        told += (is_committed ? '+' : '-') + std::string(value);
+      });
+      session.when_ended([&told](bool is_committed) { told += is_committed ? "." : ","; });
+    };
+    change("a", "1");
+    CHECK(session.shared_state("cache", "a") == "1");
+    CHECK(session.state("a") == "own");
+    CHECK_FALSE(other.shared_state("cache", "a").has_value());
+    REQUIRE(session.end_call().ok());
+    change("a", "2");
+    session.rollback_call(false);
+    CHECK(told == ",-2");
+    CHECK(session.shared_state("cache", "a") == "1");
+    session.commit();
+    CHECK(told == ",-2+1.");
+    CHECK(other.shared_state("cache", "a") == "1");
+    CHECK_FALSE(other.shared_state("another", "a").has_value());
+    change("b", "3");
+    session.rollback();
+    CHECK(told == ",-2+1.,-3");
+    REQUIRE(bench.ledger->flush(5s).ok());
+  }
+  Bench bench(folder.path());
+  SessionCore session(*bench.ledger, bench.middle_wiring, bench.middle_owner);
+  session.begin_call();
+  CHECK(session.shared_state("cache", "a") == "1");
+  session.remove_shared_state("cache", "a");
+  CHECK_FALSE(session.shared_state("cache", "a").has_value());
+  CHECK_FALSE(session.shared_state("cache", "b").has_value());
+  session.rollback();
+}
+
 TEST_CASE(
     "large content is streamed by way of segment files, shared by slices, and removed when it is "
     "done") {

@@ -114,6 +114,12 @@ class EmptySession : public Session {
   void set_state(std::string_view, std::string_view) override {}
   void remove_state(std::string_view) override {}
   void each_state(const std::function<void(std::string_view, std::string_view)>&) override {}
+  std::optional<std::string> shared_state(std::string_view, std::string_view) override {
+    return std::nullopt;
+  }
+  void set_shared_state(std::string_view, std::string_view, std::string_view) override {}
+  void remove_shared_state(std::string_view, std::string_view) override {}
+  void when_ended(std::function<void(bool)> then) override { then(true); }
   void when_safe(std::function<void()>) override {}
   void when_stored(std::function<void()> then) override { then(); }
   void yield() override {}
