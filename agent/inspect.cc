@@ -24,6 +24,17 @@ std::string age_text(std::int64_t ms) {
   return ms <= 0 ? "-" : period_text(std::chrono::milliseconds(ms < 1000 ? ms : ms / 1000 * 1000));
 }
 
+std::string drop_text(const Json& drop) {
+  const auto flowfile = [&drop](const char* which) {
+    const std::uint64_t id = drop[which].get<std::uint64_t>();
+    return id == 0 ? std::string("unread") : "FlowFile " + std::to_string(id);
+  };
+  return fmt::format("lost    {} {} since the start, from {} ({}) to {} ({})\n",
+                     count_text(drop, "count"), text_member(drop, "reason"), flowfile("first_id"),
+                     iso_time(drop["first_ms"].get<std::int64_t>()), flowfile("last_id"),
+                     iso_time(drop["last_ms"].get<std::int64_t>()));
+}
+
 std::string status_text(const Json& status) {
   std::string out = fmt::format(
       "flow    {}{}\nstate   {}\nhealth  {}{}\nagent   {}\n",
@@ -37,12 +48,14 @@ std::string status_text(const Json& status) {
   out += fmt::format(
       "ledger  in {} = out {} + queued {} + dropped (auto-terminated {}, expired {}, evicted {}, "
       "removed {}, "
-      "quarantined {}){}\n\n",
+      "quarantined {}){}\n",
       count_text(loss, "in"), count_text(loss, "out"), count_text(loss, "queued"),
       count_text(loss, "dropped_auto_terminated"), count_text(loss, "dropped_expired"),
       count_text(loss, "dropped_evicted"), count_text(loss, "dropped_removed"),
       count_text(loss, "dropped_quarantined"),
       loss["is_balanced"].get<bool>() ? "" : "  DOES NOT BALANCE");
+  for (const Json& one : status["drops"]) out += drop_text(one);
+  out += "\n";
   Table processors({"PROCESSOR", "TYPE", "STATE", "IN", "OUT", "FAILURES", "LAST ERROR"});
   for (const Json& one : status["processors"])
     processors.add({text_member(one, "path"), text_member(one, "type"), text_member(one, "state"),

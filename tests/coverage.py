@@ -21,7 +21,7 @@ import run as tests  # noqa: E402
 ROOT = tests.ROOT
 FOLDER = os.path.join(ROOT, "build", "coverage")
 UNIT_BAR, ALL_BAR = 80.0, 90.0
-ENVIRONMENT = {"RUNNEL_BIN": os.path.join(FOLDER, "bin"), "RUNNEL_CUTS": "100", "RUNNEL_DAMAGES": "20", "RUNNEL_KILLS": "5"}
+ENVIRONMENT = {"RUNNEL_BIN": os.path.join(FOLDER, "bin"), "RUNNEL_CUTS": "100", "RUNNEL_DAMAGES": "20", "RUNNEL_KILLS": "5", "RUNNEL_SOAK_HOURS": "2"}
 
 
 def counters():

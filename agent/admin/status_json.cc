@@ -86,6 +86,11 @@ StatusJson loss_json(const LossFigures& loss) {
           {"is_balanced", loss.is_balanced()}};
 }
 
+StatusJson drop_json(const DropExtent& drop) {
+  return {{"reason", drop.reason},   {"count", drop.count},       {"first_id", drop.first_id},
+          {"last_id", drop.last_id}, {"first_ms", drop.first_ms}, {"last_ms", drop.last_ms}};
+}
+
 StatusJson ledger_json(const LedgerStatus& ledger) {
   return {{"is_healthy", ledger.is_healthy},
           {"trouble", ledger.trouble},
@@ -117,6 +122,8 @@ StatusJson status_json(const Status& status) {
                     {"health_reason", health.reason}, {"at_ms", status.at_ms},
                     {"started_ms", status.started_ms}};
   out["loss"] = loss_json(status.loss);
+  out["drops"] = StatusJson::array();
+  for (const DropExtent& one : status.drops) out["drops"].push_back(drop_json(one));
   out["ledger"] = ledger_json(status.ledger);
   StatusJson processors = StatusJson::array();
   for (const ProcessorStatus& one : status.processors) processors.push_back(processor_json(one));

@@ -259,6 +259,8 @@ std::string_view name_of(WhenFull when) {
       return "drop-oldest";
     case WhenFull::kDropNewest:
       return "drop-newest";
+    case WhenFull::kDropLowest:
+      return "drop-lowest";
   }
   return "block";
 }

@@ -202,7 +202,7 @@ struct Endpoint {
   Position at;
 };
 
-enum class WhenFull { kBlock, kDropOldest, kDropNewest };
+enum class WhenFull { kBlock, kDropOldest, kDropNewest, kDropLowest };
 
 enum class QueueOrder {
   kFirstIn,
@@ -312,7 +312,7 @@ std::string_view name_of(ParameterProvider::Kind kind);  // "environment", "file
 std::string_view name_of(Schedule::Kind kind);           // "default", "event", "every", "cron"
 std::string_view name_of(Retry::Manner manner);          // "penalize", "yield"
 std::string_view name_of(EndpointKind kind);             // "processor", "input port", …
-std::string_view name_of(WhenFull when);                 // "block", "drop-oldest", "drop-newest"
+std::string_view name_of(WhenFull when);                 // "block", "drop-oldest", …
 std::string_view name_of(QueueOrder order);  // "first-in", …, "attribute", "live-first"
 
 }  // namespace runnel

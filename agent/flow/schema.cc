@@ -317,7 +317,8 @@ Json connection() {
                   {"description", "Its queue hangs on it. Default: `from -> to`."}};
   keys["doc"] = text("What it is for.");
   keys["back_pressure"] = described(object(std::move(limits)), "When it is full.");
-  keys["when_full"] = choice({"block", "drop-oldest", "drop-newest"}, "Default: block.");
+  keys["when_full"] =
+      choice({"block", "drop-oldest", "drop-newest", "drop-lowest"}, "Default: block.");
   keys["expire"] = described_ref("period", "Age after which a FlowFile is dropped.");
   keys["order"] = described(single("anyOf", std::move(orders)), "Default: first-in.");
   return object(std::move(keys), {"from", "to"});

@@ -306,10 +306,15 @@ Connection read_connection(const YamlNode& node, const ProcessGroup& group, Read
     limit.bytes = inner.size("size").value_or(limit.bytes);
     inner.refuse_others();
   }
-  constexpr std::array<std::string_view, 3> kWhenFull{"block", "drop-oldest", "drop-newest"};
+  constexpr std::array<std::string_view, 4> kWhenFull{"block", "drop-oldest", "drop-newest",
+                                                      "drop-lowest"};
   connection.when_full = static_cast<WhenFull>(fields.choice("when_full", kWhenFull).value_or(0));
   connection.expire = fields.period("expire", 1ms, kExpireMax);
   if (const YamlNode* order = fields.find("order")) read_order(*order, connection, reading);
+  if (connection.when_full == WhenFull::kDropLowest && connection.order != QueueOrder::kAttribute) {
+    reading.complaints.add(fields.find("when_full")->at,
+                           "`when_full: drop-lowest` needs classes: `order: {attribute: NAME}`");
+  }
   fields.refuse_others();
   return connection;
 }

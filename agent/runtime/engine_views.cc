@@ -202,6 +202,7 @@ Status EngineCore::status() const {
   }
   add_parked(status);
   status.loss = ledger_->loss();
+  status.drops = ledger_->drops();
   status.ledger = ledger_->status();
   return status;
 }

@@ -133,6 +133,16 @@ void Ledger::count_end(EpochNumber epoch, End end) {
   if (Epoch* const one = epoch_at(epoch)) ++one->counters.ends[reason];
 }
 
+void Ledger::count_drop(EpochNumber epoch, End end, std::uint64_t flowfile) {
+  count_end(epoch, end);
+  DropExtent& drop = drops_[static_cast<std::size_t>(end)];
+  drop.last_ms = options_.clock->wall_ms();  // `wall_ms` may want the mutex
+  drop.last_id = flowfile;
+  if (drop.count++ > 0) return;
+  drop.first_ms = drop.last_ms;
+  drop.first_id = flowfile;
+}
+
 // ---- moving FlowFiles
 
 void Ledger::put(Queue& queue, FlowRecord record, std::uint32_t now_ms,
@@ -140,7 +150,7 @@ void Ledger::put(Queue& queue, FlowRecord record, std::uint32_t now_ms,
   queue.held();
   const FullRule rule = queue.spec().when_full;
   if (rule == FullRule::kDropNewest && (queue.is_full() || is_over_quota())) {
-    count_end(record.epoch, End::kEvicted);
+    count_drop(record.epoch, End::kEvicted, record.id);
     dropped.push_back(record);
     return;
   }
@@ -150,20 +160,24 @@ void Ledger::put(Queue& queue, FlowRecord record, std::uint32_t now_ms,
       record.content != nullptr && record.content->is_in_memory() ? record.size : 0;
   unsaved_bytes_ += bytes + 128;
   accepted_bytes_ += record.size;
-  if (rule != FullRule::kDropOldest) return;
+  if (rule != FullRule::kDropOldest && rule != FullRule::kDropLowest) return;
   Queue::Position oldest = 0;
   // At the disk's quota, one goes for each that comes.
   bool is_one_due = is_over_quota();
   while ((queue.is_full() || std::exchange(is_one_due, false)) && queue.count() > 1) {
-    const bool has_untaken = queue.oldest_untaken(oldest);
+    const bool is_by_class = rule == FullRule::kDropLowest;
+    const bool has_untaken =
+        is_by_class ? queue.lowest_untaken(oldest) : queue.oldest_untaken(oldest);
     const auto paged = queue.paged().begin();
-    if (paged != queue.paged().end() && (!has_untaken || paged->first < oldest)) {
+    // Of what class it is that lies on disk only is not known without reading it.
+    const bool is_paged_first = !has_untaken || (!is_by_class && paged->first < oldest);
+    if (paged != queue.paged().end() && is_paged_first) {
       evict_paged(queue, paged->first, paged->second.batch);
       continue;
     }
     if (!has_untaken) break;
     const FlowRecord old = take_out(queue, oldest);
-    count_end(old.epoch, End::kEvicted);
+    count_drop(old.epoch, End::kEvicted, old.id);
     dropped.push_back(old);
   }
 }
@@ -177,7 +191,7 @@ void Ledger::evict_paged(Queue& queue, Queue::Position first, std::uint64_t row)
   queue.held();
   queue.shrink_paged(first);
   note_saved_done({row, index});
-  count_end(0, End::kEvicted);
+  count_drop(0, End::kEvicted, 0);
 }
 
 FlowRecord Ledger::take_out(Queue& queue, Queue::Position position) {
@@ -282,6 +296,19 @@ LossFigures Ledger::loss() {
   figures.quarantined = totals_.ends[static_cast<std::size_t>(End::kQuarantined)];
   for (const auto& [id, queue] : queues_) figures.queued += queue->count();
   return figures;
+}
+
+std::vector<DropExtent> Ledger::drops() {
+  static constexpr std::array<std::string_view, kEnds> kReasons{
+      "out", "expired", "evicted", "auto_terminated", "removed", "quarantined"};
+  std::vector<DropExtent> found;
+  Lock lock(mutex_);
+  for (std::size_t end = 0; end < kEnds; ++end) {
+    if (drops_[end].count == 0) continue;
+    found.push_back(drops_[end]);
+    found.back().reason = kReasons[end];
+  }
+  return found;
 }
 
 LedgerStatus Ledger::status() {

@@ -167,6 +167,8 @@ class Ledger {
   void tie(EpochNumber low, EpochNumber high) REQUIRES(mutex_);
   void count_birth(EpochNumber epoch, std::uint64_t count) REQUIRES(mutex_);
   void count_end(EpochNumber epoch, End end) REQUIRES(mutex_);
+  // An end by which data is lost; `flowfile` 0: it was not read.
+  void count_drop(EpochNumber epoch, End end, std::uint64_t flowfile) REQUIRES(mutex_);
   // Takes over the record's references. A queue that is full and drops does so here: what is
   // dropped is added to `dropped`.
   void put(Queue& queue, FlowRecord record, std::uint32_t now_ms, std::vector<FlowRecord>& dropped)
@@ -228,6 +230,7 @@ class Ledger {
   void set_provenance(ProvenanceLog* log);
 
   LossFigures loss();
+  std::vector<DropExtent> drops();
   LedgerStatus status();
   bool is_healthy() const { return is_healthy_.load(std::memory_order_relaxed); }
   // The quota of the disk is reached: sources must wait, unless all that they feed drops when it is
@@ -440,6 +443,7 @@ class Ledger {
       SteadyTime::max();  // since when something is done or changed that is not written
   std::uint64_t unsaved_bytes_ GUARDED_BY(mutex_) = 0;
   Counters totals_ GUARDED_BY(mutex_);
+  std::array<DropExtent, kEnds> drops_ GUARDED_BY(mutex_);  // by End
 
   // Two stages: one write is at the disk, the next one is packed or being packed.
   bool is_at_disk_ GUARDED_BY(mutex_) = false;

@@ -99,7 +99,7 @@ Result<> Ledger::page_in_batch(Queue& queue, Queue::Position first, Queue::Paged
       for (std::uint32_t i = 0; i < batch.count; ++i) {
         if (batch.done[i]) continue;
         note_saved_done({paged.batch, i});
-        count_end(0, End::kQuarantined);
+        count_drop(0, End::kQuarantined, 0);
       }
       settle();
     }

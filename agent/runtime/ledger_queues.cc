@@ -100,7 +100,7 @@ std::int64_t Ledger::expire(Queue& queue, std::vector<std::uint64_t>& expired) {
       queue.held();
       for (const Queue::Position position : queue.started_before(start_ms)) {
         gone.push_back(take_out(queue, position));
-        count_end(gone.back().epoch, End::kExpired);
+        count_drop(gone.back().epoch, End::kExpired, gone.back().id);
         expired.push_back(gone.back().id);
       }
       const Queue::Paged* const next = queue.paged_before(start_ms, first);
@@ -137,7 +137,7 @@ std::uint64_t Ledger::purge(Queue& queue) {
     });
     for (const Queue::Position position : waiting) {
       const FlowRecord record = take_out(queue, position);
-      count_end(record.epoch, End::kRemoved);
+      count_drop(record.epoch, End::kRemoved, record.id);
       gone.push_back(record);
     }
     count = gone.size();
@@ -149,7 +149,7 @@ std::uint64_t Ledger::purge(Queue& queue) {
       for (std::uint32_t i = 0; i < batch.count; ++i) {
         if (batch.done[i]) continue;
         note_saved_done({paged.batch, i});
-        count_end(0, End::kRemoved);
+        count_drop(0, End::kRemoved, 0);
         ++count;
       }
     }
@@ -194,7 +194,7 @@ void Ledger::quarantine(Queue& queue, Queue::Position position, const Error& why
   {
     Lock lock(mutex_);
     record = take_out(queue, position);
-    count_end(record.epoch, End::kQuarantined);
+    count_drop(record.epoch, End::kQuarantined, record.id);
     settle();
   }
   release(record);

@@ -313,7 +313,7 @@ void Ledger::forget_rows(const std::set<std::uint64_t>& rows) {
     std::uint64_t count = 0;
     for (const Queue::Position first : lost) {
       for (std::uint64_t i = queue->paged().at(first).count; i > 0; --i, ++count)
-        count_end(0, End::kQuarantined);
+        count_drop(0, End::kQuarantined, 0);
       queue->drop_paged(first);
     }
     if (count != 0) {

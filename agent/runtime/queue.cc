@@ -460,15 +460,11 @@ bool Queue::oldest_untaken(Position& position) {
   return is_found;
 }
 
-bool Queue::newest_untaken(Position& position) {
-  for (auto at = chunks_.rbegin(); at != chunks_.rend(); ++at) {
-    for (std::size_t i = kChunk; i-- > 0;) {
-      if (!has(at->second->present, i) || has(at->second->taken, i)) continue;
-      position = at->first * kChunk + i;
-      return true;
-    }
-  }
-  return false;
+bool Queue::lowest_untaken(Position& position) {
+  if (ordered_.empty()) return false;
+  const auto& [key, last] = *ordered_.rbegin();
+  position = ordered_.lower_bound({key, 0})->second;
+  return true;
 }
 
 void Queue::save_each(EpochNumber epoch,

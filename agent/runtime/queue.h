@@ -31,7 +31,8 @@ namespace runnel {
 // first, and of 8 FlowFiles that are taken at least one is of the backlog, as long as there is any.
 // What was given back keeps its place in its part.
 enum class QueueRule { kFirstIn, kNewestFirst, kOldestFirst, kAttribute, kLiveFirst };
-enum class FullRule { kBlock, kDropOldest, kDropNewest };
+// `kDropLowest`: what `kAttribute` would take last goes first, the oldest of its class.
+enum class FullRule { kBlock, kDropOldest, kDropNewest, kDropLowest };
 
 struct QueueSpec {
   std::string id;  // of the connection; what is stored is found again by it
@@ -131,9 +132,11 @@ class Queue {
   // In the order of positions, until `visit` returns false.
   void each(const std::function<bool(Position, const FlowRecord&, bool is_taken)>& visit) const
       REQUIRES(mutex_);
-  // The untaken one that would be taken first or last; false when there is none.
+  // The untaken one in memory that stands first; false when there is none.
   bool oldest_untaken(Position& position) REQUIRES(mutex_);
-  bool newest_untaken(Position& position) REQUIRES(mutex_);
+  // With `kAttribute`: of the class that is taken last, the one in memory that stands first,
+  // neither taken nor penalized; false when there is none.
+  bool lowest_untaken(Position& position) REQUIRES(mutex_);
 
   // How often it has been sent back by a retry; forgotten when it is done.
   std::uint32_t& attempts(Position position) REQUIRES(mutex_) { return attempts_[position]; }

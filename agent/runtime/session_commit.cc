@@ -274,7 +274,11 @@ void SessionCore::commit_locked() {
       const End end = work.fate == Fate::kExpired          ? End::kExpired
                       : outlet != nullptr && !work.is_sent ? End::kTerminated
                                                            : End::kOut;
-      ledger_.count_end(work.epoch, end);
+      if (end == End::kExpired) {
+        ledger_.count_drop(work.epoch, end, work.id);
+      } else {
+        ledger_.count_end(work.epoch, end);
+      }
       ++dropped_count;
       gone_.push_back(record);
       continue;

@@ -121,6 +121,16 @@ struct LossFigures {
   bool is_balanced() const { return in == out + queued + dropped(); }
 };
 
+// What was lost for one reason since the agent started: how much, and the first and the last of it.
+struct DropExtent {
+  std::string_view reason;  // as in the loss ledger: "expired", "evicted", "removed", "quarantined"
+  std::uint64_t count = 0;
+  std::uint64_t first_id = 0;  // FlowFiles; 0: it was dropped unread
+  std::uint64_t last_id = 0;
+  std::int64_t first_ms = 0;  // wall time
+  std::int64_t last_ms = 0;
+};
+
 struct LedgerStatus {
   bool is_healthy = true;
   std::string trouble;              // why not
@@ -150,6 +160,7 @@ struct Status {
   std::vector<ServiceStatus> services;        // in the order of the flow
   std::vector<ConnectionStatus> connections;  // in the order of the flow; parked ones last
   LossFigures loss;
+  std::vector<DropExtent> drops;  // of the reasons for which something was lost
   LedgerStatus ledger;
 };
 

@@ -62,6 +62,8 @@ FullRule rule_of(WhenFull when) {
       return FullRule::kDropOldest;
     case WhenFull::kDropNewest:
       return FullRule::kDropNewest;
+    case WhenFull::kDropLowest:
+      return FullRule::kDropLowest;
   }
   return FullRule::kBlock;
 }

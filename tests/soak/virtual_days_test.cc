@@ -6,6 +6,7 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -133,14 +134,22 @@ class Day {
 
 TEST_CASE("in the evening of its second day a flow holds no more than in the morning") {
   Day day;
+  // Under a sanitizer fewer of them: then only what happens in them is judged.
+  const char* const given = std::getenv("RUNNEL_SOAK_HOURS");
+  const int count = given == nullptr ? 48 : std::atoi(given);
   std::vector<Holding> hours;
-  for (int hour = 1; hour <= 48; ++hour) {
+  for (int hour = 1; hour <= count; ++hour) {
     day.run_for(1h);
     hours.push_back(day.holding());
     MESSAGE("hour " << hour << ": " << hours.back().heap / 1024 << " KiB of heap, "
                     << hours.back().disk / 1024 << " KiB on disk, " << hours.back().queued
                     << " queued");
   }
+  for (const ProcessorStatus& one : day.status().processors) {
+    INFO(one.path);
+    if (one.path != "never") CHECK(one.invocations > 0);
+  }
+  if (count < 48) return;
   const auto most = [](auto first, auto last, auto member) {
     auto found = (*first).*member;
     for (auto at = first; at != last; ++at) found = std::max(found, (*at).*member);
@@ -153,10 +162,6 @@ TEST_CASE("in the evening of its second day a flow holds no more than in the mor
   constexpr std::uintmax_t kDiskPlay = 4 << 20;
   CHECK(most(late, hours.end(), &Holding::heap) <= most(settled, late, &Holding::heap) + kHeapPlay);
   CHECK(most(late, hours.end(), &Holding::disk) <= most(settled, late, &Holding::disk) + kDiskPlay);
-  for (const ProcessorStatus& one : day.status().processors) {
-    INFO(one.path);
-    if (one.path != "never") CHECK(one.invocations > 0);
-  }
 }
 
 }  // namespace

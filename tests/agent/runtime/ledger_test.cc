@@ -260,6 +260,52 @@ TEST_CASE("at the quota of the disk a queue that drops does so, and every drop i
   }
 }
 
+TEST_CASE("a full queue sheds its lowest class first, the oldest of it, and says what was lost") {
+  Rig rig(3);
+  QueueSpec spec;
+  spec.count_max = 10;
+  spec.when_full = FullRule::kDropLowest;
+  spec.order = QueueRule::kAttribute;
+  spec.order_attribute = "class";
+  rig.open(spec);
+  int given = 0;
+  std::vector<std::uint64_t> ids;
+  const auto give = [&](int count, const char* its_class) {
+    SessionCore session(*rig.ledger, rig.source, *rig.source_owner);
+    session.begin_call();
+    for (int i = 0; i < count; ++i) {
+      FlowFile flowfile = session.create();
+      ids.push_back(flowfile.id());
+      if (its_class != nullptr) flowfile.set("class", its_class);
+      REQUIRE(session.write(flowfile, std::to_string(given++)).ok());
+      session.transfer(flowfile, Relationship{0});
+    }
+    REQUIRE(session.end_call().ok());
+    session.commit();
+  };
+  give(3, nullptr);  // 0, 1, 2: without a class, after all others
+  give(3, "3");      // 3, 4, 5
+  give(4, "2");      // 6 to 9
+  CHECK(rig.ledger->drops().empty());
+  rig.clock.advance(1s);
+  const std::int64_t first_ms = rig.clock.wall_ms();
+  give(4, "1");  // 10 to 13, in place of 0, 1, 2 and 3
+  rig.clock.advance(1s);
+  give(1, "9");  // itself
+  give(1, "3");  // in place of 4, which came before it
+  CHECK(rig.queue->count() == 10);
+  const std::vector<DropExtent> drops = rig.ledger->drops();
+  REQUIRE(drops.size() == 1);
+  CHECK(drops[0].reason == "evicted");
+  CHECK(drops[0].count == 6);
+  CHECK(drops[0].first_id == ids[0]);
+  CHECK(drops[0].last_id == ids[4]);
+  CHECK(drops[0].first_ms == first_ms);
+  CHECK(drops[0].last_ms == first_ms + 1000);
+  CHECK(rig.ledger->loss().is_balanced());
+  CHECK(rig.take(20) == std::vector<int>{10, 11, 12, 13, 6, 7, 8, 9, 5, 15});
+}
+
 TEST_CASE("two writes under way reach the disk in their order, and none is told before its own") {
   for (std::uint64_t seed = 1; seed <= 24; ++seed) {
     const bool fails = seed % 2 == 0;
