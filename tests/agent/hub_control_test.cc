@@ -80,17 +80,17 @@ TEST_CASE("the figures say what came in, went out, waits and is wrong") {
   engine.state.processors[1].state = RunState::kBackingOff;
   engine.state.processors[1].last_error = "no broker";
   engine.state.processors[1].failures = 3;
-  engine.state.services = {{.id = "s-1",
-                            .name = "cache",
-                            .path = "group/cache",
-                            .type = "LocalMapCache",
-                            .state = ServiceState::kRunning,
-                            .users = {"log"}},
-                           {.id = "s-2",
-                            .path = "tls",
-                            .type = "SSLContextService",
-                            .state = ServiceState::kFailed,
-                            .last_error = "no such file"}};
+  engine.state.services.resize(2);
+  ServiceStatus& cache = engine.state.services[0];
+  cache.id = "s-1";
+  cache.path = "group/cache";
+  cache.state = ServiceState::kRunning;
+  cache.users = {"log"};
+  ServiceStatus& tls = engine.state.services[1];
+  tls.id = "s-2";
+  tls.path = "tls";
+  tls.state = ServiceState::kFailed;
+  tls.last_error = "no such file";
   std::vector<Bulletin> bulletins(60);
   for (std::size_t i = 0; i < bulletins.size(); ++i) {
     bulletins[i].id = i + 1;

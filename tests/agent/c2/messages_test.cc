@@ -215,10 +215,10 @@ TEST_CASE("services are told with their state and how many use them, and are rea
   heartbeat.runnel->services = {
       {.id = "s-1", .name = "bus", .type = "LocalMapCache", .state = "running", .users = 2},
       {.id = "s-2", .name = "tls", .type = "SSLContextService", .state = "failed", .error = "x"}};
-  const std::string json = to_json(heartbeat);
-  auto read = heartbeat_from_json(json);
+  const std::string text = to_json(heartbeat);
+  auto read = heartbeat_from_json(text);
   REQUIRE(read.ok());
-  CHECK(to_json(*read) == json);
+  CHECK(to_json(*read) == text);
   REQUIRE(read->runnel->services.size() == 2);
   CHECK(read->runnel->services[0].state == "running");
   CHECK(read->runnel->services[0].users == 2);

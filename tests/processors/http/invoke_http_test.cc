@@ -390,7 +390,7 @@ TEST_CASE("by a shared client the same is done, and a stop drops only what is it
   CHECK_FALSE(is_called);
 }
 
-TEST_CASE("a shared client's redirects, proxy and timeouts are those of the service") {
+TEST_CASE("a shared client's redirects and timeouts are those of the service") {
   Server server;
   const auto invoke = [](const std::string& url, PropertyValues service) {
     const RunnerOptions options{
@@ -402,12 +402,32 @@ TEST_CASE("a shared client's redirects, proxy and timeouts are those of the serv
   };
   CHECK(invoke(server.url("/moved"), {}) == "success");
   CHECK(invoke(server.url("/moved"), {{"Redirect Handling Strategy", "IGNORED"}}) == "no retry");
-  CHECK(invoke("http://no.such.host.invalid/",
-               {{"Proxy Host", "127.0.0.1"}, {"Proxy Port", std::to_string(server.port())}}) ==
-        "success");
   RawListener hangs;
   CHECK(invoke("http://127.0.0.1:" + std::to_string(hangs.port()) + "/",
                {{"Read Timeout", "1 ms"}}) == "failure");
+}
+
+TEST_CASE("a shared client asks the proxy of its service, with its user") {
+  RawListener proxy;
+  const RunnerOptions options{.services = {{"web",
+                                            {"StandardWebClientServiceProvider",
+                                             {{"Proxy Host", "127.0.0.1"},
+                                              {"Proxy Port", std::to_string(proxy.port())},
+                                              {"Proxy Username", "ann"},
+                                              {"Proxy Password", "secret"}}}}}};
+  ProcessorRunner runner(
+      "InvokeHTTP",
+      {{"Remote URL", "http://far.invalid/x"}, {"Web Client Service Provider", "web"}}, options);
+  runner.enqueue("x");
+  runner.run();
+  RawPeer peer = proxy.accept();
+  REQUIRE(peer.is_open());
+  const std::string asked =
+      "GET http://far.invalid/x HTTP/1.1\r\nHost: far.invalid\r\n"
+      "Proxy-Authorization: Basic YW5uOnNlY3JldA==\r\n";
+  CHECK(peer.expect(asked.size()) == asked);
+  peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  CHECK(way_of(runner) == "success");
 }
 
 TEST_CASE("no more requests than allowed are under way") {
