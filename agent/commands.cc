@@ -9,8 +9,8 @@
 #include <functional>
 
 #include "agent/base/bytes.h"
+#include "agent/base/completion.h"
 #include "agent/base/words.h"
-#include "agent/completion.h"
 #include "agent/flow_development.h"
 #include "agent/hub_control.h"
 #include "agent/output.h"
@@ -54,6 +54,7 @@ struct Words {
   TopRequest top;
   std::string interval = "1 sec";
   std::string shell;
+  bool is_of_tests = false;
   std::int64_t content_max = 4096;
   Inspection where;
   ProvenanceRequest provenance;
@@ -140,7 +141,9 @@ void add_flow_commands(CLI::App& app, Words& words) {
   });
   CLI::App* schema =
       app.add_subcommand("schema", "Print the flow format as JSON Schema, for editors.");
-  schema->callback([&words] { words.command = schema_command; });
+  schema->add_flag("--tests", words.is_of_tests, "That of flow tests (*.test.yaml).");
+  schema->callback(
+      [&words] { words.command = [&words] { return schema_command(words.is_of_tests); }; });
   CLI::App* generate =
       app.add_subcommand("generate", "Write the generated pages of the source tree.");
   generate->group("");  // hidden: for ./dev generate
@@ -441,33 +444,6 @@ void add_inspections(CLI::App& app, Words& words) {
 
 // ---- completion
 
-bool is_shown(const std::string& group) { return !group.empty(); }
-
-CommandWords words_of(const CLI::App& app) {
-  CommandWords out;
-  out.name = app.get_name();
-  out.doc = app.get_description();
-  for (const CLI::Option* option : app.get_options()) {
-    if (!is_shown(option->get_group())) continue;
-    if (option->get_positional()) {
-      out.arguments.push_back(option->get_name(true));
-      continue;
-    }
-    CommandWords::Option one;
-    for (const std::string& name : option->get_lnames()) one.names.push_back("--" + name);
-    for (const std::string& name : option->get_snames()) one.names.push_back("-" + name);
-    one.doc = option->get_description();
-    one.takes_value = option->get_expected_max() > 0 && option->get_type_size_max() > 0;
-    one.value = option->get_type_name();
-    out.options.push_back(std::move(one));
-  }
-  for (const CLI::App* one :
-       app.get_subcommands([](const CLI::App* each) { return is_shown(each->get_group()); })) {
-    if (!one->get_name().empty()) out.commands.push_back(words_of(*one));
-  }
-  return out;
-}
-
 std::vector<Candidate> values_of(const std::string& value, const std::string& option,
                                  const std::vector<std::string>& words) {
   std::vector<Candidate> out;
@@ -498,13 +474,9 @@ std::vector<Candidate> values_of(const std::string& value, const std::string& op
 
 int complete_words(const CLI::App& app, int argc, char** argv) {
   const std::vector<std::string> words(argv + 2, argv + argc);
-  std::string text;
-  for (const Candidate& one : candidates(words_of(app), words, values_of)) {
-    std::string doc(first_sentence(one.doc));
-    std::replace(doc.begin(), doc.end(), '\n', ' ');
-    text += one.text + (doc.empty() ? "" : "\t" + doc) + '\n';
-  }
-  return print(text);
+  std::vector<Candidate> all = candidates(words_of(app), words, values_of);
+  for (Candidate& one : all) one.doc = first_sentence(one.doc);
+  return print(completion_lines(std::move(all)));
 }
 
 void add_completion(CLI::App& app, Words& words) {
@@ -513,8 +485,9 @@ void add_completion(CLI::App& app, Words& words) {
   completion->add_option("SHELL", words.shell, "bash, zsh or fish.")
       ->required()
       ->check(CLI::IsMember({"bash", "zsh", "fish"}));
-  completion->callback(
-      [&words] { words.command = [&words] { return print(completion_script(words.shell)); }; });
+  completion->callback([&words] {
+    words.command = [&words] { return print(completion_script(words.shell, "runnel-agent")); };
+  });
 }
 
 }  // namespace

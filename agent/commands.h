@@ -40,7 +40,7 @@ int doctor_command(const DoctorRequest& request);
 int check_command(const std::string& file, const ParameterValues& parameters, bool as_json);
 int describe_command(const std::string& type, bool as_json);
 // The flow format for editors.
-int schema_command();
+int schema_command(bool is_of_tests);
 // Writes the pages that are made from the program's own tables into the source tree at `root`.
 int generate_command(const std::string& root);
 

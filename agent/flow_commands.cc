@@ -13,6 +13,7 @@
 #include "agent/output.h"
 #include "agent/spec/manifest.h"
 #include "agent/spec/render.h"
+#include "agent/trial/test_schema.h"
 #include "processors/registry.h"
 
 namespace runnel {
@@ -52,6 +53,7 @@ Result<> write_pages(const fs::path& root) {
   TRY(write_file(reference / "README.md", reference_index(component_specs())));
   TRY(write_file(reference / "manifest.json", laid_out(all)));
   TRY(write_file(root / "flows" / "flow.schema.json", flow_schema(component_specs())));
+  TRY(write_file(root / "flows" / "flow-test.schema.json", flow_test_schema()));
   return write_file(root / "conf" / "agent.yaml", settings_page());
 }
 
@@ -103,7 +105,9 @@ int describe_command(const std::string& type, bool as_json) {
   return kExitGood;
 }
 
-int schema_command() { return print(flow_schema(component_specs())); }
+int schema_command(bool is_of_tests) {
+  return print(is_of_tests ? flow_test_schema() : flow_schema(component_specs()));
+}
 
 int generate_command(const std::string& root) {
   const auto written = write_pages(root);

@@ -114,6 +114,15 @@ c2::ProcessorDetail detail_of(const ProcessorStatus& one, std::int64_t now_ms) {
           .error = matters ? one.last_error : std::string()};
 }
 
+c2::ServiceDetail detail_of(const ServiceStatus& one) {
+  return {.id = one.id,
+          .name = one.path,
+          .type = one.type,
+          .state = std::string(name_of(one.state)),
+          .users = number(one.users.size()),
+          .error = one.last_error};
+}
+
 c2::ProcessorBulletin bulletin_of(const Bulletin& one, const std::string& flow_name) {
   std::string level(name_of(one.level));
   std::transform(level.begin(), level.end(), level.begin(), [](char c) {
@@ -189,6 +198,12 @@ AgentFigures figures_of(const Status& status, const std::vector<Bulletin>& bulle
     out.runnel.processors.push_back(detail_of(one, status.at_ms));
     out.components.push_back(
         {.name = one.path, .uuid = one.id, .is_running = run_state_word(one.state) == "running"});
+  }
+  for (const ServiceStatus& one : status.services) {
+    out.runnel.services.push_back(detail_of(one));
+    // By its name, as C2 has it; of two of one name the processor counts.
+    out.components.push_back(
+        {.name = one.path, .uuid = one.id, .is_running = one.state == ServiceState::kRunning});
   }
   const std::size_t first = bulletins.size() - std::min(bulletins.size(), kBulletinsMax);
   for (std::size_t i = first; i < bulletins.size(); ++i)

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "agent/base/completion.h"
 #include "agent/base/words.h"
 #include "hub/commands.h"
 
@@ -34,6 +35,20 @@ int serve_command_line(const std::string& config, const PropertyValues& command_
   if (settings.ok()) return serve(*settings);
   std::fprintf(stderr, "%s\n", settings.error().text().c_str());
   return config.empty() ? kExitUsage : kExitConfiguration;
+}
+
+std::vector<Candidate> values_of(const std::string& value, const std::string& option,
+                                 const std::vector<std::string>&) {
+  if (value == "shell") return {{"bash"}, {"zsh"}, {"fish"}};
+  if (option == "--role") return {{"administrator"}, {"operator"}, {"viewer"}};
+  if (option == "--data" || value == "root") return {{std::string(kAnyFolder)}};
+  if (option == "--config" || option.ends_with("-file")) return {{std::string(kAnyFile)}};
+  std::vector<Candidate> out;
+  for (const PropertySpec& spec : setting_specs()) {
+    if (flag_of(spec.name) != option) continue;
+    for (const Choice& one : spec.choices) out.push_back({one.value, one.doc});
+  }
+  return out;
 }
 
 }  // namespace
@@ -118,6 +133,19 @@ int main(int argc, char** argv) {
       app.add_subcommand("generate", "Writes the generated files of a source tree");
   generate_command->group("")->add_option("root", root, "The tree")->required();
 
+  std::string shell;
+  CLI::App* completion_command =
+      app.add_subcommand("completion", "Prints a script by which a shell completes these commands");
+  completion_command->add_option("shell", shell, "bash, zsh or fish")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+
+  // Asked by the shells' scripts; what is being typed is no command line yet.
+  if (argc > 1 && std::string_view(argv[1]) == "complete") {
+    const std::vector<std::string> words(argv + 2, argv + argc);
+    std::fputs(completion_lines(candidates(words_of(app), words, values_of)).c_str(), stdout);
+    return 0;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -141,5 +169,9 @@ int main(int argc, char** argv) {
   if (*user_list_command) return user_list(data, is_json);
   if (*openapi_command) return print_openapi();
   if (*generate_command) return generate(root);
+  if (*completion_command) {
+    std::fputs(completion_script(shell, "runnel-hub").c_str(), stdout);
+    return 0;
+  }
   return kExitUsage;
 }

@@ -37,13 +37,19 @@ ProcessorType split_text();
 ProcessorType tail_file();
 ProcessorType update_attribute();
 
+ServiceType avro_reader();
+ServiceType avro_record_set_writer();
 ServiceType csv_reader();
 ServiceType csv_record_set_writer();
 ServiceType json_record_set_writer();
 ServiceType json_tree_reader();
+ServiceType kafka_connection_service();
 ServiceType local_map_cache();
 ServiceType simple_csv_file_lookup_service();
+ServiceType sqlite_lookup_service();
 ServiceType ssl_context_service();
+ServiceType web_client_service();
+ServiceType mqtt_connection_service();
 
 std::span<const ProcessorType> processor_types() {
   static const std::vector<ProcessorType> types = [] {
@@ -88,9 +94,19 @@ std::span<const ProcessorType> processor_types() {
 std::span<const ServiceType> service_types() {
   static const std::vector<ServiceType> types = [] {
     std::vector<ServiceType> all{
-        csv_reader(),       csv_record_set_writer(), json_record_set_writer(),
-        json_tree_reader(), ssl_context_service(),   simple_csv_file_lookup_service(),
+        csv_reader(),
+        csv_record_set_writer(),
+        json_record_set_writer(),
+        json_tree_reader(),
+        ssl_context_service(),
+        simple_csv_file_lookup_service(),
         local_map_cache(),
+        sqlite_lookup_service(),
+        kafka_connection_service(),
+        web_client_service(),
+        avro_reader(),
+        avro_record_set_writer(),
+        mqtt_connection_service(),
     };
     std::sort(all.begin(), all.end(),
               [](const ServiceType& a, const ServiceType& b) { return a.spec.type < b.spec.type; });

@@ -11,45 +11,41 @@
 namespace runnel {
 namespace {
 
+// What processors and services have alike.
+template <typename Component>
+StatusJson component_json(const Component& one, StatusJson more) {
+  StatusJson out = {{"id", one.id},     {"name", one.name},
+                    {"path", one.path}, {"group_id", one.group_id},
+                    {"type", one.type}, {"state", name_of(one.state)}};
+  out.update(more);
+  out["last_error"] = one.last_error;
+  out["last_error_ms"] = one.last_error_ms;
+  return out;
+}
+
 StatusJson processor_json(const ProcessorStatus& one) {
-  return {{"id", one.id},
-          {"name", one.name},
-          {"path", one.path},
-          {"group_id", one.group_id},
-          {"type", one.type},
-          {"state", name_of(one.state)},
-          {"in_count", one.in_count},
-          {"in_bytes", one.in_bytes},
-          {"out_count", one.out_count},
-          {"out_bytes", one.out_bytes},
-          {"made_count", one.made_count},
-          {"dropped_count", one.dropped_count},
-          {"read_bytes", one.read_bytes},
-          {"written_bytes", one.written_bytes},
-          {"invocations", one.invocations},
-          {"sessions", one.sessions},
-          {"failures", one.failures},
-          {"processing_ns", one.processing_ns},
-          {"active_tasks", one.active_tasks},
-          {"tasks_max", one.tasks_max},
-          {"in_flight", one.in_flight},
-          {"yield_left_ms", one.yield_left_ms},
-          {"back_off_left_ms", one.back_off_left_ms},
-          {"last_error", one.last_error},
-          {"last_error_ms", one.last_error_ms},
-          {"last_triggered_ms", one.last_triggered_ms}};
+  return component_json(one, {{"in_count", one.in_count},
+                              {"in_bytes", one.in_bytes},
+                              {"out_count", one.out_count},
+                              {"out_bytes", one.out_bytes},
+                              {"made_count", one.made_count},
+                              {"dropped_count", one.dropped_count},
+                              {"read_bytes", one.read_bytes},
+                              {"written_bytes", one.written_bytes},
+                              {"invocations", one.invocations},
+                              {"sessions", one.sessions},
+                              {"failures", one.failures},
+                              {"processing_ns", one.processing_ns},
+                              {"active_tasks", one.active_tasks},
+                              {"tasks_max", one.tasks_max},
+                              {"in_flight", one.in_flight},
+                              {"yield_left_ms", one.yield_left_ms},
+                              {"back_off_left_ms", one.back_off_left_ms},
+                              {"last_triggered_ms", one.last_triggered_ms}});
 }
 
 StatusJson service_json(const ServiceStatus& one) {
-  return {{"id", one.id},
-          {"name", one.name},
-          {"path", one.path},
-          {"group_id", one.group_id},
-          {"type", one.type},
-          {"state", name_of(one.state)},
-          {"users", one.users},
-          {"last_error", one.last_error},
-          {"last_error_ms", one.last_error_ms}};
+  return component_json(one, {{"users", one.users}});
 }
 
 StatusJson connection_json(const ConnectionStatus& one) {

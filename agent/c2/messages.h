@@ -200,6 +200,15 @@ struct ProcessorDetail {
   std::string error = {};  // the last one, while it matters
 };
 
+struct ServiceDetail {
+  std::string id = {};
+  std::string name = {};
+  std::string type = {};
+  std::string state = {};  // "disabled", "enabled", "running", "failed"
+  std::int64_t users = 0;  // processors and services that use it now
+  std::string error = {};  // why it could not be started, while it is not running
+};
+
 struct RunnelInfo {
   std::string boot = {};      // new with each start of the process
   std::int64_t sequence = 0;  // of heartbeats since then, from 1
@@ -215,6 +224,7 @@ struct RunnelInfo {
   Traffic traffic = {};
   std::vector<QueueDetail> queues = {};
   std::vector<ProcessorDetail> processors = {};
+  std::vector<ServiceDetail> services = {};
   std::optional<std::int64_t> disk_used_bytes = {};  // by the state directory
   std::optional<std::int64_t> disk_total_bytes = {};
   std::optional<std::int64_t> disk_free_bytes = {};

@@ -85,6 +85,29 @@ OrderedJson processor_json(const ProcessorDetail& one) {
   return out;
 }
 
+OrderedJson service_json(const ServiceDetail& one) {
+  OrderedJson out = {{"id", one.id}, {"name", one.name}, {"type", one.type}};
+  put_text(out, "state", one.state);
+  out["users"] = one.users;
+  put_text(out, "error", one.error);
+  return out;
+}
+
+std::vector<ServiceDetail> read_services(const Json* services) {
+  std::vector<ServiceDetail> out;
+  if (services == nullptr) return out;
+  for (const Json& one : *services) {
+    if (out.size() == Limits::kList) break;
+    out.push_back({.id = text_member(one, "id"),
+                   .name = text_member(one, "name"),
+                   .type = text_member(one, "type"),
+                   .state = text_member(one, "state"),
+                   .users = integer_member(one, "users").value_or(0),
+                   .error = text_member(one, "error")});
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string_view name_of(Health health) {
@@ -120,6 +143,11 @@ OrderedJson runnel_json(const RunnelInfo& info) {
   OrderedJson processors = OrderedJson::array();
   for (const ProcessorDetail& one : info.processors) processors.push_back(processor_json(one));
   out["processors"] = std::move(processors);
+  if (!info.services.empty()) {
+    OrderedJson services = OrderedJson::array();
+    for (const ServiceDetail& one : info.services) services.push_back(service_json(one));
+    out["services"] = std::move(services);
+  }
   for (const auto& [name, where] : kHost) put(out, name, info.*where);
   return out;
 }
@@ -166,6 +194,7 @@ RunnelInfo read_runnel(const Json& json) {
                                 .error = text_member(one, "error")});
     }
   }
+  out.services = read_services(list_member(json, "services"));
   for (const auto& [name, where] : kHost) out.*where = integer_member(json, name);
   return out;
 }

@@ -99,9 +99,6 @@ std::string with_unit(const std::vector<std::string_view>& units) {
   return out;
 }
 
-std::string period_pattern() { return with_unit(period_units()) + ")\\s*$"; }
-std::string size_pattern() { return with_unit(size_units()) + ")?\\s*$"; }
-
 // ---- properties
 
 std::string property_doc(const PropertySpec& spec) {
@@ -177,9 +174,19 @@ Json property(const PropertySpec& spec) {
 Json properties_of(const ComponentSpec& spec) {
   Json properties = Json::object();
   Json required = Json::array();
+  Json rules = Json::array();
   for (const PropertySpec& one : spec.properties) {
     properties[one.name] = property(one);
-    if (one.is_required) required.push_back(one.name);
+    if (one.is_required && one.replaced_by.empty()) required.push_back(one.name);
+    if (one.replaced_by.empty()) continue;
+    // Itself or the service, not both.
+    const Json own = single("required", Json::array({one.name}));
+    const Json shared = single("required", Json::array({one.replaced_by}));
+    if (one.is_required) {
+      rules.push_back(single("oneOf", Json::array({own, shared})));
+    } else {
+      rules.push_back(single("not", single("required", Json::array({one.name, one.replaced_by}))));
+    }
   }
   Json out = single("type", "object");
   out["properties"] = std::move(properties);
@@ -188,6 +195,7 @@ Json properties_of(const ComponentSpec& spec) {
           ? text(spec.dynamic_properties->name + ". " + spec.dynamic_properties->doc)
           : Json(false);
   if (!required.empty()) out["required"] = std::move(required);
+  if (!rules.empty()) out["allOf"] = std::move(rules);
   return out;
 }
 
@@ -384,6 +392,9 @@ Json group_keys() {
 }
 
 }  // namespace
+
+std::string period_pattern() { return with_unit(period_units()) + ")\\s*$"; }
+std::string size_pattern() { return with_unit(size_units()) + ")?\\s*$"; }
 
 std::string flow_schema(std::span<const ComponentSpec> specs) {
   Json definitions;

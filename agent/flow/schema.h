@@ -15,4 +15,8 @@ namespace runnel {
 // generated from.
 std::string flow_schema(std::span<const ComponentSpec> specs);
 
+// How a period (`10 sec`) and a size (`1 MB`) are written, as regular expressions of JSON Schema.
+std::string period_pattern();
+std::string size_pattern();
+
 }  // namespace runnel

@@ -198,6 +198,8 @@ struct PropertyFacts {
   std::optional<Bound> max = std::nullopt;
   std::vector<Choice> choices = {};  // of a text; an enum's come from EnumNames
   std::string example = {};
+  // The property of kind kService whose service says this in its place.
+  std::string replaced_by = {};
   // Only for types that say nothing of it themselves (PropertyTraits<T>::kExpressions).
   ExpressionScope expressions = ExpressionScope::kNone;
 };
@@ -236,6 +238,7 @@ class DescribeProperties {
       }
     }
     spec.example = std::move(facts.example);
+    spec.replaced_by = std::move(facts.replaced_by);
     if constexpr (!kIsOptional<T>) {
       const Config defaults{};
       std::string text = PropertyTraits<T>::text(defaults.*member);

@@ -132,14 +132,25 @@ Result<> check_value(const PropertySpec& spec, std::string_view value) {
 std::vector<PropertyComplaint> check_values(const ComponentSpec& spec,
                                             const PropertyValues& values) {
   std::vector<PropertyComplaint> complaints;
+  const auto has_service = [&values](const PropertySpec& one) {
+    const auto service = values.find(one.replaced_by);
+    return !one.replaced_by.empty() && service != values.end() && !service->second.empty();
+  };
   for (const PropertySpec& one : spec.properties) {
     const auto found = values.find(one.name);
     if (found == values.end()) {
-      if (one.is_required) {
+      if (one.is_required && !has_service(one)) {
         std::string text = "property `" + one.name + "` is missing";
         if (!one.example.empty()) text += "; for example `" + one.example + "`";
+        if (!one.replaced_by.empty())
+          text += "; or `" + one.replaced_by + "`, whose service has it";
         complaints.push_back({one.name, std::move(text)});
       }
+      continue;
+    }
+    if (has_service(one)) {
+      complaints.push_back({one.name, "property `" + one.name + "` is said by the service of `" +
+                                          one.replaced_by + "`; leave one of them out"});
       continue;
     }
     const auto checked = check_value(one, found->second);

@@ -54,6 +54,9 @@ struct PropertySpec {
   std::vector<Choice> choices;
   std::string example;
   std::string service = {};  // of kService: what the named service must provide
+  // The property of kind kService whose service says this in its place: where a flow has that one,
+  // this one is not required, and must not be there.
+  std::string replaced_by = {};
 };
 
 // Properties whose names the user makes up.

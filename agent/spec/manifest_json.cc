@@ -82,6 +82,7 @@ Json descriptor(const PropertySpec& spec) {
   if (spec.min) ours["min"] = number(*spec.min);
   if (spec.max) ours["max"] = number(*spec.max);
   if (!spec.example.empty()) ours["example"] = spec.example;
+  if (!spec.replaced_by.empty()) ours["replaced_by"] = spec.replaced_by;
   out["runnel"] = std::move(ours);
   return out;
 }
@@ -264,6 +265,7 @@ std::string to_json(const ComponentSpec& spec) {
     }
     if (!one.example.empty()) property["example"] = one.example;
     if (!one.service.empty()) property["service"] = one.service;
+    if (!one.replaced_by.empty()) property["replaced_by"] = one.replaced_by;
     properties.push_back(std::move(property));
   }
   Json out{{"type", spec.type}};

@@ -131,6 +131,7 @@ PropertySpec read_property(std::string_view key, const Json& json) {
   spec.min = number_at(ours, "min");
   spec.max = number_at(ours, "max");
   spec.example = text_at(ours, "example");
+  spec.replaced_by = text_at(ours, "replaced_by");
   return spec;
 }
 

@@ -60,7 +60,9 @@ std::string facts_text(const PropertySpec& spec) {
     if (!fact.empty()) out += ", " + fact;
   };
   add(bounds_text(spec));
-  if (spec.is_required) add("required");
+  if (spec.is_required)
+    add(spec.replaced_by.empty() ? "required" : "required without `" + spec.replaced_by + "`");
+  if (!spec.is_required && !spec.replaced_by.empty()) add("not beside `" + spec.replaced_by + "`");
   if (spec.is_sensitive) add("sensitive");
   add(expressions_text(spec.expressions));
   return out;

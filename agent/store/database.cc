@@ -58,6 +58,13 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path,
     TRY(database->execute("PRAGMA writable_schema=ON"));
     return database;
   }
+  if (options.is_foreign) {
+    // That it is a database shows when it is read.
+    TRY(database->schema_version());
+    TRY(database->execute("PRAGMA query_only=ON"));
+    TRY(database->execute("PRAGMA cache_size=-" + std::to_string(options.cache_kib)));
+    return database;
+  }
   TRY_ASSIGN(find_id, database->prepare("PRAGMA application_id"));
   TRY_ASSIGN(has_id, find_id.step());
   const std::int64_t id = has_id ? find_id.integer(0) : 0;

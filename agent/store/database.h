@@ -21,6 +21,8 @@ struct DatabaseOptions {
   bool is_damaged = false;
   std::uint32_t application_id = 0;  // a database of another one is refused
   bool is_read_only = false;
+  // Somebody else's, of whatever application, and in its own mode. Only to be read.
+  bool is_foreign = false;
   bool overwrites_deleted =
       false;  // PRAGMA secure_delete: pages of deleted rows are filled with zeros
   bool checkpoints_itself = true;  // false: somebody calls `checkpoint`

@@ -36,6 +36,7 @@ struct ListDelete {
 struct Exchange {
   HttpRequest request;
   HttpClient::OnDone done;
+  const void* owner = nullptr;
   HttpResponse response;
   std::unique_ptr<CURL, EasyDelete> easy;
   std::unique_ptr<curl_slist, ListDelete> headers;
@@ -200,10 +201,11 @@ class CurlClient final : public HttpClient {
     curl_multi_cleanup(multi_);
   }
 
-  void send(HttpRequest request, OnDone done) override {
+  void send(HttpRequest request, OnDone done, const void* owner) override {
     auto exchange = std::make_unique<Exchange>();
     exchange->request = std::move(request);
     exchange->done = std::move(done);
+    exchange->owner = owner;
     {
       Lock lock(mutex_);
       waiting_.push_back(std::move(exchange));
@@ -211,7 +213,22 @@ class CurlClient final : public HttpClient {
     curl_multi_wakeup(multi_);
   }
 
+  void cancel(const void* owner) override {
+    Exchanges dropped;  // what they hold is given back without the lock
+    Lock lock(mutex_);
+    for (std::unique_ptr<Exchange>& exchange : waiting_) {
+      if (exchange->owner == owner) dropped.push_back(std::move(exchange));
+    }
+    std::erase(waiting_, nullptr);
+    cancelled_.push_back(owner);
+    curl_multi_wakeup(multi_);
+    while (std::find(cancelled_.begin(), cancelled_.end(), owner) != cancelled_.end())
+      cancel_done_.wait(mutex_);
+  }
+
  private:
+  using Exchanges = std::deque<std::unique_ptr<Exchange>>;
+
   void run() {
     pthread_setname_np(pthread_self(), "http");
     while (!is_stopping_) {
@@ -219,13 +236,14 @@ class CurlClient final : public HttpClient {
       int running = 0;
       curl_multi_perform(multi_, &running);
       finish_done();
+      drop_cancelled();
       // With nothing under way, only a wake-up ends the wait.
       curl_multi_poll(multi_, nullptr, 0, running_.empty() ? 3'600'000 : 1000, nullptr);
     }
   }
 
   void begin_waiting() {
-    std::deque<std::unique_ptr<Exchange>> fresh;
+    Exchanges fresh;
     {
       Lock lock(mutex_);
       fresh.swap(waiting_);
@@ -253,6 +271,28 @@ class CurlClient final : public HttpClient {
     }
   }
 
+  void drop_cancelled() {
+    std::vector<const void*> owners;
+    {
+      Lock lock(mutex_);
+      owners = cancelled_;
+    }
+    for (const void* const owner : owners) {
+      for (auto at = running_.begin(); at != running_.end();) {
+        if (at->second->owner != owner) {
+          ++at;
+          continue;
+        }
+        curl_multi_remove_handle(multi_, at->first);
+        at = running_.erase(at);
+      }
+    }
+    if (owners.empty()) return;
+    Lock lock(mutex_);
+    for (const void* const owner : owners) std::erase(cancelled_, owner);
+    cancel_done_.notify_all();
+  }
+
   static Result<HttpResponse> result_of(Exchange& exchange, CURLcode code) {
     if (code == CURLE_OK) {
       curl_easy_getinfo(exchange.easy.get(), CURLINFO_RESPONSE_CODE, &exchange.response.status);
@@ -278,7 +318,9 @@ class CurlClient final : public HttpClient {
   CURLM* const multi_;
   std::atomic<bool> is_stopping_{false};
   Mutex mutex_;
-  std::deque<std::unique_ptr<Exchange>> waiting_ GUARDED_BY(mutex_);
+  Exchanges waiting_ GUARDED_BY(mutex_);
+  std::vector<const void*> cancelled_ GUARDED_BY(mutex_);  // owners whose requests are to go
+  CondVar cancel_done_;
   std::map<CURL*, std::unique_ptr<Exchange>> running_;  // of the thread
   std::thread thread_;
 };

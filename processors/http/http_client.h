@@ -65,8 +65,12 @@ class HttpClient {
   static std::unique_ptr<HttpClient> open();
   // Requests under way are dropped; their `done` is destroyed uncalled.
   virtual ~HttpClient() = default;
-  // `done` is called on the client's thread (named `http`), and must not block. Any thread.
-  virtual void send(HttpRequest request, OnDone done) = 0;
+  // `done` is called on the client's thread (named `http`), and must not block. Any thread. `owner`
+  // says whose request it is, to whoever shares the client.
+  virtual void send(HttpRequest request, OnDone done, const void* owner) = 0;
+  // Drops all requests of this owner, as the destructor does; no `done` of them is being called
+  // when it returns. Not from a `done`, and by no two for the same owner.
+  virtual void cancel(const void* owner) = 0;
 };
 
 }  // namespace runnel

@@ -17,6 +17,7 @@
 #include "agent/sdk/describe.h"
 #include "agent/sdk/processor.h"
 #include "processors/http/http_client.h"
+#include "processors/http/web_client.h"
 #include "processors/net/ssl_context.h"
 #include "processors/registry.h"
 #include "processors/text_property.h"
@@ -71,6 +72,7 @@ struct InvokeHttpConfig {
   std::optional<std::uint16_t> proxy_port;
   std::optional<std::string> proxy_user;
   std::optional<std::string> proxy_password;
+  ServiceRef<WebClientServiceProvider> web_client;
   ServiceRef<SslContext> ssl_context;
   std::optional<std::string> ca_file;
   std::optional<std::string> certificate_file;
@@ -128,7 +130,9 @@ class InvokeHttp final : public Processor {
   Mutex mutex_;
   std::deque<Answer> answers_ GUARDED_BY(mutex_);
   std::uint32_t under_way_ = 0;
-  std::unique_ptr<HttpClient> client_;
+  WebClientServiceProvider* shared_ = nullptr;  // nullptr: there is a client of its own
+  std::unique_ptr<HttpClient> own_client_;
+  HttpClient* client_ = nullptr;  // while it runs
 };
 
 constexpr std::size_t kAttributeBodyMax = 256 << 10;
@@ -177,6 +181,7 @@ std::string date_now(std::int64_t wall_ms) {
 
 ProcessorType invoke_http() {
   using C = InvokeHttpConfig;
+  const std::string shared(WebClientServiceProvider::kProperty);
   return Describe<InvokeHttp>(
              "InvokeHTTP",
              "Sends an HTTP request for each FlowFile and routes it by the answer. MiNiFi's old "
@@ -184,15 +189,18 @@ ProcessorType invoke_http() {
       .property("HTTP Method", &C::method, {.doc = "The method."})
       .property("Remote URL", &C::remote_url,
                 {.doc = "Where to, `http://` or `https://`.", .required = true})
-      .property("Connection Timeout", &C::connection_timeout,
-                {.doc = "How long connecting may take.", .min = 1ms, .max = 1h})
+      .property(
+          "Connection Timeout", &C::connection_timeout,
+          {.doc = "How long connecting may take.", .min = 1ms, .max = 1h, .replaced_by = shared})
       .property("Read Timeout", &C::read_timeout,
                 {.doc = "How long nothing may move after that; an exchange that takes longer must "
                         "make 1 KB a second.",
                  .min = 1ms,
-                 .max = 24h})
+                 .max = 24h,
+                 .replaced_by = shared})
       .property("Include Date Header", &C::include_date_header, {.doc = "Send a `Date` header."})
-      .property("Follow Redirects", &C::follow_redirects, {.doc = "Follow redirects, ten at most."})
+      .property("Follow Redirects", &C::follow_redirects,
+                {.doc = "Follow redirects, ten at most.", .replaced_by = shared})
       .property(
           "Attributes to Send", &C::attributes_to_send,
           {.doc = "Attributes whose whole name matches this regular expression become headers."})
@@ -213,21 +221,27 @@ ProcessorType invoke_http() {
       .property("Invalid HTTP Header Field Handling Strategy", &C::invalid_headers,
                 {.doc = "What to do with an attribute whose name cannot be a header's: route to "
                         "`failure`, replace bad characters by `-`, or leave it out."})
-      .property("Proxy Host", &C::proxy_host, {.doc = "The proxy."})
-      .property("Proxy Port", &C::proxy_port, {.doc = "Its port.", .min = 1, .max = 65535})
-      .property("invokehttp-proxy-username", &C::proxy_user, {.doc = "The user at the proxy."})
+      .property("Proxy Host", &C::proxy_host, {.doc = "The proxy.", .replaced_by = shared})
+      .property("Proxy Port", &C::proxy_port,
+                {.doc = "Its port.", .min = 1, .max = 65535, .replaced_by = shared})
+      .property("invokehttp-proxy-username", &C::proxy_user,
+                {.doc = "The user at the proxy.", .replaced_by = shared})
       .property("invokehttp-proxy-password", &C::proxy_password,
-                {.doc = "Its password.", .sensitive = true})
-      .property(std::string(SslContext::kProperty), &C::ssl_context, {.doc = SslContext::kDoc})
+                {.doc = "Its password.", .sensitive = true, .replaced_by = shared})
+      .property(shared, &C::web_client, {.doc = WebClientServiceProvider::kDoc})
+      .property(std::string(SslContext::kProperty), &C::ssl_context,
+                {.doc = SslContext::kDoc, .replaced_by = shared})
       .property(
           "Security CA", &C::ca_file,
-          {.doc = "PEM file of the authorities that may have signed the server's certificate."})
+          {.doc = "PEM file of the authorities that may have signed the server's certificate.",
+           .replaced_by = shared})
       .property("Security Cert", &C::certificate_file,
-                {.doc = "PEM file of the client's certificate."})
+                {.doc = "PEM file of the client's certificate.", .replaced_by = shared})
       .property("Security Private Key", &C::key_file,
-                {.doc = "PEM file of the client's private key."})
-      .property("Security Pass Phrase", &C::key_pass_phrase,
-                {.doc = "Pass phrase of the private key.", .sensitive = true})
+                {.doc = "PEM file of the client's private key.", .replaced_by = shared})
+      .property(
+          "Security Pass Phrase", &C::key_pass_phrase,
+          {.doc = "Pass phrase of the private key.", .sensitive = true, .replaced_by = shared})
       .property("Maximum Requests", &C::requests_max,
                 {.doc = "Requests under way at once.", .min = 1, .max = 1000})
       .property("Maximum Body Size", &C::body_size_max,
@@ -280,12 +294,17 @@ Result<> InvokeHttp::start(Context& context) {
                        {config_.ca_file.value_or(""), config_.certificate_file.value_or(""),
                         config_.key_file.value_or(""), config_.key_pass_phrase.value_or("")}));
   tls_files_ = std::move(files);
-  client_ = HttpClient::open();
+  TRY_ASSIGN(shared, context.service(config_.web_client));
+  shared_ = shared;
+  if (shared_ == nullptr) own_client_ = HttpClient::open();
+  client_ = shared_ != nullptr ? &shared_->client() : own_client_.get();
   return {};
 }
 
 void InvokeHttp::stop() {
-  client_.reset();
+  if (client_ != nullptr) client_->cancel(this);
+  client_ = nullptr;
+  own_client_.reset();
   under_way_ = 0;
   Lock lock(mutex_);
   answers_.clear();
@@ -326,9 +345,10 @@ void InvokeHttp::poll_url(Session& session) {
   auto answer = std::make_shared<Answer>(
       Answer{{}, without_user(request->url), random_uuid().text(), unavailable("no answer")});
   ++under_way_;
-  client_->send(std::move(*request), [this, answer](Result<HttpResponse> response) {
-    on_answer(answer, std::move(response));
-  });
+  client_->send(
+      std::move(*request),
+      [this, answer](Result<HttpResponse> response) { on_answer(answer, std::move(response)); },
+      this);
 }
 
 // There is nothing to route but the answer: what is none is told, and asked for again at the next
@@ -374,9 +394,10 @@ Result<> InvokeHttp::begin(Session& session, FlowFile flowfile) {
       std::make_shared<Answer>(Answer{session.hand_over(flowfile), without_user(request->url),
                                       random_uuid().text(), unavailable("no answer")});
   ++under_way_;
-  client_->send(std::move(*request), [this, answer](Result<HttpResponse> response) {
-    on_answer(answer, std::move(response));
-  });
+  client_->send(
+      std::move(*request),
+      [this, answer](Result<HttpResponse> response) { on_answer(answer, std::move(response)); },
+      this);
   return {};
 }
 
@@ -415,8 +436,17 @@ Result<HttpRequest> InvokeHttp::request_for(Session& session, FlowFile flowfile)
 
 void InvokeHttp::set_connection(HttpRequest& request) const {
   request.is_chunked = config_.use_chunked_encoding;
-  request.follows_redirects = config_.follow_redirects;
   request.verifies_peer = !config_.disable_peer_verification;
+  request.response_size_max = config_.body_size_max.bytes;
+  request.user = config_.user.value_or("");
+  request.password = config_.password.value_or("");
+  request.upload_speed_max = config_.upload_speed_max.value_or(Size{0}).bytes;
+  request.download_speed_max = config_.download_speed_max.value_or(Size{0}).bytes;
+  request.response_kept = kAttributeBodyMax;
+  const bool is_attribute = config_.put_body_in_attribute && context_->has_input();
+  if (!is_attribute) request.into = context_->open_draft();
+  if (shared_ != nullptr) return shared_->set_connection(request);
+  request.follows_redirects = config_.follow_redirects;
   request.connection_timeout = config_.connection_timeout;
   request.read_timeout = config_.read_timeout;
   request.ca_file = tls_files_.ca_file;
@@ -427,14 +457,6 @@ void InvokeHttp::set_connection(HttpRequest& request) const {
   request.proxy_port = config_.proxy_port.value_or(std::uint16_t{0});
   request.proxy_user = config_.proxy_user.value_or("");
   request.proxy_password = config_.proxy_password.value_or("");
-  request.response_size_max = config_.body_size_max.bytes;
-  request.user = config_.user.value_or("");
-  request.password = config_.password.value_or("");
-  request.upload_speed_max = config_.upload_speed_max.value_or(Size{0}).bytes;
-  request.download_speed_max = config_.download_speed_max.value_or(Size{0}).bytes;
-  request.response_kept = kAttributeBodyMax;
-  const bool is_attribute = config_.put_body_in_attribute && context_->has_input();
-  if (!is_attribute) request.into = context_->open_draft();
 }
 
 Result<std::vector<std::pair<std::string, std::string>>> InvokeHttp::headers_for(

@@ -6,16 +6,17 @@ namespace runnel::kafka {
 
 using namespace std::chrono_literals;
 
-Result<TlsFiles> AccessConfig::files(Context& context) const {
-  return tls_files(context, ssl_context,
-                   {ca_file.value_or(""), certificate_file.value_or(""), key_file.value_or(""),
-                    key_pass_phrase.value_or("")});
-}
-
-Access AccessConfig::access(const TlsFiles& files) const {
+Result<Access> AccessConfig::access(ServiceUser& user) const {
+  TRY_ASSIGN(shared, user.service(connection));
   Access access;
-  access.brokers = brokers.value;
+  if (shared != nullptr) access = shared->access();
   access.client_name = client_name.value;
+  access.debug_contexts = debug_contexts.value_or("");
+  if (shared != nullptr) return access;
+  TRY_ASSIGN(files, tls_files(user, ssl_context,
+                              {ca_file.value_or(""), certificate_file.value_or(""),
+                               key_file.value_or(""), key_pass_phrase.value_or("")}));
+  access.brokers = brokers.value;
   access.security_protocol = PropertyTraits<SecurityProtocol>::text(security_protocol);
   access.sasl_mechanism = PropertyTraits<SaslMechanism>::text(sasl_mechanism);
   access.username = username.value_or("");
@@ -24,7 +25,6 @@ Access AccessConfig::access(const TlsFiles& files) const {
   access.certificate_file = files.certificate_file;
   access.key_file = files.key_file;
   access.key_pass_phrase = files.key_pass_phrase;
-  access.debug_contexts = debug_contexts.value_or("");
   return access;
 }
 

@@ -10,6 +10,7 @@
 #include "agent/base/mutex.h"
 #include "agent/sdk/describe.h"
 #include "processors/kafka/client.h"
+#include "processors/kafka/kafka_connection.h"
 #include "processors/net/ssl_context.h"
 #include "processors/text_property.h"
 
@@ -31,10 +32,11 @@ struct AccessConfig {
   std::optional<std::string> key_pass_phrase;
   ServiceRef<SslContext> ssl_context;
   std::optional<std::string> debug_contexts;
+  ServiceRef<KafkaConnection> connection;
 
-  // Of the service of `SSL Context Service`, or of the properties `Security …`.
-  Result<TlsFiles> files(Context& context) const;
-  Access access(const TlsFiles& files) const;
+  // Of the service of `Kafka Connection Service`, or of the properties that it replaces, with the
+  // certificates of the service of `SSL Context Service` or of the properties `Security …`.
+  Result<Access> access(ServiceUser& user) const;
 };
 
 // Adds them to a description whose Config derives from AccessConfig.
@@ -45,34 +47,42 @@ D& describe_access(D& describe, std::string brokers_name) {
     return static_cast<std::remove_reference_t<decltype(std::declval<Config>().*member)> Config::*>(
         member);
   };
+  const std::string shared(KafkaConnection::kProperty);
   return describe
       .property(std::move(brokers_name), of(&AccessConfig::brokers),
                 {.doc = "Where to find the cluster: `host:port`, several separated by commas.",
                  .required = true,
-                 .example = "127.0.0.1:9092"})
+                 .example = "127.0.0.1:9092",
+                 .replaced_by = shared})
       .property("Client Name", of(&AccessConfig::client_name),
                 {.doc = "What the broker's logs and quotas call this client."})
       .property("Security Protocol", of(&AccessConfig::security_protocol),
-                {.doc = "Whether the connection is encrypted, and whether SASL proves who we are."})
+                {.doc = "Whether the connection is encrypted, and whether SASL proves who we are.",
+                 .replaced_by = shared})
       .property(
           "SASL Mechanism", of(&AccessConfig::sasl_mechanism),
           {.doc = "How the user is proved to the broker with `sasl_plaintext` and `sasl_ssl`. "
-                  "GSSAPI needs the Kerberos module of libsasl2."})
-      .property("Username", of(&AccessConfig::username), {.doc = "The SASL user."})
+                  "GSSAPI needs the Kerberos module of libsasl2.",
+           .replaced_by = shared})
+      .property("Username", of(&AccessConfig::username),
+                {.doc = "The SASL user.", .replaced_by = shared})
       .property("Password", of(&AccessConfig::password),
-                {.doc = "The SASL user's password.", .sensitive = true})
+                {.doc = "The SASL user's password.", .sensitive = true, .replaced_by = shared})
       .property(
           "Security CA", of(&AccessConfig::ca_file),
           {.doc = "PEM file of the authorities that may have signed the broker's certificate. "
-                  "Empty: the machine's own."})
+                  "Empty: the machine's own.",
+           .replaced_by = shared})
       .property("Security Cert", of(&AccessConfig::certificate_file),
-                {.doc = "PEM file of the client's certificate."})
+                {.doc = "PEM file of the client's certificate.", .replaced_by = shared})
       .property("Security Private Key", of(&AccessConfig::key_file),
-                {.doc = "PEM file of the client's private key."})
-      .property("Security Pass Phrase", of(&AccessConfig::key_pass_phrase),
-                {.doc = "Pass phrase of the private key.", .sensitive = true})
+                {.doc = "PEM file of the client's private key.", .replaced_by = shared})
+      .property(
+          "Security Pass Phrase", of(&AccessConfig::key_pass_phrase),
+          {.doc = "Pass phrase of the private key.", .sensitive = true, .replaced_by = shared})
       .property(std::string(SslContext::kProperty), of(&AccessConfig::ssl_context),
-                {.doc = SslContext::kDoc})
+                {.doc = SslContext::kDoc, .replaced_by = shared})
+      .property(shared, of(&AccessConfig::connection), {.doc = KafkaConnection::kDoc})
       .property(
           "Debug contexts", of(&AccessConfig::debug_contexts),
           {.doc = "librdkafka's debug contexts, separated by commas. Logged at level debug."});

@@ -116,7 +116,7 @@ class ConsumeKafka final : public Processor {
   const Config config_;
   const std::optional<Regex> headers_to_add_;
   Context* context_ = nullptr;
-  TlsFiles tls_files_;
+  kafka::Access access_;
   kafka::TroubleReporter trouble_;
   Relationship success_;
   std::unique_ptr<Intake> intake_;
@@ -228,7 +228,7 @@ Result<std::unique_ptr<ConsumeKafka>> ConsumeKafka::make(Config config) {
 }
 
 kafka::Settings ConsumeKafka::settings() const {
-  kafka::Settings all = kafka::settings_of(config_.access(tls_files_));
+  kafka::Settings all = kafka::settings_of(access_);
   const auto add = [&all](const char* name, std::string value) {
     all.emplace_back(name, std::move(value));
   };
@@ -264,8 +264,8 @@ kafka::Settings ConsumeKafka::settings() const {
 Result<> ConsumeKafka::start(Context& context) {
   context_ = &context;
   trouble_.attach(context);
-  TRY_ASSIGN(files, config_.files(context));
-  tls_files_ = std::move(files);
+  TRY_ASSIGN(access, config_.access(context));
+  access_ = std::move(access);
   success_ = context.relationship("success");
   intake_ = context.open_intake({.count_max = kIntakeCount,
                                  .bytes_max = kIntakeBytes,

@@ -125,7 +125,7 @@ class PublishKafka final : public Processor {
   const Config config_;
   const std::optional<Regex> headers_to_send_;
   Context* context_ = nullptr;
-  TlsFiles tls_files_;
+  kafka::Access access_;
   kafka::TroubleReporter trouble_;
   Relationship success_;
   Relationship failure_;
@@ -245,7 +245,7 @@ Result<std::unique_ptr<PublishKafka>> PublishKafka::make(Config config) {
 }
 
 kafka::Settings PublishKafka::settings() const {
-  kafka::Settings all = kafka::settings_of(config_.access(tls_files_));
+  kafka::Settings all = kafka::settings_of(access_);
   const auto add = [&all](const char* name, std::string value) {
     all.emplace_back(name, std::move(value));
   };
@@ -289,8 +289,8 @@ Result<> PublishKafka::open_producer() {
 Result<> PublishKafka::start(Context& context) {
   context_ = &context;
   trouble_.attach(context);
-  TRY_ASSIGN(files, config_.files(context));
-  tls_files_ = std::move(files);
+  TRY_ASSIGN(access, config_.access(context));
+  access_ = std::move(access);
   success_ = context.relationship("success");
   failure_ = context.relationship("failure");
   return open_producer();

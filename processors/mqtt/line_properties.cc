@@ -25,12 +25,13 @@ Result<> LineConfig::check() const {
   return {};
 }
 
-Result<ClientOptions> LineConfig::client_options(Context& context) const {
+Result<ClientOptions> LineConfig::client_options(ServiceUser& user, const std::string& name,
+                                                 const std::string& id) const {
   ClientOptions options;
   TRY_ASSIGN(broker, parse_broker_uri(broker_uri));
   options.broker = std::move(broker);
   if (security_protocol == SecurityProtocol::kSsl) options.broker.is_tls = true;
-  TRY_ASSIGN(files, tls_files(context, ssl_context,
+  TRY_ASSIGN(files, tls_files(user, ssl_context,
                               {ca_file.value_or(""), certificate_file.value_or(""),
                                key_file.value_or(""), key_pass_phrase.value_or("")}));
   options.tls = {.ca_file = files.ca_file,
@@ -38,10 +39,10 @@ Result<ClientOptions> LineConfig::client_options(Context& context) const {
                  .key_file = files.key_file,
                  .key_pass_phrase = files.key_pass_phrase};
   if (options.broker.is_tls) TRY(check_tls_files(options.tls));
-  options.name = context.name();
+  options.name = name;
   options.credentials = {username, password};
   options.client_id = client_id.value_or(
-      "runnel-" + sha256_hex(context.agent_id() + "/" + context.id()).substr(0, kClientIdHex));
+      "runnel-" + sha256_hex(id).substr(0, kClientIdHex));
   options.version = version;
   options.keep_alive = keep_alive;
   options.connect_timeout = connection_timeout;

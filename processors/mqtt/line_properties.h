@@ -45,17 +45,29 @@ struct LineConfig {
 
   // What can be refused before anything is tried; kInvalid names the property.
   Result<> check() const;
-  Result<ClientOptions> client_options(Context& context) const;
+  // For who is called so: a processor, or the service that several share.
+  template <typename C>
+  Result<ClientOptions> client_options(C& context) const {
+    return client_options(context, context.name(), context.agent_id() + "/" + context.id());
+  }
+
+ private:
+  // `id` is stable over restarts and nobody else's.
+  Result<ClientOptions> client_options(ServiceUser& user, const std::string& name,
+                                       const std::string& id) const;
 };
 
-// Adds them to a description whose Config derives from LineConfig.
+template <typename Config, typename T>
+constexpr T Config::*member_of(T LineConfig::*member) {
+  return static_cast<T Config::*>(member);
+}
+
+// Adds those of the connection to a description whose Config derives from LineConfig.
+// `replaced_by`: the property that names a service with a connection, for who may share one.
 template <typename D>
-D& describe_line(D& describe) {
+D& describe_connection(D& describe, const std::string& replaced_by) {
   using Config = typename D::Config;
-  const auto of = [](auto LineConfig::*member) {
-    return static_cast<std::remove_reference_t<decltype(std::declval<Config>().*member)> Config::*>(
-        member);
-  };
+  const auto of = [](auto LineConfig::*member) { return member_of<Config>(member); };
   using namespace std::chrono_literals;
   return describe
       .property("Broker URI", of(&LineConfig::broker_uri),
@@ -63,50 +75,74 @@ D& describe_line(D& describe) {
                         "(also `mqtts`), "
                         "`ws://host/path` or `wss://host/path`.",
                  .required = true,
-                 .example = "tcp://127.0.0.1:1883"})
+                 .example = "tcp://127.0.0.1:1883",
+                 .replaced_by = replaced_by})
       .property("Client ID", of(&LineConfig::client_id),
                 {.doc = "By which the broker knows this client and keeps its session. Empty: made "
-                        "of the agent's and "
-                        "the processor's id, so that it stays the same over restarts."})
+                        "of the agent's id "
+                        "and its own, so that it stays the same over restarts.",
+                 .replaced_by = replaced_by})
       .property("MQTT Version", of(&LineConfig::version),
-                {.doc = "`3.x AUTO` is 3.1.1, or 3.1.0 where the broker refuses that."})
-      .property("Quality of Service", of(&LineConfig::qos),
-                {.doc = "0: at most once, 1: at least once, 2: exactly once."})
+                {.doc = "`3.x AUTO` is 3.1.1, or 3.1.0 where the broker refuses that.",
+                 .replaced_by = replaced_by})
       .property("Connection Timeout", of(&LineConfig::connection_timeout),
-                {.doc = "How long one attempt to connect may take.", .min = 100ms, .max = 10min})
+                {.doc = "How long one attempt to connect may take.",
+                 .min = 100ms,
+                 .max = 10min,
+                 .replaced_by = replaced_by})
       .property("Keep Alive Interval", of(&LineConfig::keep_alive),
                 {.doc = "After this long without a packet a ping is sent; 0 sec: never.",
                  .min = 0s,
-                 .max = 65'535s})
+                 .max = 65'535s,
+                 .replaced_by = replaced_by})
       .property("Last Will Topic", of(&LineConfig::will_topic),
-                {.doc = "Where the broker publishes the last will when the line breaks."})
-      .property("Last Will Message", of(&LineConfig::will_message), {.doc = "The last will."})
-      .property("Last Will QoS", of(&LineConfig::will_qos), {.doc = "Its quality of service."})
-      .property("Last Will Retain", of(&LineConfig::will_retain),
-                {.doc = "Whether the broker keeps it for later subscribers."})
+                {.doc = "Where the broker publishes the last will when the line breaks.",
+                 .replaced_by = replaced_by})
+      .property("Last Will Message", of(&LineConfig::will_message),
+                {.doc = "The last will.", .replaced_by = replaced_by})
+      .property("Last Will QoS", of(&LineConfig::will_qos),
+                {.doc = "Its quality of service.", .replaced_by = replaced_by})
+      .property(
+          "Last Will Retain", of(&LineConfig::will_retain),
+          {.doc = "Whether the broker keeps it for later subscribers.", .replaced_by = replaced_by})
       .property("Last Will Content Type", of(&LineConfig::will_content_type),
-                {.doc = "Its content type (MQTT 5)."})
-      .property("Username", of(&LineConfig::username), {.doc = "The user."})
+                {.doc = "Its content type (MQTT 5).", .replaced_by = replaced_by})
+      .property("Username", of(&LineConfig::username),
+                {.doc = "The user.", .replaced_by = replaced_by})
       .property("Password", of(&LineConfig::password),
-                {.doc = "The user's password.", .sensitive = true})
+                {.doc = "The user's password.", .sensitive = true, .replaced_by = replaced_by})
       .property("Security Protocol", of(&LineConfig::security_protocol),
-                {.doc = "`ssl` encrypts also where the scheme of `Broker URI` does not say so."})
+                {.doc = "`ssl` encrypts also where the scheme of `Broker URI` does not say so.",
+                 .replaced_by = replaced_by})
       .property(
           "Security CA", of(&LineConfig::ca_file),
           {.doc = "PEM file of the authorities that may have signed the broker's certificate. "
                   "Empty: the "
-                  "machine's own. The certificate and the host's name in it are always checked."})
+                  "machine's own. The certificate and the host's name in it are always checked.",
+           .replaced_by = replaced_by})
       .property(
           "Security Cert", of(&LineConfig::certificate_file),
           {.doc =
-               "PEM file of the client's certificate, and of those between it and its authority."})
+               "PEM file of the client's certificate, and of those between it and its authority.",
+           .replaced_by = replaced_by})
       .property("Security Private Key", of(&LineConfig::key_file),
-                {.doc = "PEM file of the client's private key. Empty: it is in `Security Cert`."})
-      .property("Security Pass Phrase", of(&LineConfig::key_pass_phrase),
-                {.doc = "Pass phrase of the private key.", .sensitive = true})
+                {.doc = "PEM file of the client's private key. Empty: it is in `Security Cert`.",
+                 .replaced_by = replaced_by})
+      .property(
+          "Security Pass Phrase", of(&LineConfig::key_pass_phrase),
+          {.doc = "Pass phrase of the private key.", .sensitive = true, .replaced_by = replaced_by})
       .property(std::string(SslContext::kProperty), of(&LineConfig::ssl_context),
-                {.doc = SslContext::kDoc})
-      .property("Maximum Message Size", of(&LineConfig::message_bytes_max),
+                {.doc = SslContext::kDoc, .replaced_by = replaced_by});
+}
+
+// Adds those and what is said of messages.
+template <typename D>
+D& describe_line(D& describe, const std::string& replaced_by = {}) {
+  using Config = typename D::Config;
+  return describe_connection(describe, replaced_by)
+      .property("Quality of Service", member_of<Config>(&LineConfig::qos),
+                {.doc = "0: at most once, 1: at least once, 2: exactly once."})
+      .property("Maximum Message Size", member_of<Config>(&LineConfig::message_bytes_max),
                 {.doc = "Larger messages are refused with a bulletin.",
                  .min = Size{1},
                  .max = Size{256 << 20}});

@@ -18,6 +18,7 @@
 #include "agent/sdk/describe.h"
 #include "agent/sdk/processor.h"
 #include "processors/mqtt/line_properties.h"
+#include "processors/mqtt/mqtt_connection.h"
 #include "processors/registry.h"
 #include "processors/text_property.h"
 
@@ -27,6 +28,7 @@ namespace {
 using namespace std::chrono_literals;
 
 struct PublishMqttConfig : mqtt::LineConfig {
+  ServiceRef<mqtt::MqttConnection> connection;
   Text topic;
   bool retain = false;
   std::optional<std::chrono::seconds> message_expiry;
@@ -55,7 +57,14 @@ class PublishMqtt final : public Processor {
     std::size_t bytes;
   };
 
+  Result<> open_line(Context& context);
   mqtt::ClientHooks hooks();
+  void on_up(const mqtt::Connack& connack);
+  bool is_up() const { return shared_ != nullptr ? shared_->is_up() : client_->is_up(); }
+  Result<> publish(const mqtt::Publication& publication, std::uint64_t cookie) {
+    return shared_ != nullptr ? shared_->publish(shared_user_, publication, cookie)
+                              : client_->publish(publication, cookie);
+  }
   bool has_room();
   // kInvalid: it can never be published.
   Result<mqtt::Publication> publication_of(Session& session, FlowFile& flowfile) const;
@@ -70,7 +79,10 @@ class PublishMqtt final : public Processor {
   Relationship success_;
   Relationship failure_;
   std::string broker_;
-  std::unique_ptr<mqtt::Client> client_;
+  mqtt::Version version_ = mqtt::Version::k3Auto;
+  std::unique_ptr<mqtt::Client> client_;  // its own line; nullptr where it shares one:
+  mqtt::MqttConnection* shared_ = nullptr;
+  std::uint64_t shared_user_ = 0;
 
   Mutex mutex_;
   std::uint64_t last_cookie_ GUARDED_BY(mutex_) = 0;
@@ -90,7 +102,9 @@ ProcessorType publish_mqtt() {
                                         "Publishes each FlowFile as one MQTT message. A FlowFile "
                                         "leaves its queue when the broker has acknowledged it.");
   using C = PublishMqttConfig;
-  mqtt::describe_line(describe)
+  mqtt::describe_line(describe, mqtt::MqttConnection::kProperty)
+      .property(mqtt::MqttConnection::kProperty, &C::connection,
+                {.doc = mqtt::MqttConnection::kDoc})
       .property("Topic", &C::topic,
                 {.doc = "Where to publish.", .required = true, .example = "vehicle/${id}/commands"})
       .property("Retain", &C::retain,
@@ -123,7 +137,7 @@ ProcessorType publish_mqtt() {
 namespace {
 
 Result<std::unique_ptr<PublishMqtt>> PublishMqtt::make(Config config) {
-  TRY(config.check());
+  if (!config.connection) TRY(config.check());
   std::optional<Regex> pattern;
   if (config.user_properties) {
     TRY_ASSIGN(compiled, Regex::compile(*config.user_properties)
@@ -137,25 +151,46 @@ Result<> PublishMqtt::start(Context& context) {
   context_ = &context;
   success_ = context.relationship("success");
   failure_ = context.relationship("failure");
+  TRY(open_line(context));
+  context.wake();  // it may have come up before the line was known here
+  return {};
+}
+
+Result<> PublishMqtt::open_line(Context& context) {
+  TRY_ASSIGN(shared, context.service(config_.connection));
+  if (shared != nullptr) {
+    broker_ = shared->broker();
+    version_ = shared->version();
+    shared_user_ = shared->attach(
+        {.on_up = [this](const mqtt::Connack& connack) { on_up(connack); },
+         .on_down = [this] { on_down(); },
+         .on_published = [this](
+                             std::uint64_t cookie, mqtt::Outcome outcome,
+                             std::string_view reason) { on_published(cookie, outcome, reason); }});
+    shared_ = shared;
+    return {};
+  }
   TRY_ASSIGN(options, config_.client_options(context));
   broker_ = options.broker.text();
+  version_ = options.version;
   options.inflight_max = config_.inflight_count_max;
   TRY_ASSIGN(client, mqtt::Client::open(std::move(options), hooks()));
   client_ = std::move(client);
-  context.wake();  // it may have come up before `client_` was set
   return {};
+}
+
+void PublishMqtt::on_up(const mqtt::Connack& connack) {
+  {
+    const Lock lock(mutex_);
+    broker_packet_max_ = connack.packet_bytes_max;
+  }
+  context_->wake();
 }
 
 mqtt::ClientHooks PublishMqtt::hooks() {
   mqtt::ClientHooks hooks;
   hooks.on_message = [](const mqtt::Message&) {};
-  hooks.on_up = [this](const mqtt::Connack& connack) {
-    {
-      const Lock lock(mutex_);
-      broker_packet_max_ = connack.packet_bytes_max;
-    }
-    context_->wake();
-  };
+  hooks.on_up = [this](const mqtt::Connack& connack) { on_up(connack); };
   hooks.on_down = [this] { on_down(); };
   hooks.on_published = [this](std::uint64_t cookie, mqtt::Outcome outcome,
                               std::string_view reason) { on_published(cookie, outcome, reason); };
@@ -169,6 +204,8 @@ mqtt::ClientHooks PublishMqtt::hooks() {
 void PublishMqtt::stop() {
   if (client_) client_->stop();
   client_.reset();
+  if (shared_ != nullptr) shared_->detach(shared_user_);
+  shared_ = nullptr;
   on_down();
 }
 
@@ -180,7 +217,7 @@ bool PublishMqtt::has_room() {
 }
 
 Result<> PublishMqtt::on_trigger(Session& session) {
-  if (!client_->is_up() || !has_room()) return {};  // whoever changes that wakes us
+  if (!is_up() || !has_room()) return {};  // whoever changes that wakes us
   FlowFile flowfile = session.get();
   if (!flowfile) return {};
   Result<mqtt::Publication> publication = publication_of(session, flowfile);
@@ -205,7 +242,7 @@ Result<> PublishMqtt::on_trigger(Session& session) {
     inflight_bytes_ += bytes;
     inflight_.emplace(cookie, Inflight{session.hand_over(flowfile), bytes});
   }
-  const Result<> sent = client_->publish(*publication, cookie);
+  const Result<> sent = publish(*publication, cookie);
   if (sent.ok()) return {};
   // Nobody will report it. It may have been given back already, by `on_down`.
   Inflight unsent = take(cookie);
@@ -235,7 +272,7 @@ Result<mqtt::Publication> PublishMqtt::publication_of(Session& session, FlowFile
   }
   out.qos = mqtt::number_of(config_.qos);
   out.is_retained = config_.retain;
-  if (config_.version == mqtt::Version::k500) {
+  if (version_ == mqtt::Version::k500) {
     if (config_.message_expiry) {
       out.expiry_s = static_cast<std::uint32_t>(config_.message_expiry->count());
     }

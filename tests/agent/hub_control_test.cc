@@ -80,6 +80,17 @@ TEST_CASE("the figures say what came in, went out, waits and is wrong") {
   engine.state.processors[1].state = RunState::kBackingOff;
   engine.state.processors[1].last_error = "no broker";
   engine.state.processors[1].failures = 3;
+  engine.state.services.resize(2);
+  ServiceStatus& cache = engine.state.services[0];
+  cache.id = "s-1";
+  cache.path = "group/cache";
+  cache.state = ServiceState::kRunning;
+  cache.users = {"log"};
+  ServiceStatus& tls = engine.state.services[1];
+  tls.id = "s-2";
+  tls.path = "tls";
+  tls.state = ServiceState::kFailed;
+  tls.last_error = "no such file";
   std::vector<Bulletin> bulletins(60);
   for (std::size_t i = 0; i < bulletins.size(); ++i) {
     bulletins[i].id = i + 1;
@@ -94,6 +105,15 @@ TEST_CASE("the figures say what came in, went out, waits and is wrong") {
   CHECK(figures.runnel.processors[1].run_state == "running");
   CHECK(figures.runnel.processors[1].error == "no broker");
   CHECK(figures.flow.queues[0].size == 2);
+  REQUIRE(figures.runnel.services.size() == 2);
+  CHECK(figures.runnel.services[0].name == "group/cache");
+  CHECK(figures.runnel.services[0].state == "running");
+  CHECK(figures.runnel.services[0].users == 1);
+  CHECK(figures.runnel.services[1].state == "failed");
+  CHECK(figures.runnel.services[1].error == "no such file");
+  REQUIRE(figures.components.size() == figures.runnel.processors.size() + 2);
+  CHECK(figures.components[figures.components.size() - 2].uuid == "s-1");
+  CHECK(figures.components.back().is_running == false);
   CHECK(figures.flow.run_status == c2::RunStatus::kRunning);
   CHECK(figures.flow.bulletins.size() == 40);
   CHECK(figures.flow.bulletins[0].level == "WARNING");

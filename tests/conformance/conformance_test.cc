@@ -47,6 +47,15 @@ const std::map<std::string, PropertyValues> kGivenToServices{
      {{"CSV File", test::source_dir() + std::string("/tests/conformance/lookup.csv")},
       {"Lookup Key Column", "key"},
       {"Lookup Value Column", "value"}}},
+    {"Kafka3ConnectionService", {{"Bootstrap Servers", "127.0.0.1:1"}}},
+    {"AvroRecordSetWriter",
+     {{"Schema Text", R"({"type":"record","name":"R","fields":[{"name":"a","type":"long"}]})"}}},
+    {"MQTTConnectionService", {{"Broker URI", "tcp://127.0.0.1:1"}}},
+    {"SQLiteLookupService",
+     {{"Database File", test::source_dir() + std::string("/tests/conformance/lookup.db")},
+      {"Table Name", "lookup"},
+      {"Lookup Key Column", "key"},
+      {"Lookup Value Column", "value"}}},
 };
 
 PropertyValues given(const ServiceType& type) {

@@ -38,7 +38,7 @@ const std::vector<Floor> kFloors{
     {"agent/trial",
      {"agent/runtime", "agent/sdk", "agent/flow", "agent/flow/el", "agent/spec", "agent/base"}},
     {"agent/admin", {"agent/runtime", "agent/flow", "agent/flow/el", "agent/spec", "agent/base"}},
-    {"processors", {"agent/sdk", "agent/spec", "agent/flow/el", "agent/base"}},
+    {"processors", {"agent/sdk", "agent/store", "agent/spec", "agent/flow/el", "agent/base"}},
     {"hub", {"agent/c2", "agent/flow", "agent/spec", "agent/store", "agent/base"}},
     // main.cc and commands.*
     {"agent",
@@ -58,7 +58,7 @@ const std::vector<Door> kDoors{
     {{"sqlite3.h"}, {"agent/store"}},
     {{"nmmintrin.h"}, {"agent/base"}},  // the compiler's: CRC-32C
     {{"zstd.h", "zdict.h"}, {"agent/runtime"}},
-    {{"zlib.h"}, {"agent/base", "hub/http"}},
+    {{"zlib.h"}, {"agent/base", "processors/record", "hub/http"}},
     {{"yaml-cpp/"}, {"agent/flow"}},
     {{"date/"}, {"agent/flow", "agent/flow/el"}},
     {{"re2/"}, {"agent/flow/el"}},

@@ -515,6 +515,73 @@ class Schema(DevelopmentTest):
                     self.assertEqual(set(part["properties"]), keys)
 
 
+class TestSchema(DevelopmentTest):
+    """That of *.test.yaml."""
+
+    @classmethod
+    def setUpClass(cls):
+        with open(os.path.join(ROOT, "flows", "flow-test.schema.json"), encoding="utf-8") as file:
+            cls.schema = json.load(file)
+        jsonschema.Draft7Validator.check_schema(cls.schema)
+        cls.validator = jsonschema.Draft7Validator(cls.schema)
+
+    def errors(self, text):
+        return [error.message for error in self.validator.iter_errors(yaml.load(text, CoreLoader))]
+
+    def test_the_committed_schema_is_what_the_command_prints(self):
+        self.assertEqual(json.loads(self.run_agent("schema", "--tests").stdout), self.schema)
+
+    def test_every_test_of_a_ready_flow_and_every_example_passes(self):
+        folder = os.path.join(ROOT, "flows")
+        texts = {}
+        for name in sorted(os.listdir(folder)):
+            if name.endswith(".test.yaml"):
+                with open(os.path.join(folder, name), encoding="utf-8") as file:
+                    texts[name] = file.read()
+        with open(os.path.join(folder, "README.md"), encoding="utf-8") as file:
+            blocks = [block.split("```")[0] for block in file.read().split("```yaml\n")[1:]]
+        texts.update((f"block {number}", block) for number, block in enumerate(blocks) if "\ntests:" in block)
+        self.assertGreater(len(texts), 4)
+        for name, text in texts.items():
+            with self.subTest(name):
+                self.assertEqual(self.errors(text), [])
+
+    def test_what_the_reader_refuses_is_refused(self):
+        test = "flow: f.yaml\ntests:\n  - name: x\n    expect: [{at: a}]\n"
+        self.assertEqual(self.errors(test), [])
+        for bad in ("flow: f.yaml\ntests: []\n", "tests: [{name: x, expect: [{at: a}]}]\n", "flow: f\ntests: [{name: x}]\n",
+                    test + "    clock: yesterday\n", test + "    runs_for: 3 parsecs\n", test + "    given: [{at: a, count: 0}]\n",
+                    test + "    given: [{at: a, content: {file: a, base64: b}}]\n", test + "    mock: {a: {in_turn: []}}\n",
+                    test + "    provenance: [{at: a, kind: LOST}]\n", test + "    bulletins: [{at: a}]\n",
+                    test + "    counts: {a: -1}\n", "flow: f\ntests: [{name: x, expect: [{at: a, content: {}}]}]\n"):
+            with self.subTest(bad):
+                self.assertNotEqual(self.errors(bad), [])
+
+    def test_it_knows_the_keys_that_the_reader_knows(self):
+        definitions = self.schema["definitions"]
+        probes = {
+            "zzzz: 1\ntests: []\n": self.schema,
+            "tests: [{zzzz: 1}]\n": definitions["test"],
+            "tests: [{given: [{zzzz: 1}]}]\n": definitions["given"],
+            "tests: [{given: [{content: {zzzz: 1}}]}]\n": definitions["bytes from elsewhere"],
+            "tests: [{expect: [{zzzz: 1}]}]\n": definitions["expected"],
+            "tests: [{expect: [{content: {zzzz: 1}}]}]\n": definitions["content rule"],
+            "tests: [{expect: [{attributes: {a: {zzzz: 1}}}]}]\n": definitions["pattern"],
+            "tests: [{mock: {a: {zzzz: 1}}}]\n": definitions["answer with changes"],
+            "tests: [{provenance: [{zzzz: 1}]}]\n": definitions["event"],
+            "tests: [{bulletins: [{zzzz: 1}]}]\n": definitions["bulletin"],
+        }
+        for text, part in probes.items():
+            with self.subTest(text):
+                said = self.run_agent("test", self.write("probe.test.yaml", "flow: f.yaml\n" + text)).stderr.decode()
+                known = next(line for line in said.splitlines() if "`zzzz`" in line).split(" knows ")[1]
+                keys = {word for word in known.replace(" and ", ", ").replace("`", "").split(", ")}
+                rest = {word for word in keys if word.endswith(" more")}  # a complaint lists a dozen
+                self.assertLessEqual(keys - rest, set(part["properties"]))
+                if not rest:
+                    self.assertEqual(set(part["properties"]), keys)
+
+
 class Completion(DevelopmentTest):
     """Each shell itself runs its script."""
 
@@ -569,6 +636,23 @@ class Completion(DevelopmentTest):
         self.assertEqual(complete("runnel-agent describe ConsumeM"), ["ConsumeMQTT"])
         self.assertEqual(complete("runnel-agent queue list --st"), ["--state"])
         self.assertEqual(complete("runnel-agent check filt"), ["filter.yaml"])
+
+    def test_the_hub_and_its_client_are_completed_as_the_agent_is(self):
+        binaries = os.path.dirname(self.agent)
+        for program, typed, offered in (("runnel-hub", ("tok",), ["token"]), ("runnel-hub", ("user", "add", "--role", "op"), ["operator"]),
+                                        ("runnel-hub", ("serve", "--dat"), ["--data"]), ("runnelctl", ("flows", "pu"), ["push"]),
+                                        ("runnelctl", ("agents", "conn"), ["connectivity="]), ("runnelctl", ("sta",), ["status", "start"]),
+                                        ("runnelctl", ("completion", "z"), ["zsh"])):
+            with self.subTest(" ".join((program, *typed))):
+                done = subprocess.run([os.path.join(binaries, program), "complete", *typed], capture_output=True, text=True, timeout=60, env=self.env, check=True)
+                self.assertEqual([line.split("\t")[0] for line in done.stdout.splitlines()], offered)
+                script = subprocess.run([os.path.join(binaries, program), "completion", "bash"], capture_output=True, text=True, timeout=60, env=self.env, check=True)
+                path = self.write(program + ".bash", script.stdout)
+                words = " ".join(f"'{word}'" for word in (program, *typed))
+                self.assertEqual(self.shell("bash", "-c", f"source {path}; COMP_WORDS=({words}); COMP_CWORD={len(typed)}; "
+                                            f"_{program.replace('-', '_')}; printf '%s\\n' \"${{COMPREPLY[@]}}\""), offered)
+                refused = subprocess.run([os.path.join(binaries, program), "completion", "tcsh"], capture_output=True, timeout=60, env=self.env)
+                self.assertEqual(refused.returncode, 2)
 
     def test_what_is_no_shell_is_refused(self):
         self.assertEqual(self.run_agent("completion", "tcsh").returncode, 2)

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "agent/base/completion.h"
 #include "agent/base/words.h"
 #include "hub/cli/ctl.h"
 #include "hub/cli/print.h"
@@ -12,7 +13,7 @@ namespace {
 struct Arguments {
   runnel::hub::HubAccess access;
   bool is_json = false;
-  std::string user = "admin", password_file, id, file, message, ref, name;
+  std::string user = "admin", password_file, id, file, message, ref, name, shell;
   std::vector<std::string> filters;
   std::int64_t from = 0, to = 0, limit = 50;
   runnel::hub::DeployOptions deploy;
@@ -25,15 +26,27 @@ CLI::App* add(CLI::App& to, const std::string& name, const std::string& doc) {
   return command;
 }
 
+const std::vector<std::string> kFilterKeys{"q",      "class", "connectivity", "sync",
+                                           "health", "flow",  "version",      "sort"};
+
+std::vector<runnel::Candidate> values_of(const std::string& value, const std::string& option,
+                                         const std::vector<std::string>&) {
+  if (value == "shell") return {{"bash"}, {"zsh"}, {"fish"}};
+  if (value == "file" || option == "--ca" || option == "--password-file")
+    return {{std::string(runnel::kAnyFile)}};
+  std::vector<runnel::Candidate> out;
+  if (value != "filter") return out;
+  for (const std::string& key : kFilterKeys) out.push_back({key + "="});
+  return out;
+}
+
 // What is wrong with a filter of `agents`; empty: nothing. The hub passes over keys that it does
 // not know, and would show more than was asked for.
 std::string filter_complaint(const std::string& filter) {
-  const std::vector<std::string> keys{"q",      "class", "connectivity", "sync",
-                                      "health", "flow",  "version",      "sort"};
   const std::size_t equals = filter.find('=');
   if (equals == std::string::npos) return "`" + filter + "` is no KEY=VALUE";
   const std::string key = filter.substr(0, equals);
-  if (std::find(keys.begin(), keys.end(), key) != keys.end()) return {};
+  if (std::find(kFilterKeys.begin(), kFilterKeys.end(), key) != kFilterKeys.end()) return {};
   return "`" + key +
          "` is no key; there are q, class, connectivity, sync, health, flow, version, sort";
 }
@@ -107,6 +120,18 @@ int main(int argc, char** argv) {
       if (one->count() + of_class->count() == 0) throw CLI::RequiredError("an agent, or --class");
     });
   }
+  CLI::App* completion =
+      add(app, "completion", "Prints a script by which a shell completes these commands");
+  completion->add_option("shell", given.shell, "bash, zsh or fish")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  // Asked by the shells' scripts; what is being typed is no command line yet.
+  if (argc > 1 && std::string_view(argv[1]) == "complete") {
+    const std::vector<std::string> words(argv + 2, argv + argc);
+    const auto all = runnel::candidates(runnel::words_of(app), words, values_of);
+    std::fputs(runnel::completion_lines(all).c_str(), stdout);
+    return 0;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -119,6 +144,10 @@ int main(int argc, char** argv) {
       return 2;
     }
     return app.exit(error) == 0 ? 0 : 2;
+  }
+  if (*completion) {
+    std::fputs(runnel::completion_script(given.shell, "runnelctl").c_str(), stdout);
+    return 0;
   }
   const auto saved = load_access(settings_file());
   if (!saved.ok() && !*login) {

@@ -208,6 +208,26 @@ TEST_CASE("our heartbeat looks as agreed, and is read back whole") {
   CHECK(read->runnel->ledger.is_balanced());
 }
 
+TEST_CASE("services are told with their state and how many use them, and are read back") {
+  Heartbeat heartbeat = our_heartbeat();
+  heartbeat.agent.status.components = {{.name = "bus", .uuid = "p-1", .is_running = true},
+                                       {.name = "bus", .uuid = "s-1", .is_running = false}};
+  heartbeat.runnel->services = {
+      {.id = "s-1", .name = "bus", .type = "LocalMapCache", .state = "running", .users = 2},
+      {.id = "s-2", .name = "tls", .type = "SSLContextService", .state = "failed", .error = "x"}};
+  const std::string text = to_json(heartbeat);
+  auto read = heartbeat_from_json(text);
+  REQUIRE(read.ok());
+  CHECK(to_json(*read) == text);
+  REQUIRE(read->runnel->services.size() == 2);
+  CHECK(read->runnel->services[0].state == "running");
+  CHECK(read->runnel->services[0].users == 2);
+  CHECK(read->runnel->services[1].error == "x");
+  // No key is there twice: of two of one name the first counts.
+  REQUIRE(read->agent.status.components.size() == 1);
+  CHECK(read->agent.status.components[0].uuid == "p-1");
+}
+
 TEST_CASE("a heartbeat without anything is read as one that says nothing") {
   auto read = heartbeat_from_json("{}");
   REQUIRE(read.ok());

@@ -55,6 +55,30 @@ TEST_CASE("good values pass") {
             .empty());
 }
 
+TEST_CASE("what a service says in a property's place is neither required nor allowed beside it") {
+  ComponentSpec spec;
+  spec.type = "PublishKafka";
+  PropertySpec brokers = property("Known Brokers", PropertyKind::kText);
+  brokers.is_required = true;
+  brokers.replaced_by = "Kafka Connection Service";
+  PropertySpec user = property("Username", PropertyKind::kText);
+  user.replaced_by = brokers.replaced_by;
+  PropertySpec service = property(brokers.replaced_by, PropertyKind::kService);
+  spec.properties = {brokers, user, service};
+  CHECK(check_values(spec, {{"Known Brokers", "a:1"}, {"Username", "u"}}).empty());
+  CHECK(check_values(spec, {{"Kafka Connection Service", "c"}}).empty());
+  auto all = check_values(spec, {});
+  REQUIRE(all.size() == 1);
+  CHECK(all[0].text ==
+        "property `Known Brokers` is missing; or `Kafka Connection Service`, whose service has it");
+  all = check_values(spec, {{"Kafka Connection Service", "c"}, {"Username", "u"}});
+  REQUIRE(all.size() == 1);
+  CHECK(all[0].property == "Username");
+  CHECK(all[0].text ==
+        "property `Username` is said by the service of `Kafka Connection Service`; "
+        "leave one of them out");
+}
+
 TEST_CASE("every complaint says what is allowed") {
   CHECK(complaint({}) == "property `Maximum Rate` is missing; for example `10`");
   CHECK(complaint({{"Maximum Rate", "0"}}) ==

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "agent/base/mutex.h"
+#include "processors/http/http_client.h"
 #include "processors/http/http_server.h"
 #include "tests/support/certificates.h"
 #include "tests/support/process.h"
@@ -348,6 +349,85 @@ TEST_CASE("while one request hangs others are answered, and a stop does not wait
   runner.stop();
   CHECK(runner.waiting().at(0).content == "hangs");
   check_balanced(runner.loss());
+}
+
+TEST_CASE("by a shared client the same is done, and a stop drops only what is its own") {
+  Server server;
+  RawListener hangs;
+  const RunnerOptions options{
+      .services = {{"web", {"StandardWebClientServiceProvider", {{"Read Timeout", "1 hour"}}}}}};
+  ProcessorRunner runner(
+      "InvokeHTTP", {{"Remote URL", "${url}"}, {"Web Client Service Provider", "web"}}, options);
+  const std::string hanging = "http://127.0.0.1:" + std::to_string(hangs.port()) + "/";
+  runner.enqueue("hangs", {{"url", hanging}});
+  for (int i = 0; i < 20; ++i) runner.enqueue("x", {{"url", server.url()}});
+  CHECK(runner.run_until([&] { return runner.count("success") == 20; }));
+  CHECK(runner.queued() == 1);
+  runner.stop();
+  CHECK(runner.waiting().at(0).content == "hangs");
+  runner.start();  // the service, too, once more
+  runner.enqueue("x", {{"url", server.url()}});
+  CHECK(runner.run_until([&] { return runner.count("success") == 21; }));
+  check_balanced(runner.loss());
+
+  const auto client = HttpClient::open();
+  const int one = 0;
+  const int other = 0;
+  std::promise<Result<HttpResponse>> answered;
+  bool is_called = false;
+  HttpRequest request;
+  request.read_timeout = 1h;
+  request.url = hanging;
+  client->send(
+      request, [&](Result<HttpResponse>) { is_called = true; }, &one);
+  RawPeer peer = hangs.accept();
+  CHECK(peer.is_open());
+  client->cancel(&one);
+  request.url = server.url();
+  client->send(
+      request, [&](Result<HttpResponse> answer) { answered.set_value(std::move(answer)); }, &other);
+  CHECK(answered.get_future().get().ok());
+  CHECK_FALSE(is_called);
+}
+
+TEST_CASE("a shared client's redirects and timeouts are those of the service") {
+  Server server;
+  const auto invoke = [](const std::string& url, PropertyValues service) {
+    const RunnerOptions options{
+        .services = {{"web", {"StandardWebClientServiceProvider", std::move(service)}}}};
+    ProcessorRunner runner("InvokeHTTP",
+                           {{"Remote URL", url}, {"Web Client Service Provider", "web"}}, options);
+    runner.enqueue("x");
+    return way_of(runner);
+  };
+  CHECK(invoke(server.url("/moved"), {}) == "success");
+  CHECK(invoke(server.url("/moved"), {{"Redirect Handling Strategy", "IGNORED"}}) == "no retry");
+  RawListener hangs;
+  CHECK(invoke("http://127.0.0.1:" + std::to_string(hangs.port()) + "/",
+               {{"Read Timeout", "1 ms"}}) == "failure");
+}
+
+TEST_CASE("a shared client asks the proxy of its service, with its user") {
+  RawListener proxy;
+  const RunnerOptions options{.services = {{"web",
+                                            {"StandardWebClientServiceProvider",
+                                             {{"Proxy Host", "127.0.0.1"},
+                                              {"Proxy Port", std::to_string(proxy.port())},
+                                              {"Proxy Username", "ann"},
+                                              {"Proxy Password", "secret"}}}}}};
+  ProcessorRunner runner(
+      "InvokeHTTP",
+      {{"Remote URL", "http://far.invalid/x"}, {"Web Client Service Provider", "web"}}, options);
+  runner.enqueue("x");
+  runner.run();
+  RawPeer peer = proxy.accept();
+  REQUIRE(peer.is_open());
+  const std::string asked =
+      "GET http://far.invalid/x HTTP/1.1\r\nHost: far.invalid\r\n"
+      "Proxy-Authorization: Basic YW5uOnNlY3JldA==\r\n";
+  CHECK(peer.expect(asked.size()) == asked);
+  peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  CHECK(way_of(runner) == "success");
 }
 
 TEST_CASE("no more requests than allowed are under way") {

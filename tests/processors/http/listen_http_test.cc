@@ -300,9 +300,10 @@ Result<HttpResponse> send(Listening& listening, const HttpRequest& request) {
     const auto client = HttpClient::open();
     auto promise = std::make_shared<std::promise<Result<HttpResponse>>>();
     auto future = promise->get_future();
-    client->send(request, [promise](Result<HttpResponse> response) {
-      promise->set_value(std::move(response));
-    });
+    client->send(
+        request,
+        [promise](Result<HttpResponse> response) { promise->set_value(std::move(response)); },
+        nullptr);
     return future.get();
   });
 }

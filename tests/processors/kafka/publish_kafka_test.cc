@@ -216,6 +216,37 @@ TEST_CASE("messages are joined by a demarcator") {
   CHECK(joined[0].attribute("kafka.count") == "3");
 }
 
+TEST_CASE("where the cluster is can be said by a service, for producers and consumers") {
+  const KafkaMock kafka;
+  RunnerOptions options = in_real_time();
+  options.services = {
+      {"cluster", {"Kafka3ConnectionService", {{"Bootstrap Servers", kafka.bootstrap()}}}}};
+  ProcessorRunner runner("PublishKafka",
+                         {{"Kafka Connection Service", "cluster"}, {"Topic Name", "t"}}, options);
+  runner.enqueue("x");
+  CHECK(runner.run_until([&] { return runner.count("success") == 1; }));
+  PropertyValues reading = from(kafka, {{"Kafka Connection Service", "cluster"}});
+  reading.erase("Kafka Brokers");
+  ProcessorRunner reader("ConsumeKafka", reading, options);
+  CHECK(reader.run_until([&] { return reader.count("success") == 1; }));
+  CHECK(reader.taken("success").at(0).content == "x");
+}
+
+TEST_CASE("what the service's cluster demands reaches librdkafka") {
+  RunnerOptions options = in_real_time();
+  options.must_start = false;
+  options.services = {{"tls", {"SSLContextService", {{"CA Certificate", "/no/such/file.pem"}}}},
+                      {"cluster",
+                       {"Kafka3ConnectionService",
+                        {{"Bootstrap Servers", "127.0.0.1:9"},
+                         {"Security Protocol", "sasl_ssl"},
+                         {"SASL Mechanism", "SCRAM-SHA-512"},
+                         {"SASL Username", "truck"}}}}};
+  const ProcessorRunner runner(
+      "PublishKafka", {{"Kafka Connection Service", "cluster"}, {"Topic Name", "t"}}, options);
+  CHECK_MESSAGE(runner.start_error().find("sasl.") != std::string::npos, runner.start_error());
+}
+
 TEST_CASE("settings that librdkafka refuses are told at the start") {
   RunnerOptions options = in_real_time();
   options.must_start = false;

@@ -6,7 +6,10 @@
 #include <set>
 #include <sstream>
 
+#include "agent/flow/yaml_reader.h"
+#include "agent/runtime/engine.h"
 #include "processors/mqtt/packet.h"
+#include "processors/registry.h"
 #include "tests/support/mosquitto.h"
 #include "tests/support/processor_runner.h"
 #include "tests/support/raw_peer.h"
@@ -83,6 +86,72 @@ TEST_CASE("every FlowFile is published in order and leaves when the broker has i
       check_balanced(publisher.loss());
     }
   }
+}
+
+TEST_CASE("several publish over one connection, each in its order, over a line that breaks, too") {
+  Mosquitto broker;
+  test::TempFolder folder;
+  EngineOptions options;
+  options.state_dir = folder.path();
+  options.types = processor_types();
+  options.services = service_types();
+  auto opened = Engine::open(std::move(options));
+  REQUIRE_MESSAGE(opened.ok(), opened.error().text());
+  std::string text =
+      "flow: shared\nservices:\n  line: {type: MQTTConnectionService, properties: "
+      "{Broker URI: '" +
+      broker.uri() +
+      "', Client ID: the-one, MQTT Version: '5.0'}}\n"
+      "processors:\n";
+  std::string connections = "connections:\n";
+  for (const char* name : {"a", "b"}) {
+    const std::string one(name);
+    text += "  make-" + one +
+            ": {type: GenerateFlowFile, schedule: {every: 1 ms}, properties: "
+            "{Custom Text: '${nextInt()}', Data Format: Text, Unique FlowFiles: false}}\n"
+            "  send-" +
+            one +
+            ": {type: PublishMQTT, terminate: [success, failure], properties: "
+            "{MQTT Connection Service: line, Topic: out/" +
+            one + ", Quality of Service: 1}}\n";
+    connections += "  - {from: make-" + one + ", to: send-" + one + "}\n";
+  }
+  const FlowReading reading = read_flow(text + connections, {}, component_specs());
+  REQUIRE_MESSAGE(reading.ok(), text_of(reading.complaints));
+  Listener listener(broker, "out/#");
+  const Result<> started = (*opened)->start(reading.flow);
+  REQUIRE_MESSAGE(started.ok(), started.error().text());
+  const auto count = [&broker](std::string_view what) {
+    const std::string log = broker.log();
+    std::size_t found = 0;
+    for (std::size_t at = log.find(what); at != std::string::npos; at = log.find(what, at + 1))
+      ++found;
+    return found;
+  };
+  const auto received = [&](std::size_t of_each) {
+    std::map<std::string, std::size_t> seen;
+    CHECK(listener.runner.run_until([&] {
+      for (const TakenFlowFile& one : listener.runner.taken("success"))
+        ++seen[one.attribute("mqtt.topic")];
+      return seen["out/a"] >= of_each && seen["out/b"] >= of_each;
+    }));
+  };
+  received(20);
+  CHECK(count(" as the-one ") == 1);
+  CHECK(count(" as runnel-") == 1);  // the listener
+  // A processor stops and starts: the line stays, and the other goes on.
+  REQUIRE((*opened)->stop_processor("send-a").ok());
+  REQUIRE((*opened)->start_processor("send-a").ok());
+  received(20);
+  CHECK(count(" as the-one ") == 1);
+  broker.kill();
+  broker.start();
+  received(20);
+  const auto status = (*opened)->status();
+  REQUIRE(status.services.size() == 1);
+  CHECK(status.services[0].users == std::vector<std::string>{"send-a", "send-b"});
+  CHECK((*opened)->stop(10s).ok());
+  check_balanced((*opened)->status().loss);
 }
 
 TEST_CASE("MQTT 5 properties are sent") {

@@ -1,6 +1,6 @@
 // What is offered for a command line that is being typed.
 
-#include "agent/completion.h"
+#include "agent/base/completion.h"
 
 #include <doctest/doctest.h>
 
@@ -48,10 +48,19 @@ TEST_CASE("commands, options, their values and arguments are offered where each 
   CHECK(offered({"ghost", "x"}) == "");
 }
 
-TEST_CASE("each shell has its script, and no other has one") {
-  for (const char* shell : {"bash", "zsh", "fish"})
-    CHECK(completion_script(shell).find("runnel-agent") != std::string::npos);
-  CHECK(completion_script("tcsh").empty());
+TEST_CASE("each shell has its script for each program, and no other has one") {
+  for (const char* shell : {"bash", "zsh", "fish"}) {
+    const std::string script = completion_script(shell, "runnel-hub");
+    CHECK(script.find("_runnel_hub") != std::string::npos);
+    CHECK(script.find("runnel-hub") != std::string::npos);
+    CHECK(script.find("PROGRAM") == std::string::npos);
+    CHECK(script.find("FUNCTION") == std::string::npos);
+  }
+  CHECK(completion_script("tcsh", "runnel-hub").empty());
+}
+
+TEST_CASE("a script gets a line for each candidate, with what it means behind a tab") {
+  CHECK(completion_lines({{"a", "One\nof two."}, {"b"}}) == "a\tOne of two.\nb\n");
 }
 
 }  // namespace

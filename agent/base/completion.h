@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace runnel {
@@ -42,7 +43,38 @@ using ValuesOf = std::function<std::vector<Candidate>(
 std::vector<Candidate> candidates(const CommandWords& root, const std::vector<std::string>& words,
                                   const ValuesOf& values);
 
-// The script that a shell loads; empty: the shell ("bash", "zsh", "fish") is unknown.
-std::string completion_script(std::string_view shell);
+// The commands of a program whose command line is of CLI11 (App: CLI::App), which only its door
+// includes. What is in no group is hidden.
+template <typename App>
+CommandWords words_of(const App& app) {
+  CommandWords out;
+  out.name = app.get_name();
+  out.doc = app.get_description();
+  for (const auto* option : app.get_options()) {
+    if (option->get_group().empty()) continue;
+    if (option->get_positional()) {
+      out.arguments.push_back(option->get_name(true));
+      continue;
+    }
+    CommandWords::Option one;
+    for (const std::string& name : option->get_lnames()) one.names.push_back("--" + name);
+    for (const std::string& name : option->get_snames()) one.names.push_back("-" + name);
+    one.doc = option->get_description();
+    one.takes_value = option->get_expected_max() > 0 && option->get_type_size_max() > 0;
+    one.value = option->get_type_name();
+    out.options.push_back(std::move(one));
+  }
+  for (const App* one :
+       app.get_subcommands([](const App* each) { return !each->get_group().empty(); })) {
+    if (!one->get_name().empty()) out.commands.push_back(words_of(*one));
+  }
+  return out;
+}
+
+// The script that a shell loads, for `program`; empty: the shell ("bash", "zsh", "fish") is
+// unknown. It asks by `program complete WORD…`.
+std::string completion_script(std::string_view shell, std::string_view program);
+// What the script reads then: a line for each.
+std::string completion_lines(std::vector<Candidate> all);
 
 }  // namespace runnel

@@ -1,15 +1,19 @@
 // Completing command lines: one program knows all, the shells' scripts only ask it.
 
-#include "agent/completion.h"
+#include "agent/base/completion.h"
 
 #include <algorithm>
 
 namespace runnel {
 namespace {
 
-constexpr std::string_view kBash = R"sh(# Completion of runnel-agent for bash:
-#   source <(runnel-agent completion bash)
-_runnel_agent() {
+// What stands in the scripts for the program, and for a function that is named after it.
+constexpr std::string_view kProgram = "@PROGRAM@";
+constexpr std::string_view kFunction = "@FUNCTION@";
+
+constexpr std::string_view kBash = R"sh(# Completion of @PROGRAM@ for bash:
+#   source <(@PROGRAM@ completion bash)
+@FUNCTION@() {
   local line cur=${COMP_WORDS[COMP_CWORD]}
   COMPREPLY=()
   while IFS= read -r line; do
@@ -26,13 +30,13 @@ _runnel_agent() {
     esac
   done < <("${COMP_WORDS[0]}" complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
 }
-complete -F _runnel_agent runnel-agent
+complete -F @FUNCTION@ @PROGRAM@
 )sh";
 
-constexpr std::string_view kZsh = R"sh(#compdef runnel-agent
-# Completion of runnel-agent for zsh:
-#   source <(runnel-agent completion zsh)
-_runnel_agent() {
+constexpr std::string_view kZsh = R"sh(#compdef @PROGRAM@
+# Completion of @PROGRAM@ for zsh:
+#   source <(@PROGRAM@ completion zsh)
+@FUNCTION@() {
   local line name
   local -a found
   for line in "${(@f)$("${words[1]}" complete "${(@)words[2,CURRENT]}" 2>/dev/null)}"; do
@@ -45,14 +49,14 @@ _runnel_agent() {
         found+=("${name//:/\\:}:${line#*$'\t'}") ;;
     esac
   done
-  (( $#found )) && _describe -V runnel-agent found
+  (( $#found )) && _describe -V @PROGRAM@ found
 }
-(( $+functions[compdef] )) && compdef _runnel_agent runnel-agent
+(( $+functions[compdef] )) && compdef @FUNCTION@ @PROGRAM@
 )sh";
 
-constexpr std::string_view kFish = R"sh(# Completion of runnel-agent for fish:
-#   runnel-agent completion fish | source
-function __runnel_agent_complete
+constexpr std::string_view kFish = R"sh(# Completion of @PROGRAM@ for fish:
+#   @PROGRAM@ completion fish | source
+function _@FUNCTION@_complete
   set -l words (commandline -opc)
   set -l current (commandline -ct)
   for line in ($words[1] complete $words[2..-1] "$current" 2>/dev/null)
@@ -64,7 +68,7 @@ function __runnel_agent_complete
     end
   end
 end
-complete -c runnel-agent -f -a '(__runnel_agent_complete)'
+complete -c @PROGRAM@ -f -a '(_@FUNCTION@_complete)'
 )sh";
 
 const CommandWords::Option* find_option(const CommandWords& command, std::string_view word) {
@@ -132,11 +136,29 @@ std::vector<Candidate> candidates(const CommandWords& root, const std::vector<st
   return all;
 }
 
-std::string completion_script(std::string_view shell) {
-  if (shell == "bash") return std::string(kBash);
-  if (shell == "zsh") return std::string(kZsh);
-  if (shell == "fish") return std::string(kFish);
-  return {};
+std::string completion_script(std::string_view shell, std::string_view program) {
+  std::string function = "_" + std::string(program);
+  std::replace(function.begin(), function.end(), '-', '_');
+  std::string out(shell == "bash"   ? kBash
+                  : shell == "zsh"  ? kZsh
+                  : shell == "fish" ? kFish
+                                    : std::string_view());
+  for (const auto& [mark, text] :
+       {std::pair<std::string_view, std::string_view>(kFunction, function),
+        std::pair(kProgram, program)}) {
+    for (std::size_t at = out.find(mark); at != std::string::npos; at = out.find(mark, at))
+      out.replace(at, mark.size(), text);
+  }
+  return out;
+}
+
+std::string completion_lines(std::vector<Candidate> all) {
+  std::string text;
+  for (Candidate& one : all) {
+    std::replace(one.doc.begin(), one.doc.end(), '\n', ' ');
+    text += one.text + (one.doc.empty() ? "" : "\t" + one.doc) + '\n';
+  }
+  return text;
 }
 
 }  // namespace runnel

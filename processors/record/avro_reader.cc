@@ -1,0 +1,259 @@
+// AvroReader: reads records from Avro's object container files, or from bare records one behind the
+// other, of a schema that the flow says.
+//
+// Nothing stands in memory but one record, whatever the size of a block.
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "agent/sdk/describe.h"
+#include "agent/sdk/service.h"
+#include "processors/record/avro_codec.h"
+#include "processors/record/avro_schema.h"
+#include "processors/record/deflate.h"
+#include "processors/record/record.h"
+#include "processors/registry.h"
+
+namespace runnel {
+
+enum class SchemaAccess { kEmbedded, kText };
+
+template <>
+struct EnumNames<SchemaAccess> {
+  static constexpr std::array<std::pair<SchemaAccess, std::string_view>, 2> names{
+      {{SchemaAccess::kEmbedded, "embedded-avro-schema"},
+       {SchemaAccess::kText, "schema-text-property"}}};
+};
+
+namespace {
+
+constexpr std::string_view kMagic("Obj\1", 4);
+constexpr std::size_t kMark = 16;          // bytes between blocks
+constexpr std::size_t kHeadMax = 4 << 20;  // of a container's head
+constexpr std::size_t kCompressedPiece = 16 << 10;
+
+struct AvroReaderConfig {
+  SchemaAccess access = SchemaAccess::kEmbedded;
+  std::optional<std::string> schema_text;
+  Size record_size_max{4 << 20};
+};
+
+class ContentInput final : public avro::Input {
+ public:
+  explicit ContentInput(ContentReader& content) : content_(content) {}
+  Result<std::size_t> read(std::span<char> into) override { return content_.read(into); }
+
+ private:
+  ContentReader& content_;
+};
+
+// The next so many bytes of another.
+class PartInput final : public avro::Input {
+ public:
+  PartInput(avro::ByteStream& from, std::uint64_t size) : from_(from), left_(size) {}
+  Result<std::size_t> read(std::span<char> into) override {
+    if (left_ == 0) return std::size_t{0};
+    TRY_ASSIGN(count, from_.some(into.first(std::min<std::uint64_t>(into.size(), left_))));
+    if (count == 0) return invalid("the bytes end too early");
+    left_ -= count;
+    return count;
+  }
+
+ private:
+  avro::ByteStream& from_;
+  std::uint64_t left_;
+};
+
+class InflatedInput final : public avro::Input {
+ public:
+  explicit InflatedInput(avro::Input& from) : from_(from) {}
+  Result<std::size_t> read(std::span<char> into) override {
+    while (!is_end_) {
+      if (at_ == end_) {
+        TRY_ASSIGN(count, from_.read(buffer_));
+        if (count == 0) return invalid("the compressed bytes end too early");
+        at_ = 0;
+        end_ = count;
+      }
+      TRY_ASSIGN(step, inflater_.inflate({buffer_.data() + at_, end_ - at_}, into));
+      at_ += step.taken;
+      is_end_ = step.is_end;
+      if (step.made > 0) return step.made;
+      if (step.taken == 0 && !is_end_) return invalid("the compressed bytes are no DEFLATE");
+    }
+    return std::size_t{0};
+  }
+
+ private:
+  avro::Input& from_;
+  Inflater inflater_;
+  std::vector<char> buffer_ = std::vector<char>(kCompressedPiece);
+  std::size_t at_ = 0;
+  std::size_t end_ = 0;
+  bool is_end_ = false;
+};
+
+class AvroRecordReader final : public RecordReader {
+ public:
+  AvroRecordReader(ContentReader& content, std::shared_ptr<const avro::Schema> schema,
+                   std::size_t size_max)
+      : input_(content), stream_(input_), schema_(std::move(schema)), size_max_(size_max) {}
+
+  Result<std::optional<Record>> next() override {
+    if (!is_begun_) TRY(begin());
+    if (is_container_) {
+      TRY_ASSIGN(is_there, find_block());
+      if (!is_there) return std::optional<Record>{};
+      TRY_ASSIGN(record, read(*block_));
+      if (--block_left_ == 0) TRY(end_block());
+      return std::optional<Record>(std::move(record));
+    }
+    TRY_ASSIGN(is_end, stream_.is_at_end());
+    if (is_end) return std::optional<Record>{};
+    TRY_ASSIGN(record, read(stream_));
+    return std::optional<Record>(std::move(record));
+  }
+
+ private:
+  Result<> begin() {
+    is_begun_ = true;
+    TRY_ASSIGN(is_container, stream_.begins_with(kMagic));
+    is_container_ = is_container;
+    if (is_container_) return read_head().within("the head of an Avro file");
+    TRY_ASSIGN(is_end, stream_.is_at_end());
+    if (!schema_ && !is_end) return invalid("this is no Avro file, and there is no `Schema Text`");
+    return {};
+  }
+
+  Result<> read_head() {
+    std::array<char, kMagic.size()> magic;
+    TRY(stream_.exactly(magic));
+    const avro::Type bytes{.kind = avro::Kind::kBytes};
+    const avro::Type facts{.kind = avro::Kind::kMap, .branches = {&bytes}};
+    TRY_ASSIGN(read, avro::decode(stream_, facts, kHeadMax));
+    std::string schema;
+    std::string codec = "null";
+    for (const Field& one : std::get<Value::Fields>(read.held)) {
+      if (one.name == "avro.schema") schema = std::get<std::string>(one.value.held);
+      if (one.name == "avro.codec") codec = std::get<std::string>(one.value.held);
+    }
+    TRY_ASSIGN(parsed, avro::Schema::parse(schema));
+    if (parsed->root().kind != avro::Kind::kRecord) return invalid("its schema is no record");
+    schema_ = std::move(parsed);
+    is_deflated_ = codec == "deflate";
+    if (!is_deflated_ && codec != "null" && !codec.empty())
+      return invalid("codec `" + codec.substr(0, 100) + "`; there are `null` and `deflate`");
+    return stream_.exactly(mark_);
+  }
+
+  // False: there is no further record.
+  Result<bool> find_block() {
+    while (block_left_ == 0) {
+      TRY_ASSIGN(is_end, stream_.is_at_end());
+      if (is_end) return false;
+      TRY_ASSIGN(count, stream_.number());
+      TRY_ASSIGN(size, stream_.number());
+      if (count < 0 || size < 0) return invalid("a block of negative size");
+      block_.reset();
+      inflated_.reset();
+      part_ = std::make_unique<PartInput>(stream_, static_cast<std::uint64_t>(size));
+      if (is_deflated_) inflated_ = std::make_unique<InflatedInput>(*part_);
+      avro::Input& input = is_deflated_ ? static_cast<avro::Input&>(*inflated_) : *part_;
+      block_ = std::make_unique<avro::ByteStream>(input);
+      block_left_ = static_cast<std::uint64_t>(count);
+      if (block_left_ == 0) TRY(end_block());
+    }
+    return true;
+  }
+
+  Result<> end_block() {
+    TRY_ASSIGN(is_end, block_->is_at_end());
+    if (!is_end) return invalid("a block has more bytes than its records");
+    // What some writers leave of a sum behind the compressed bytes is passed over.
+    std::array<char, 256> rest;
+    while (true) {
+      TRY_ASSIGN(count, part_->read(rest));
+      if (count == 0) break;
+    }
+    std::array<char, kMark> mark;
+    TRY(stream_.exactly(mark));
+    if (mark != mark_) return invalid("a block does not end where it says");
+    return {};
+  }
+
+  Result<Record> read(avro::ByteStream& from) {
+    const std::uint64_t before = from.taken();
+    ++number_;
+    const auto place = [this] { return "record " + std::to_string(number_); };
+    TRY_ASSIGN(value, avro::decode(from, schema_->root(), size_max_).within(place()));
+    // A few bytes could claim any number of them.
+    if (from.taken() == before) return invalid(place() + " takes no bytes");
+    return Record{std::move(std::get<Value::Fields>(value.held))};
+  }
+
+  ContentInput input_;
+  avro::ByteStream stream_;
+  std::shared_ptr<const avro::Schema> schema_;
+  const std::size_t size_max_;
+  bool is_begun_ = false;
+  bool is_container_ = false;
+  bool is_deflated_ = false;
+  std::array<char, kMark> mark_{};
+  std::unique_ptr<PartInput> part_;  // the present block, and what reads it
+  std::unique_ptr<InflatedInput> inflated_;
+  std::unique_ptr<avro::ByteStream> block_;
+  std::uint64_t block_left_ = 0;
+  std::uint64_t number_ = 0;
+};
+
+class AvroReader final : public Service, public RecordReaderFactory {
+ public:
+  using Config = AvroReaderConfig;
+  AvroReader(const Config& config, std::shared_ptr<const avro::Schema> schema)
+      : record_size_max_(config.record_size_max.bytes), schema_(std::move(schema)) {}
+  static Result<std::unique_ptr<AvroReader>> make(Config config) {
+    if (config.access == SchemaAccess::kEmbedded)
+      return std::make_unique<AvroReader>(config, nullptr);
+    if (!config.schema_text) return invalid("`schema-text-property` needs `Schema Text`");
+    TRY_ASSIGN(schema, avro::Schema::parse(*config.schema_text).within("property `Schema Text`"));
+    if (schema->root().kind != avro::Kind::kRecord)
+      return invalid("property `Schema Text`: a record is what it must describe");
+    return std::make_unique<AvroReader>(config, std::move(schema));
+  }
+
+  Result<std::unique_ptr<RecordReader>> open(ContentReader& content) override {
+    return std::unique_ptr<RecordReader>(
+        std::make_unique<AvroRecordReader>(content, schema_, record_size_max_));
+  }
+
+ private:
+  const std::size_t record_size_max_;
+  const std::shared_ptr<const avro::Schema> schema_;  // nullptr: that of the content
+};
+
+}  // namespace
+
+ServiceType avro_reader() {
+  using C = AvroReaderConfig;
+  return DescribeService<AvroReader>(
+             "AvroReader",
+             "Reads records from Avro files (codecs `null` and `deflate`), or from bare records. "
+             "Values of logical types (dates, decimals) are read as the type that carries them.")
+      .property("Schema Access Strategy", &C::access,
+                {.doc = "`embedded-avro-schema`: the content is an Avro file, whose schema counts. "
+                        "`schema-text-property`: it may also be records of `Schema Text` one "
+                        "behind the other, without a file's head."})
+      .property("Schema Text", &C::schema_text,
+                {.doc = "The schema of a record, in JSON, for `schema-text-property`."})
+      .property("Maximum Record Size", &C::record_size_max,
+                {.doc = "Content with a larger record is malformed. A value counts as 16 bytes, "
+                        "and as its text.",
+                 .min = Size{1024},
+                 .max = Size{64 << 20}})
+      .provides<RecordReaderFactory>();
+}
+
+}  // namespace runnel

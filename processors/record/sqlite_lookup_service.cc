@@ -1,0 +1,191 @@
+// SQLiteLookupService: a value for a key from a table of an SQLite database, which is only read.
+//
+// Somebody else writes the database, in its own mode. What he commits is seen by the next look-up;
+// a file that takes the old one's place is opened when it is noticed, which is looked for once a
+// second while somebody asks.
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "agent/base/bytes.h"
+#include "agent/base/mutex.h"
+#include "agent/sdk/describe.h"
+#include "agent/sdk/service.h"
+#include "agent/store/database.h"
+#include "processors/record/lookup.h"
+#include "processors/registry.h"
+
+namespace runnel {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kLook = 1s;
+constexpr std::uint32_t kBusyTimeoutMs = 1000;
+
+struct SqliteLookupConfig {
+  std::string file;
+  std::string table;
+  std::string key_column;
+  std::string value_columns;
+};
+
+class SqliteLookup final : public Service, public LookupService {
+ public:
+  using Config = SqliteLookupConfig;
+  SqliteLookup(Config config, std::string sql) : config_(std::move(config)), sql_(std::move(sql)) {}
+  static Result<std::unique_ptr<SqliteLookup>> make(Config config);
+
+  Result<> start(ServiceContext& context) override EXCLUDES(mutex_);
+  void stop() override EXCLUDES(mutex_);
+  Result<std::optional<std::string>> find(std::string_view key) override EXCLUDES(mutex_);
+
+ private:
+  // By what a file that has taken the place of another is seen.
+  using Stamp = std::pair<dev_t, ino_t>;
+  struct Opened {
+    std::unique_ptr<Database> database;
+    Statement select;  // goes first
+  };
+
+  Result<Stamp> stamp() const;
+  Result<Opened> open() const;
+  void look() REQUIRES(mutex_);
+
+  const Config config_;
+  const std::string sql_;
+  ServiceContext* context_ = nullptr;
+  Mutex mutex_;
+  Opened opened_ GUARDED_BY(mutex_);
+  Stamp stamp_ GUARDED_BY(mutex_){};
+  SteadyTime looked_at_ GUARDED_BY(mutex_){};
+};
+
+std::string quoted(std::string_view text, char mark) {
+  std::string out(1, mark);
+  for (const char one : text) out.append(one == mark ? 2 : 1, one);
+  return out + mark;
+}
+
+// Of the table `t`, since SQLite takes a bare name in quotes that is no column for a text.
+std::string column(std::string_view name) { return "t." + quoted(name, '"'); }
+
+}  // namespace
+
+ServiceType sqlite_lookup_service() {
+  using C = SqliteLookupConfig;
+  return DescribeService<SqliteLookup>(
+             "SQLiteLookupService",
+             "Finds values by their keys in a table of an SQLite database, which is only read; "
+             "others may write it meanwhile.")
+      .property("Database File", &C::file,
+                {.doc = "The file.", .required = true, .example = "/var/lib/fleet/fleet.db"})
+      .property("Table Name", &C::table,
+                {.doc = "The table or view.", .required = true, .example = "vehicle"})
+      .property("Lookup Key Column", &C::key_column,
+                {.doc = "The column of the keys; it should have an index. Of several rows with the "
+                        "same key one is taken.",
+                 .required = true,
+                 .example = "plate"})
+      .property("Lookup Value Column", &C::value_columns,
+                {.doc = "The column of the values. Several, with commas between them: the value is "
+                        "a JSON object of them.",
+                 .required = true,
+                 .example = "depot"})
+      .provides<LookupService>();
+}
+
+Result<std::unique_ptr<SqliteLookup>> SqliteLookup::make(Config config) {
+  std::vector<std::string_view> names = split(config.value_columns, ',');
+  std::string members;
+  for (std::string_view& name : names) {
+    if (names.size() > 1) name = trimmed(name);
+    if (name.empty())
+      return invalid("property `Lookup Value Column` names a column without a name");
+    members += (members.empty() ? "" : ", ") + quoted(name, '\'') + ", " + column(name);
+  }
+  const std::string value =
+      names.size() == 1 ? column(names.front()) : "json_object(" + members + ")";
+  std::string sql = "SELECT " + value + " FROM " + quoted(config.table, '"') + " AS t WHERE " +
+                    column(config.key_column) + " = ?1 LIMIT 1";
+  return std::make_unique<SqliteLookup>(std::move(config), std::move(sql));
+}
+
+Result<SqliteLookup::Stamp> SqliteLookup::stamp() const {
+  struct stat facts {};
+  if (::stat(config_.file.c_str(), &facts) != 0)
+    return unavailable("`" + config_.file + "`: " + std::strerror(errno));
+  return Stamp{facts.st_dev, facts.st_ino};
+}
+
+Result<SqliteLookup::Opened> SqliteLookup::open() const {
+  DatabaseOptions options;
+  options.is_read_only = true;
+  options.is_foreign = true;
+  options.busy_timeout_ms = kBusyTimeoutMs;
+  Opened opened;
+  TRY_ASSIGN(database, Database::open(config_.file, options));
+  opened.database = std::move(database);
+  TRY_ASSIGN(select, opened.database->prepare(sql_));
+  opened.select = std::move(select);
+  return opened;
+}
+
+Result<> SqliteLookup::start(ServiceContext& context) {
+  context_ = &context;
+  TRY_ASSIGN(now, stamp());
+  TRY_ASSIGN(opened, open());
+  TRY_ASSIGN(plan, opened.database->prepare("EXPLAIN QUERY PLAN " + sql_));
+  TRY_ASSIGN(has_row, plan.step());
+  if (has_row && plan.text(3).starts_with("SCAN")) {
+    context.bulletin(BulletinLevel::kWarning,
+                     "`" + config_.file + "`: the key column `" + config_.key_column +
+                         "` has no index: each look-up reads the whole table");
+  }
+  Lock lock(mutex_);
+  opened_ = std::move(opened);
+  stamp_ = now;
+  looked_at_ = context.clock().steady();
+  return {};
+}
+
+void SqliteLookup::stop() {
+  Lock lock(mutex_);
+  opened_.select = Statement();
+  opened_.database.reset();
+}
+
+void SqliteLookup::look() {
+  const SteadyTime now = context_->clock().steady();
+  if (now - looked_at_ < kLook) return;
+  looked_at_ = now;
+  const Result<Stamp> seen = stamp();
+  if (seen.ok() && *seen == stamp_) return;
+  Result<Opened> opened = seen.ok() ? open() : seen.error();
+  if (opened.ok()) {
+    opened_.select = Statement();
+    opened_ = std::move(*opened);
+    stamp_ = *seen;
+    return;
+  }
+  context_->bulletin(BulletinLevel::kWarning,
+                     opened.error().text() + "; going on with what it was before");
+}
+
+Result<std::optional<std::string>> SqliteLookup::find(std::string_view key) {
+  Lock lock(mutex_);
+  look();
+  TRY_ASSIGN(has_row, opened_.select.bind_text(1, key).step());
+  if (!has_row) return std::optional<std::string>{};
+  std::string value(opened_.select.text(0));
+  opened_.select.reset();
+  return std::optional<std::string>(std::move(value));
+}
+
+}  // namespace runnel
