@@ -294,6 +294,12 @@ void add_queue_commands(CLI::App& app, Words& words) {
   attach->add_option("CONNECTION", words.target_too, "Name, path or id.")
       ->required()
       ->check(kNamed);
+  CLI::App* parked_export = add_inspection(
+      *parked, words, "export", "Write it to a file that `doctor import` and NiFi can read.",
+      [&words] { return parked_export_command(words.where, words.target, words.target_too); });
+  parked_export->add_option("PARKED", words.target, "Its id.")->required()->check(kNamed);
+  parked_export->add_option("FILE", words.target_too, "The file to write; what is parked stays.")
+      ->required();
   CLI::App* parked_purge =
       add_inspection(*parked, words, "purge", "Remove it; counted in the loss ledger.",
                      [&words] { return queue_purge_command(words.where, words.target); });

@@ -70,6 +70,9 @@ int queue_purge_command(const Inspection& where, const std::string& connection);
 int parked_list_command(const Inspection& where);
 int parked_attach_command(const Inspection& where, const std::string& parked,
                           const std::string& connection);
+// Writes what is parked to a file that `doctor import` reads; it stays parked (doctor_commands.cc).
+int parked_export_command(const Inspection& where, const std::string& parked,
+                          const std::string& file);
 // `within` is a period ("200ms"). Says how long it took.
 int flush_command(const Inspection& where, const std::string& within);
 struct TapRequest {

@@ -17,11 +17,13 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "agent/admin/control_client.h"
 #include "agent/admin/status_json.h"
 #include "agent/base/bytes.h"
 #include "agent/base/crc32c.h"
 #include "agent/base/log.h"
 #include "agent/commands.h"
+#include "agent/output.h"
 #include "agent/runtime/attributes.h"
 #include "agent/runtime/directory_lock.h"
 #include "agent/runtime/ledger.h"
@@ -159,7 +161,8 @@ std::string envelope(const StringMap& attributes, std::uint64_t size) {
   return out;
 }
 
-Result<StatusJson> export_all(const DoctorRequest& request) {
+// `only`: the id of a connection; empty: all.
+Result<StatusJson> export_queued(const DoctorRequest& request, const std::string& only) {
   TRY_ASSIGN(reader, LedgerReader::open(request.state_dir));
   std::ofstream out(request.file, std::ios::binary | std::ios::trunc);
   if (!out) return unavailable("`" + request.file + "` cannot be written");
@@ -194,7 +197,7 @@ Result<StatusJson> export_all(const DoctorRequest& request) {
     ++count;
     return {};
   };
-  TRY_ASSIGN(counts, reader->each(visit, std::ref(progress)));
+  TRY_ASSIGN(counts, reader->each(visit, std::ref(progress), only));
   TRY(put(envelope(
       {{std::string(kCount), std::to_string(count)}, {std::string(kSum), std::to_string(sum)}},
       0)));
@@ -386,7 +389,7 @@ int doctor_command(const DoctorRequest& request) {
   if (request.as_json) set_log_json(true);
   const Result<StatusJson> done = request.what == "check"    ? check(request)
                                   : request.what == "repair" ? repair(request)
-                                  : request.what == "export" ? export_all(request)
+                                  : request.what == "export" ? export_queued(request, {})
                                                              : import_all(request);
   if (!done.ok()) {
     if (done.code() == Code::kCorrupt && request.what != "import")
@@ -397,6 +400,32 @@ int doctor_command(const DoctorRequest& request) {
   const int code = answer(*done, request.as_json);
   const auto sound = done->find("is_sound");
   return code == kExitGood && sound != done->end() && !sound->get<bool>() ? kExitFailed : code;
+}
+
+// The agent may run: nothing is taken from what is parked, and a flush has all of it on disk.
+int parked_export_command(const Inspection& where, const std::string& parked,
+                          const std::string& file) {
+  const auto run = [&]() -> Result<StatusJson> {
+    constexpr std::uint64_t kFlushMs = 60'000;
+    TRY_ASSIGN(client, ControlClient::connect(where.state_dir));
+    TRY_ASSIGN(status, client.ask({{"command", "status"}}));
+    const auto& all = status["connections"];
+    const auto one = std::find_if(all.begin(), all.end(), [&parked](const StatusJson& each) {
+      return each["is_parked"].get<bool>() && each["id"] == parked;
+    });
+    if (one == all.end()) return not_found("nothing is parked under the id `" + parked + "`");
+    TRY(client.ask({{"command", "flush"}, {"within_ms", kFlushMs}}));
+    TRY_ASSIGN(said,
+               export_queued({.what = {}, .state_dir = where.state_dir, .file = file}, parked));
+    const auto exported =
+        said["exported_count"].get<std::uint64_t>() + said["unreadable_count"].get<std::uint64_t>();
+    if (exported != (*one)["count"].get<std::uint64_t>())
+      return unavailable("what is parked has changed meanwhile; `" + file +
+                         "` has not all of it: export it again");
+    return said;
+  };
+  const Result<StatusJson> done = run();
+  return done.ok() ? answer(*done, where.as_json) : failed(done.error());
 }
 
 }  // namespace runnel

@@ -170,8 +170,10 @@ Result<> boot_own_flow(const Settings& settings, Engine& engine) {
   return {};
 }
 
+enum class Line { kWhole, kOnlyShows };
+
 Result<std::unique_ptr<Uplink>> open_uplink(const Settings& settings, HubControl& control,
-                                            Boot boot) {
+                                            Boot boot, Line line) {
   TRY_ASSIGN(transport, curl_transport({.ca_file = settings.hub_ca}));
   return Uplink::open({.hub_url = settings.hub,
                        .token = settings.hub_token,
@@ -179,6 +181,7 @@ Result<std::unique_ptr<Uplink>> open_uplink(const Settings& settings, HubControl
                        .agent_id = settings.agent_id,
                        .state_dir = settings.state,
                        .heartbeat = settings.heartbeat,
+                       .only_shows = line == Line::kOnlyShows,
                        .boot_failure = std::move(boot.failure)},
                       control, std::move(transport), std::move(boot.running));
 }
@@ -214,7 +217,7 @@ Result<bool> live(const Settings& settings, const Wakes& wakes, Engine& engine) 
   }
   std::unique_ptr<Uplink> uplink;
   if (!settings.hub.empty()) {
-    TRY_ASSIGN(opened, open_uplink(settings, control, std::move(boot)));
+    TRY_ASSIGN(opened, open_uplink(settings, control, std::move(boot), Line::kWhole));
     uplink = std::move(opened);
     uplink->start();
   }
@@ -226,10 +229,51 @@ Result<bool> live(const Settings& settings, const Wakes& wakes, Engine& engine) 
   return is_restart;
 }
 
+// What is shown of an agent that waits for its state directory: to who asks it, to Prometheus, and
+// to its hub, if it was told who it is (else its name lies in that directory).
+class Waiting {
+ public:
+  Waiting(const Settings& settings, const Error& why) : settings_(settings), engine_(why) {}
+
+  WaitingEngine& engine() { return engine_; }
+  // What could not be served yet is tried again.
+  Result<> serve() {
+    // On a disk that is read-only there is no socket.
+    if (admin_ == nullptr) {
+      auto admin = serve_control(settings_.state, engine_);
+      if (admin.ok()) {
+        admin_ = std::move(*admin);
+      } else {
+        log_warn("agent", admin.error().text());
+      }
+    }
+    if (metrics_.address.empty() && !settings_.metrics.empty()) {
+      TRY_ASSIGN(served, serve_metrics(settings_.metrics, engine_));
+      metrics_ = std::move(served);
+      say("metrics http://" + metrics_.address + "/metrics");
+    }
+    if (uplink_ || settings_.hub.empty() || settings_.agent_id.empty()) return {};
+    TRY_ASSIGN(opened, open_uplink(settings_, control_, {}, Line::kOnlyShows));
+    uplink_ = std::move(opened);
+    uplink_->start();
+    return {};
+  }
+
+ private:
+  const Settings& settings_;
+  WaitingEngine engine_;
+  HubControl control_{engine_, settings_.parameters, settings_.hub_providers,
+                      [](const std::string&) {}, [] {}};
+  std::unique_ptr<PollServer> admin_;
+  MetricsServer metrics_;
+  std::unique_ptr<Uplink> uplink_;
+};
+
 // The engine, as soon as the state directory can be used: until then the agent shows that it waits,
 // and why. nullptr: told to stop meanwhile.
 Result<std::unique_ptr<Engine>> open_engine(const Settings& settings, const Wakes& wakes) {
   constexpr std::chrono::milliseconds kLookAgain{5'000};
+  std::unique_ptr<Waiting> waiting;
   while (true) {
     // Another agent on the directory is no disk that comes back.
     if (auto lock = DirectoryLock::take(settings.state); !lock.ok()) return lock.error();
@@ -249,18 +293,11 @@ Result<std::unique_ptr<Engine>> open_engine(const Settings& settings, const Wake
       return engine;
     log_error("agent", "the state directory cannot be used; no flow runs until it can",
               {{"reason", engine.error().text()}});
-    WaitingEngine waiting(engine.error());
-    // On a disk that is read-only there is no socket either.
-    const auto admin = serve_control(settings.state, waiting);
-    if (!admin.ok()) log_warn("agent", admin.error().text());
-    MetricsServer metrics;
-    if (!settings.metrics.empty()) {
-      TRY_ASSIGN(served, serve_metrics(settings.metrics, waiting));
-      metrics = std::move(served);
-      say("metrics http://" + metrics.address + "/metrics");
-    }
+    if (!waiting) waiting = std::make_unique<Waiting>(settings, engine.error());
+    waiting->engine().waits_for(engine.error());
+    TRY(waiting->serve());
     sd_notify(0, "READY=1\nSTATUS=waiting for the state directory");
-    if (wakes.wait(waiting, kLookAgain)) return std::unique_ptr<Engine>();
+    if (wakes.wait(waiting->engine(), kLookAgain)) return std::unique_ptr<Engine>();
   }
 }
 

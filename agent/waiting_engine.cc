@@ -11,7 +11,7 @@ Status WaitingEngine::status() const {
   status.state = FlowState::kNone;
   status.at_ms = system_clock().wall_ms();
   status.ledger.is_healthy = false;
-  status.ledger.trouble = why_.text();
+  status.ledger.trouble = why();
   return status;
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "agent/base/clock.h"
+#include "agent/base/mutex.h"
 #include "agent/runtime/engine.h"
 
 namespace runnel {
@@ -12,6 +13,12 @@ namespace runnel {
 class WaitingEngine final : public Engine {
  public:
   explicit WaitingEngine(Error why) : why_(std::move(why)) {}
+
+  // What it waits for now. Any thread, like all of it.
+  void waits_for(Error why) {
+    const Lock lock(mutex_);
+    why_ = std::move(why);
+  }
 
   Result<> start(std::shared_ptr<const Flow>) override { return refused(); }
   Result<> update(std::shared_ptr<const Flow>) override { return refused(); }
@@ -45,11 +52,14 @@ class WaitingEngine final : public Engine {
   void collect(MetricCollection& into) const override;
 
  private:
-  Error refused() const {
-    return unavailable("the agent waits for its state directory: " + why_.text());
+  Error refused() const { return unavailable("the agent waits for its state directory: " + why()); }
+  std::string why() const {
+    const Lock lock(mutex_);
+    return why_.text();
   }
 
-  const Error why_;
+  mutable Mutex mutex_;
+  Error why_ GUARDED_BY(mutex_);
   const std::int64_t began_ms_ = system_clock().wall_ms();
 };
 

@@ -91,6 +91,7 @@ StatusJson ledger_json(const LedgerStatus& ledger) {
   return {{"is_healthy", ledger.is_healthy},
           {"trouble", ledger.trouble},
           {"written_bytes", ledger.written_bytes},
+          {"written_bytes_per_day", ledger.written_bytes_per_day},
           {"accepted_bytes", ledger.accepted_bytes},
           {"writes", ledger.writes},
           {"unsafe_count", ledger.unsafe_count},

@@ -93,8 +93,12 @@ class SegmentStore {
   // what it refers to.
   void remove_orphans();
   std::uint64_t bytes() const;
+  // To the disk, since it was opened, with sums and the ends of blocks.
+  std::uint64_t written_bytes() const;
   // From now on files stay: the agent is closing.
   void keep_all();
+  // What `find` finds from now on stays whatever becomes of it: for who only looks.
+  void keep_found();
 
  private:
   // What one `sync` has to see to.
@@ -106,6 +110,7 @@ class SegmentStore {
   SegmentStore(std::string directory, Disk& disk, std::uint64_t left_free)
       : directory_(std::move(directory)), disk_(disk), left_free_(left_free) {}
   std::string path_of(std::uint64_t number, SegmentFile::Form form) const;
+  Result<> check_room(std::uint64_t bytes) REQUIRES(mutex_);
   Result<> open_next() REQUIRES(mutex_);
   std::vector<Dirty> dirty() REQUIRES(mutex_);
   Result<> sync_files(const std::vector<Dirty>& files, bool is_again);
@@ -116,11 +121,15 @@ class SegmentStore {
   const std::uint64_t left_free_;
   mutable Mutex mutex_;
   std::uint64_t next_number_ GUARDED_BY(mutex_) = 1;
+  std::uint64_t written_bytes_ GUARDED_BY(mutex_) = 0;
+  // So much is appended before the disk is asked again what is free.
+  std::uint64_t known_room_ GUARDED_BY(mutex_) = 0;
   std::shared_ptr<SegmentFile> current_ GUARDED_BY(mutex_);
   // Full, but not synced; the writer's thread does that, not the one that filled it. What nobody
   // refers to any more need not be.
   std::vector<std::weak_ptr<SegmentFile>> unsynced_ GUARDED_BY(mutex_);
   bool has_failed_ GUARDED_BY(mutex_) = false;  // the last sync
+  bool is_keeping_found_ GUARDED_BY(mutex_) = false;
   std::map<std::uint64_t, std::weak_ptr<SegmentFile>> files_ GUARDED_BY(mutex_);
   std::vector<std::string> found_ GUARDED_BY(mutex_);  // names, at open; until remove_orphans
 };

@@ -43,7 +43,10 @@ const MetricFamily kLoss{"runnel_ledger_flowfiles_total", MetricKind::kCounter,
 const MetricFamily kLossQueued{"runnel_ledger_queued_flowfiles", MetricKind::kGauge,
                                "FlowFiles queued, parked ones included"};
 const MetricFamily kLedgerWritten{"runnel_ledger_written_bytes_total", MetricKind::kCounter,
-                                  "Bytes the ledger wrote to the disk"};
+                                  "Bytes the ledger wrote to the disk: database, log, contents"};
+const MetricFamily kLedgerWrittenPerDay{
+    "runnel_ledger_written_bytes_per_day", MetricKind::kGauge,
+    "What the ledger would write in a day at its rate since the start; 0 in the first minute"};
 const MetricFamily kLedgerAccepted{"runnel_ledger_accepted_bytes_total", MetricKind::kCounter,
                                    "Bytes of content accepted"};
 const MetricFamily kLedgerHealthy{"runnel_ledger_healthy", MetricKind::kGauge,
@@ -359,6 +362,7 @@ void EngineCore::collect(MetricCollection& into) const {
     into.add(kArchiveLeftOut, {{"why", "not written"}}, number(archive_->given_up_count()));
   }
   into.add(kLedgerWritten, {}, number(now.ledger.written_bytes));
+  into.add(kLedgerWrittenPerDay, {}, number(now.ledger.written_bytes_per_day));
   into.add(kLedgerAccepted, {}, number(now.ledger.accepted_bytes));
   into.add(kLedgerHealthy, {}, now.ledger.is_healthy ? 1 : 0);
   into.add(kLedgerMemory, {}, number(now.ledger.memory_bytes));

@@ -217,7 +217,7 @@ void Ledger::note_saved_done(SavedPlace place) {
   batch.done[place.index] = true;
   --batch.left;
   done_[place.batch].push_back(place.index);
-  if (is_removable(place.batch, batch)) removable_.push_back(place.batch);
+  if (is_removable(batch)) removable_.push_back(place.batch);
   if (lazy_since_ == SteadyTime::max()) lazy_since_ = now();
 }
 
@@ -322,10 +322,17 @@ LedgerStatus Ledger::status() {
     if (is_healthy_.exchange(false)) tell(place.error().text());
   }
   status.content_bytes = segments_->bytes();
+  const std::uint64_t content_written = segments_->written_bytes();
   Lock lock(mutex_);
   status.is_healthy = is_healthy();
   status.trouble = trouble_;
-  status.written_bytes = written_bytes_;
+  status.written_bytes = written_bytes_ + content_written;
+  const auto open_ms = ms_of(now()) - ms_of(opened_);
+  if (open_ms >= kDayKnownMs) {
+    constexpr double kDayMs = 24.0 * 3600 * 1000;
+    status.written_bytes_per_day = static_cast<std::uint64_t>(
+        static_cast<double>(status.written_bytes) * kDayMs / static_cast<double>(open_ms));
+  }
   status.accepted_bytes = accepted_bytes_;
   status.writes = cuts_written_;
   status.database_bytes = database_bytes_;

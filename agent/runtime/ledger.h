@@ -303,7 +303,9 @@ class Ledger {
                            const std::function<const Queue::Paged*(Queue::Position& first)>& find);
   Result<> page_in_batch(Queue& queue, Queue::Position first, Queue::Paged paged,
                          std::uint32_t count);
+  static bool is_crowded(Queue& queue, const BatchHead& head, const Batch& batch);
   void offer_batch(std::uint64_t row, const BatchHead& head) REQUIRES(mutex_);
+  void leave_out(std::uint64_t row, const Batch& batch) REQUIRES(mutex_);
   void follow_clock(const std::map<std::uint64_t, BatchHead>& heads) REQUIRES(mutex_);
   void balance() REQUIRES(mutex_);
   Result<> begin_generation();
@@ -349,7 +351,9 @@ class Ledger {
   void evict_paged(Queue& queue, Queue::Position first, std::uint64_t row) REQUIRES(mutex_);
   void note_saved_done(SavedPlace place) REQUIRES(mutex_);
   void note_row_gone(std::uint64_t id) REQUIRES(mutex_);
-  bool is_removable(std::uint64_t id, const Batch& batch) const REQUIRES(mutex_);
+  static bool is_removable(const Batch& batch) {
+    return batch.left == 0 && batch.targets_alive == 0;
+  }
   void cut_queue(Queue& queue, Write& write) REQUIRES(mutex_);
   void cut_effects(Write& write) REQUIRES(mutex_);
   static void pack(Write& write);
@@ -377,6 +381,8 @@ class Ledger {
   const SteadyTime opened_;
   SteadyTime clock_began_{};  // of options_.clock
   static constexpr std::int64_t kClockStepMs = 500;
+  // Of less time what is written in a day is not known.
+  static constexpr std::int64_t kDayKnownMs = 60'000;
   std::atomic<std::int64_t> wall_base_ms_{0};   // wall time less steady time
   std::atomic<std::int64_t> wall_shift_ms_{0};  // by which it was set, in all
   std::string instance_id_;

@@ -108,7 +108,7 @@ void Ledger::cut_effects(Write& write) {
   std::vector<std::uint64_t> later;
   for (const std::uint64_t id : removable_) {
     const auto found = batches_.find(id);
-    if (found == batches_.end() || !is_removable(id, found->second) || id >= write.rows.front().id)
+    if (found == batches_.end() || !is_removable(found->second) || id >= write.rows.front().id)
       continue;
     (write.removed.size() < removed_max ? write.removed : later).push_back(id);
   }
@@ -125,7 +125,7 @@ void Ledger::cut_effects(Write& write) {
   done_.clear();
   // A row without FlowFiles of its own goes as soon as another one carries the counters.
   for (const Write::Row& row : write.rows) {
-    if (is_removable(row.id, batches_.at(row.id))) removable_.push_back(row.id);
+    if (is_removable(batches_.at(row.id))) removable_.push_back(row.id);
   }
   Counters counters = totals_;
   for (std::size_t i = 0; i < epochs_.size(); ++i) {
@@ -172,10 +172,6 @@ std::unique_ptr<Ledger::Write> Ledger::cut(bool is_all, bool needs_row) {
   return write;
 }
 
-bool Ledger::is_removable(std::uint64_t, const Batch& batch) const {
-  return batch.left == 0 && batch.targets_alive == 0;
-}
-
 void Ledger::note_row_gone(std::uint64_t id) {
   const auto found = batches_.find(id);
   if (found == batches_.end()) return;
@@ -185,7 +181,7 @@ void Ledger::note_row_gone(std::uint64_t id) {
     const auto other = batches_.find(referrer);
     if (other == batches_.end()) continue;
     --other->second.targets_alive;
-    if (is_removable(referrer, other->second)) removable_.push_back(referrer);
+    if (is_removable(other->second)) removable_.push_back(referrer);
   }
 }
 

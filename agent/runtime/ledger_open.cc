@@ -411,7 +411,7 @@ void Ledger::load_effects(std::uint64_t row, const BatchEffects& effects) {
 
 void Ledger::offer_batch(std::uint64_t row, const BatchHead& head) {
   Batch& batch = batches_.at(row);
-  if (is_removable(row, batch)) removable_.push_back(row);
+  if (is_removable(batch)) removable_.push_back(row);
   if (batch.left == 0 || head.positions.empty()) return;
   auto queue = queues_by_key_.find(batch.queue);
   if (queue == queues_by_key_.end()) {
@@ -434,10 +434,27 @@ void Ledger::offer_batch(std::uint64_t row, const BatchHead& head) {
   paged.oldest_ms = head.oldest_ms;
   if (head.oldest_ms != BatchHead::kUnknownMs && head.oldest_ms <= batch.until_ms)
     paged.oldest_ms = std::min(head.oldest_ms + batch.set_by_ms, batch.until_ms);
-  // Two batches may begin at positions that only later bodies fill: the first position is unique by
-  // construction.
   queue->second->held();
-  queue->second->add_paged(head.positions.front().first, paged);
+  // No two rows that the ledger wrote begin at the same place.
+  const Queue::Position first = head.positions.front().first;
+  if (queue->second->paged().contains(first)) {
+    leave_out(row, batch);
+    return;
+  }
+  queue->second->add_paged(first, paged);
+}
+
+// Its FlowFiles are not in any queue; `balance` does the rest.
+void Ledger::leave_out(std::uint64_t row, const Batch& batch) {
+  const std::uint32_t left = batch.left;
+  const std::string told = std::to_string(left) + " FlowFiles of row " + std::to_string(row) +
+                           " claim places that are not theirs; they are counted as quarantined";
+  for (std::uint32_t i = 0; i < batch.count; ++i) {
+    if (!batch.done[i]) note_saved_done({row, i});
+  }
+  totals_.ends[static_cast<std::size_t>(End::kQuarantined)] += left;
+  log_error("ledger", told);
+  repaired_ += (repaired_.empty() ? "" : "; ") + told;
 }
 
 // What is stored and what is counted must agree; what a repair could not save is the difference.

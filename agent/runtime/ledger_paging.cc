@@ -56,6 +56,19 @@ Result<bool> Ledger::page_in_one(
   return true;
 }
 
+// Whether a FlowFile of the batch claims a place in which another stands: no row that the ledger
+// wrote does.
+bool Ledger::is_crowded(Queue& queue, const BatchHead& head, const Batch& batch) {
+  queue.held();
+  std::uint32_t index = 0;
+  for (const PositionRange& range : head.positions) {
+    for (std::uint64_t i = 0; i < range.count; ++i, ++index) {
+      if (!batch.done[index] && queue.find(range.first + i) != nullptr) return true;
+    }
+  }
+  return false;
+}
+
 Result<> Ledger::page_in_batch(Queue& queue, Queue::Position first, Queue::Paged paged,
                                std::uint32_t count) {
   Result<std::vector<FlowRecord>> records =
@@ -95,6 +108,10 @@ Result<> Ledger::page_in_batch(Queue& queue, Queue::Position first, Queue::Paged
       return {};
     }
     Batch& batch = batches_.at(paged.batch);
+    if (records.ok() && is_crowded(queue, head, batch)) {
+      release_all(*records);
+      records = corrupt("it claims places of other rows");
+    }
     if (!records.ok()) {
       for (std::uint32_t i = 0; i < batch.count; ++i) {
         if (batch.done[i]) continue;

@@ -22,6 +22,7 @@ Result<std::unique_ptr<LedgerReader>> LedgerReader::open(const std::string& dire
   if (real_disk().identity(path) == 0) return not_found("`" + path + "` is not there");
   TRY_ASSIGN(database, Database::open(path, {.application_id = kLedgerApplication}));
   TRY_ASSIGN(segments, SegmentStore::open(directory + "/content"));
+  segments->keep_found();
   std::unique_ptr<LedgerReader> reader(
       new LedgerReader(directory, std::move(database), std::move(segments)));
   TRY(reader->load());
@@ -70,7 +71,8 @@ Result<> LedgerReader::load() {
   return {};
 }
 
-Result<LedgerReader::Counts> LedgerReader::each(const Visit& visit, const Progress& progress) {
+Result<LedgerReader::Counts> LedgerReader::each(const Visit& visit, const Progress& progress,
+                                                const std::string& only) {
   Counts counts;
   std::uint64_t seen = 0;
   TRY_ASSIGN(select, database_->prepare("SELECT body FROM batch WHERE id = ?"));
@@ -78,25 +80,23 @@ Result<LedgerReader::Counts> LedgerReader::each(const Visit& visit, const Progre
     progress(++seen, rows_.size());
     const auto left =
         static_cast<std::uint64_t>(std::count(row.done.begin(), row.done.end(), false));
-    if (left == 0) continue;
+    const auto known = connections_.find(row.queue);
+    const std::string unknown = "salvaged-" + std::to_string(row.queue);
+    const Connection connection =
+        known == connections_.end() ? Connection{unknown, unknown} : known->second;
+    if (left == 0 || (!only.empty() && connection.id != only)) continue;
     select.bind(1, static_cast<std::int64_t>(id));
     const Result<bool> has_row = select.step();
     Result<std::vector<FlowRecord>> records = corrupt("the row cannot be read");
     if (has_row.ok() && *has_row)
       records = unpack_body(select.text(0), row.count, *segments_, id >= sealed_from_);
     select.reset();
-    // Nobody refers to what was only looked at; it stays all the same.
-    segments_->keep_all();
     if (!records.ok()) {
       if (records.code() != Code::kCorrupt) return records.error();
       ++counts.damaged_rows;
       counts.unreadable += left;
       continue;
     }
-    const auto known = connections_.find(row.queue);
-    const std::string unknown = "salvaged-" + std::to_string(row.queue);
-    const Connection connection =
-        known == connections_.end() ? Connection{unknown, unknown} : known->second;
     Result<> visited;
     for (std::size_t i = 0; visited.ok() && i < records->size(); ++i) {
       if (row.done[i]) continue;

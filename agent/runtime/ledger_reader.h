@@ -1,4 +1,6 @@
-// LedgerReader: what lies in a state directory that no agent uses, row by row, without changing it.
+// LedgerReader: what lies in a state directory, row by row, without changing it. While an agent
+// uses the directory: what it had written when this was opened, of connections from which nothing
+// is taken.
 
 #pragma once
 
@@ -34,8 +36,9 @@ class LedgerReader {
     std::uint64_t unreadable = 0;  // in rows that are damaged
     std::uint64_t damaged_rows = 0;
   };
-  // All that are queued, in the order in which they were written. An error of `visit` ends it.
-  Result<Counts> each(const Visit& visit, const Progress& progress);
+  // All that are queued, or those of the connection with the id `only`, in the order in which they
+  // were written. An error of `visit` ends it.
+  Result<Counts> each(const Visit& visit, const Progress& progress, const std::string& only = {});
 
   // SQLite's own check of the whole file; kCorrupt with what it found.
   Result<> check_database() { return database_->check(); }

@@ -102,22 +102,6 @@ class Ledger::Map final : public DurableMap {
     TRY_ASSIGN(remove, prepare("DELETE FROM durable WHERE owner = ? AND key = ?"));
     return remove.bind_text(1, owner_).bind_text(2, key).run();
   }
-  Result<> clear() override {
-    Lock lock(ledger_.durable_mutex_);
-    TRY_ASSIGN(remove, prepare("DELETE FROM durable WHERE owner = ?"));
-    return remove.bind_text(1, owner_).run();
-  }
-  Result<std::vector<std::string>> keys() override {
-    Lock lock(ledger_.durable_mutex_);
-    TRY_ASSIGN(select, prepare("SELECT key FROM durable WHERE owner = ? ORDER BY key"));
-    select.bind_text(1, owner_);
-    std::vector<std::string> keys;
-    while (true) {
-      TRY_ASSIGN(has_row, select.step());
-      if (!has_row) return keys;
-      keys.emplace_back(select.text(0));
-    }
-  }
 
  private:
   Result<Statement> prepare(std::string_view sql) REQUIRES(ledger_.durable_mutex_) {

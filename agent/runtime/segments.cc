@@ -169,16 +169,33 @@ Result<> SegmentStore::open_next() {
   return {};
 }
 
-Result<SegmentStore::Place> SegmentStore::append(std::string_view bytes) {
-  if (left_free_ != 0) {
-    const Result<std::uint64_t> left = disk_.free_bytes(directory_);
-    if (left.ok() && *left < left_free_ + bytes.size())
-      return full("no room for content: the disk of `" + directory_ + "` is full");
+// The disk is asked once for a share of what is free, the sooner again the fuller it is: a call for
+// each append costs as much as a small append. What others take meanwhile a write meets.
+Result<> SegmentStore::check_room(std::uint64_t bytes) {
+  constexpr std::uint64_t kShare = 16;
+  constexpr std::uint64_t kKnownMax = 4 << 20;
+  if (left_free_ == 0) return {};
+  if (known_room_ >= bytes) {
+    known_room_ -= bytes;
+    return {};
   }
+  known_room_ = 0;
+  const Result<std::uint64_t> left = disk_.free_bytes(directory_);
+  if (!left.ok()) return {};
+  if (*left < left_free_ + bytes)
+    return full("no room for content: the disk of `" + directory_ + "` is full");
+  known_room_ = std::min((*left - left_free_ - bytes) / kShare, kKnownMax);
+  return {};
+}
+
+Result<SegmentStore::Place> SegmentStore::append(std::string_view bytes) {
   Lock lock(mutex_);
+  TRY(check_room(bytes.size()));
   if (!current_ || current_->size_ + bytes.size() > kSegmentSize) TRY(open_next());
   const std::uint64_t block = current_->size_ / kBlock;
+  const std::uint64_t before = current_->size_;
   TRY(current_->write_blocks(block, bytes));
+  written_bytes_ += current_->size_ - before;
   return Place{current_, block * kHeld};
 }
 
@@ -199,6 +216,7 @@ Result<std::shared_ptr<SegmentFile>> SegmentStore::find(std::uint64_t number) {
       std::make_shared<SegmentFile>(disk_, path_of(number, form), number, form, std::move(*opened));
   file->size_ = size;
   file->synced_ = size;
+  if (is_keeping_found_) file->keep();
   files_[number] = file;
   return file;
 }
@@ -290,6 +308,16 @@ std::uint64_t SegmentStore::bytes() const {
     if (const std::shared_ptr<SegmentFile> file = weak.lock()) total += file->size_;
   }
   return total;
+}
+
+void SegmentStore::keep_found() {
+  Lock lock(mutex_);
+  is_keeping_found_ = true;
+}
+
+std::uint64_t SegmentStore::written_bytes() const {
+  Lock lock(mutex_);
+  return written_bytes_;
 }
 
 void SegmentStore::keep_all() {

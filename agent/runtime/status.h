@@ -133,8 +133,11 @@ struct DropExtent {
 
 struct LedgerStatus {
   bool is_healthy = true;
-  std::string trouble;              // why not
-  std::uint64_t written_bytes = 0;  // to the disk, by the ledger
+  std::string trouble;  // why not
+  // To the disk, since the ledger was opened: database, write-ahead log, contents.
+  std::uint64_t written_bytes = 0;
+  // At the same rate; 0: not known in the first minute.
+  std::uint64_t written_bytes_per_day = 0;
   std::uint64_t accepted_bytes = 0;
   std::uint64_t writes = 0;          // transactions
   std::uint64_t unsafe_count = 0;    // FlowFiles that are neither written nor finished

@@ -65,8 +65,6 @@ class DurableMap {
   virtual Result<> put(std::string_view key, std::string_view bytes) = 0;
   virtual Result<std::optional<std::string>> find(std::string_view key) = 0;
   virtual Result<> remove(std::string_view key) = 0;
-  virtual Result<> clear() = 0;
-  virtual Result<std::vector<std::string>> keys() = 0;
 };
 
 class Context : public ServiceUser {

@@ -51,11 +51,15 @@ Result<std::unique_ptr<Uplink>> Uplink::open(UplinkOptions options, AgentControl
   if (options.token.find_first_of("\r\n") != std::string::npos)
     return invalid("the hub's token must be one line");
   TRY_ASSIGN(addresses, HubAddresses::of(options.hub_url));
-  TRY_ASSIGN(journal, Journal::open(options.state_dir + "/uplink.db"));
+  std::unique_ptr<Journal> journal;
+  if (!options.only_shows) {
+    TRY_ASSIGN(opened, Journal::open(options.state_dir + "/uplink.db"));
+    journal = std::move(opened);
+  }
   auto uplink = std::unique_ptr<Uplink>(new Uplink(std::move(options), agent, std::move(transport),
                                                    std::move(addresses), std::move(journal),
                                                    std::move(running)));
-  TRY(uplink->recall_update());
+  if (uplink->journal_) TRY(uplink->recall_update());
   return uplink;
 }
 
@@ -139,7 +143,7 @@ SteadyTime Uplink::turn() {
 
 Result<Millis> Uplink::beat() {
   retry_after_ = Millis(0);
-  if (auto sent = send_acknowledgements(); !sent.ok()) {
+  if (auto sent = journal_ ? send_acknowledgements() : Result<>(); !sent.ok()) {
     if (is_away_) return std::move(sent).error();
     log_warn("uplink", "acknowledgements wait", {{"reason", sent.error().text()}});
   }
@@ -153,6 +157,7 @@ Result<Millis> Uplink::beat() {
   if (response.heartbeat_ms)
     interval_ = std::clamp(Millis(*response.heartbeat_ms), kHeartbeatMin, kHeartbeatMax);
 
+  if (!journal_) return jittered(interval_);
   bool did_something = false;
   for (const c2::Operation& operation : response.operations) {
     const auto was_new = carry_out(operation);

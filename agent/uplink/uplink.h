@@ -34,6 +34,9 @@ struct UplinkOptions {
   std::string state_dir;  // holds uplink.db and the kept flow
   std::chrono::milliseconds heartbeat = std::chrono::seconds(10);  // until the hub says otherwise
   std::chrono::milliseconds backoff_max = std::chrono::minutes(5);
+  // Heartbeats only: nothing is written to the state directory, which cannot be used now, and what
+  // the hub asks for is left for it to ask again.
+  bool only_shows = false;
   // Of a flow that was kept and does not run any more: the hub is told.
   std::optional<c2::FlowUpdate> boot_failure = {};
   Clock* clock = nullptr;  // nullptr: the machine's
@@ -94,7 +97,7 @@ class Uplink {
   const SteadyTime began_;  // the agent's uptime counts from here
 
   // Of the thread that calls `turn`.
-  const std::unique_ptr<Journal> journal_;
+  const std::unique_ptr<Journal> journal_;  // nullptr: it only shows
   FlowKeeper keeper_;
   Host host_;
   std::optional<DeliveredFlow> running_;  // its text is left out

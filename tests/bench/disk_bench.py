@@ -85,6 +85,10 @@ class Bench:
         time.sleep(1)
         return (written(self.agent.process) - before) / (count * SIZE)
 
+    def own_count(self):
+        """What the agent says to have written, as `status` shows it."""
+        return self.stand.agent_json(self.agent, "status")["ledger"]["written_bytes"]
+
     def outage(self, count):
         """Filled while Kafka is away, then drained."""
         self.kafka.tell("down")
@@ -107,6 +111,7 @@ def main():
             if window == 2000:
                 result["steady"] = round(bench.steady(MESSAGES // 2), 3)
             filled, outage = bench.outage(count)
+            result[f"own counter by the kernel's, window {window}"] = round(bench.own_count() / written(bench.agent.process), 3)
             result[f"outage, window {window}"] = round(outage, 3)
             result[f"filling, window {window}"] = round(filled, 3)
             bench.end()

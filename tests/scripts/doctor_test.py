@@ -96,7 +96,7 @@ class Doctor(AgentTest):
         wait_until("it says so", said)
         self.assertEqual(self.command("status").returncode, 0)
 
-    def test_parked_flowfiles_are_listed_attached_and_purged(self):
+    def test_parked_flowfiles_are_listed_exported_attached_and_purged(self):
         count = self.queued(self.running())
         other = """flow: demo
 processors:
@@ -114,6 +114,17 @@ connections:
         self.running()
         parked = json.loads(self.command("queue", "parked", "list", "--json").stdout)
         self.assertEqual([one["count"] for one in parked], [count])
+        file = self.stand.path("parked.ff3")
+        refused = self.command("queue", "parked", "export", "other", file)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("nothing is parked under the id `other`", refused.stderr)
+        exported = self.command("queue", "parked", "export", parked[0]["id"], file, "--json")
+        self.assertEqual(exported.returncode, 0, exported.stderr)
+        self.assertEqual(json.loads(exported.stdout), {"exported_count": count, "unreadable_count": 0})
+        other_device = self.stand.path("other device")
+        os.mkdir(other_device)
+        imported = self.doctor("import", file, state=other_device)
+        self.assertEqual(json.loads(imported.stdout), {"imported_count": count, "connections": 1}, imported.stderr)
         attached = self.command("queue", "parked", "attach", parked[0]["id"], "new line")
         self.assertEqual(attached.returncode, 0, attached.stderr)
         self.assertIn(f"{count} FlowFiles now wait in `new line`", attached.stdout)

@@ -70,6 +70,7 @@ struct ForgetfulDisk::State {
   std::uint64_t fail_one_in = 0;
   std::array<std::uint64_t, kCalls> failed{};
   std::uint64_t capacity = UINT64_MAX;
+  std::function<void()> slow;
   std::map<std::string, std::string> renamed;  // to -> from, whose directory is not synced
   bool is_cut = false;
   std::uint64_t life = 0;  // counts restarts: files of an earlier life are dead
@@ -92,6 +93,15 @@ struct ForgetfulDisk::State {
     return bytes;
   }
 
+  // Without the lock.
+  void be_slow() const {
+    std::function<void()> wait;
+    {
+      const std::lock_guard lock(mutex);
+      wait = slow;
+    }
+    if (wait) wait();
+  }
   // Counts a sync; says what comes of it.
   Synced next_sync() {
     if (is_cut) return Synced::kCut;
@@ -213,6 +223,7 @@ class MemoryFile final : public DiskFile {
     return fault == State::Fault::kNone ? Result<>() : Result<>(error_of(fault));
   }
   Result<> sync() override {
+    state_->be_slow();
     const std::lock_guard lock(state_->mutex);
     if (is_dead() || state_->sync(*node_) != State::Synced::kYes) return no_power();
     return {};
@@ -311,6 +322,7 @@ int file_truncate(sqlite3_file* raw, sqlite3_int64 size) {
 
 int file_sync(sqlite3_file* raw, int) {
   VfsFile& file = file_of(raw);
+  state_of(file).be_slow();
   const std::lock_guard lock(state_of(file).mutex);
   if (is_dead(file) || state_of(file).sync(node_of(file)) != State::Synced::kYes)
     return SQLITE_IOERR_FSYNC;
@@ -553,6 +565,11 @@ const std::string& ForgetfulDisk::vfs_name() const { return state_->vfs_name; }
 void ForgetfulDisk::cut_at(std::uint64_t sync) {
   const std::lock_guard lock(state_->mutex);
   state_->cut_at = sync == 0 ? 0 : state_->syncs + sync;
+}
+
+void ForgetfulDisk::on_sync(std::function<void()> slow) {
+  const std::lock_guard lock(state_->mutex);
+  state_->slow = std::move(slow);
 }
 
 void ForgetfulDisk::fail_at(std::uint64_t sync) {

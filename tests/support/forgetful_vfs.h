@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -43,6 +44,8 @@ class ForgetfulDisk final : public Disk {
   static constexpr std::size_t kCalls = 6;
   void fail_one_in(std::uint64_t n);
   std::uint64_t failed(Call call) const;  // so far
+  // Called at the begin of each sync, without any lock: a disk is as slow as this is; nullptr: not.
+  void on_sync(std::function<void()> slow);
   // So many bytes fit on it.
   void set_capacity(std::uint64_t bytes);
   // The power goes now.

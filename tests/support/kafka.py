@@ -179,12 +179,12 @@ class Kafka:
         subprocess.run(["kcat", "-P", "-b", self.bootstrap, "-t", topic, *options], input="\n".join(lines).encode() + b"\n",
                        check=True, timeout=60)
 
-    def read_all(self, topic, template="%s\n"):
+    def read_all(self, topic, template="%s\n", seconds=30):
         """All messages of a topic, by a template of kcat (-f), as bytes split at line ends."""
         command = ["kcat", "-C", "-q", "-e", "-o", "beginning", "-b", self.bootstrap, "-t", topic, "-f", template, "-X", "isolation.level=read_uncommitted"]
         for tries_left in (2, 1, 0):  # kcat may wait for ever for the leader of a partition that has just been made
             try:
-                done = subprocess.run(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, check=True, timeout=30)
+                done = subprocess.run(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, check=True, timeout=seconds)
                 break
             except subprocess.TimeoutExpired:
                 if tries_left == 0:

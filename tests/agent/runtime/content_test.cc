@@ -125,6 +125,22 @@ TEST_CASE("a segment file goes when nobody refers to it, and stays when the agen
   CHECK_FALSE(disk.exists("state/content/2.blk"));
 }
 
+TEST_CASE("who only looks at segment files removes none, whatever becomes of what was found") {
+  ForgetfulDisk disk(4);
+  std::mt19937 random(4);
+  {
+    auto store = SegmentStore::open("state/content", disk).value();
+    Content* const content = built(*store, text_of(random, 1 << 20));
+    REQUIRE(store->sync().ok());
+    store->keep_all();
+    content->release();
+  }
+  auto store = SegmentStore::open("state/content", disk).value();
+  store->keep_found();
+  store->find(1).value().reset();
+  CHECK(disk.exists("state/content/1.blk"));
+}
+
 TEST_CASE("what was synced is there after a power cut") {
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     ForgetfulDisk disk(seed);

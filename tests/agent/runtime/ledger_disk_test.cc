@@ -1,5 +1,9 @@
 // The ledger on a disk that is full, that fails, or that flips bits.
 
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
 #include "tests/agent/runtime/ledger_rig.h"
 
 namespace runnel {
@@ -232,6 +236,92 @@ TEST_CASE("what was delivered while the disk was full is not written any more") 
   rig.open({});
   CHECK(rig.take(1000).size() == 10);
   CHECK(rig.ledger->loss().is_balanced());
+}
+
+// A disk whose syncs take as long as the test wants.
+class SlowDisk {
+ public:
+  explicit SlowDisk(ForgetfulDisk& disk) : disk_(disk) {
+    disk_.on_sync([this] {
+      std::unique_lock lock(mutex_);
+      is_under_way_ = true;
+      wake_.notify_all();
+      wake_.wait(lock, [this] { return is_over_; });
+    });
+  }
+  ~SlowDisk() { disk_.on_sync(nullptr); }
+  void wait_until_under_way() {
+    std::unique_lock lock(mutex_);
+    wake_.wait(lock, [this] { return is_under_way_; });
+  }
+  void end() {
+    const std::lock_guard lock(mutex_);
+    is_over_ = true;
+    wake_.notify_all();
+  }
+
+ private:
+  ForgetfulDisk& disk_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool is_under_way_ = false;
+  bool is_over_ = false;
+};
+
+TEST_CASE("while an fsync is under way the agent answers and takes; all of that is one write more") {
+  constexpr int kSessions = 500;
+  constexpr int kEach = 10;
+  for (const std::size_t size : {std::size_t{0}, kLarge}) {
+    CAPTURE(size);
+    Rig rig(7);
+    rig.open({});
+    REQUIRE(rig.ledger->flush(1s).ok());
+    int safe = 0;
+    const auto give = [&](int first) {
+      rig.give(
+          first, first + kEach, [&safe] { ++safe; }, first == 0 ? size : 0);
+    };
+    // A write of ten FlowFiles, on a disk that is quick.
+    give(0);
+    REQUIRE(rig.ledger->drive_cut(true));
+    const std::uint64_t before_quick = rig.disk.syncs();
+    REQUIRE(rig.ledger->drive_write().ok());
+    const std::uint64_t syncs_of_a_write = rig.disk.syncs() - before_quick;
+    rig.ledger->drive_notify();
+    REQUIRE(safe == 1);
+
+    SlowDisk slow(rig.disk);
+    give(kEach);
+    REQUIRE(rig.ledger->drive_cut(true));
+    std::thread writer([&rig] { CHECK(rig.ledger->drive_write().ok()); });
+    slow.wait_until_under_way();
+    // The sync ends after all of this, not before.
+    for (int i = 0; i < kSessions; ++i) give((i + 2) * kEach);
+    CHECK(rig.take(kEach).size() == kEach);
+    CHECK(rig.ledger->loss().in == (kSessions + 2) * kEach);
+    CHECK(rig.ledger->loss().is_balanced());
+    CHECK(rig.ledger->status().is_healthy);
+    rig.ledger->drive_notify();
+    CHECK(safe == 1);  // and nothing is told that is not there
+    REQUIRE(rig.ledger->drive_cut(true));
+    slow.end();
+    writer.join();
+    rig.ledger->drive_notify();
+    CHECK(safe == 2);
+    // Five hundred sessions wait for as many syncs as one did: the slower a sync, the larger a
+    // group, so that throughput holds.
+    const std::uint64_t before = rig.disk.syncs();
+    REQUIRE(rig.ledger->drive_write().ok());
+    CHECK(rig.disk.syncs() - before <= syncs_of_a_write);
+    rig.ledger->drive_notify();
+    CHECK(safe == kSessions + 2);
+    rig.disk.cut();
+    rig.close();
+    rig.disk.restart();
+    rig.open({});
+    CHECK(rig.queue->count() == (kSessions + 1) * kEach);
+    CHECK(rig.ledger->loss().is_balanced());
+  }
 }
 
 }  // namespace

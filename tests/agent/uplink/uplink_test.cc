@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include <filesystem>
+
 #include "agent/c2/supported_operations.h"
 #include "tests/agent/uplink/uplink_fixture.h"
 
@@ -99,6 +101,28 @@ TEST_CASE("a hub that is away is asked ever more rarely, up to the cap, and at o
   CHECK(line.turn() <= 11s);
   line.hub.is_away = true;
   CHECK(line.turn() <= 1s);
+}
+
+TEST_CASE(
+    "who only shows sends heartbeats, writes nothing, and leaves what is asked to be asked again") {
+  Line line;
+  line.uplink.reset();
+  std::filesystem::remove_all(line.folder.path());
+  UplinkOptions options{.hub_url = "https://hub.example:8444",
+                        .agent_id = "truck-1",
+                        .state_dir = line.folder.path(),
+                        .heartbeat = 10s,
+                        .only_shows = true,
+                        .clock = &line.clock};
+  line.uplink =
+      Uplink::open(options, line.agent, std::make_unique<FakeTransport>(line.hub), std::nullopt)
+          .value();
+  line.hub.answers.push_back(R"({"requestedOperations":[)" + kUpdate + "]}");
+  CHECK(line.turn() >= 9s);
+  CHECK(line.turn() >= 9s);
+  CHECK(line.hub.got.size() == 2);  // no flow was fetched, nothing acknowledged
+  CHECK(line.hub.last_heartbeat().runnel->sequence == 2);
+  CHECK_FALSE(std::filesystem::exists(line.folder.path()));
 }
 
 TEST_CASE("a hub that is busy is waited for as long as it says") {

@@ -37,17 +37,6 @@ class FakeDurableMap final : public DurableMap {
     map_.erase(std::string(key));
     return {};
   }
-  Result<> clear() override {
-    const Lock lock(mutex_);
-    map_.clear();
-    return {};
-  }
-  Result<std::vector<std::string>> keys() override {
-    const Lock lock(mutex_);
-    std::vector<std::string> all;
-    for (const auto& [key, value] : map_) all.push_back(key);
-    return all;
-  }
   std::atomic<bool> is_broken{false};
 
  private:
