@@ -47,6 +47,7 @@ struct Words {
   std::string target_too;
   std::string within = "1 sec";
   DoctorRequest doctor;
+  KeyRequest key;
   std::string root = ".";
   std::int64_t limit = 100;
   TapRequest tap;
@@ -316,6 +317,10 @@ void add_doctor(CLI::App& app, Words& words) {
         ->required()
         ->type_name("DIR");
     added->add_flag("--json", words.doctor.as_json, "As JSON.");
+    added
+        ->add_option("--key", words.doctor.key,
+                     "Where the master key is, as the setting `encryption_key` has it.")
+        ->type_name("SOURCE");
     added->callback([&words, what] {
       words.doctor.what = what;
       words.command = [&words] { return doctor_command(words.doctor); };
@@ -324,12 +329,48 @@ void add_doctor(CLI::App& app, Words& words) {
   };
   add("check", "Read all that is queued; exit 1 if anything is damaged.");
   add("repair", "Put a damaged database aside and carry over what can be read.");
-  add("export", "Write all queued FlowFiles to a file that `import` and NiFi can read.")
-      ->add_option("FILE", words.doctor.file, "The file to write.")
-      ->required();
+  CLI::App* give =
+      add("export", "Write all queued FlowFiles to a file that `import` and NiFi can read.");
+  give->add_option("FILE", words.doctor.file, "The file to write.")->required();
+  give->add_flag("--plain", words.doctor.is_plain,
+                 "In plain, though FlowFiles are encrypted here; NiFi reads no other.");
   add("import", "Queue the FlowFiles of an export, in the connections in which they were.")
       ->add_option("FILE", words.doctor.file, "The file to read.")
       ->required();
+}
+
+void add_key(CLI::App& app, Words& words) {
+  KeyRequest& request = words.key;
+  CLI::App* key = app.add_subcommand("key", "The keys by which a state directory is encrypted.");
+  key->require_subcommand(1);
+  const auto add = [&](const std::string& what, const std::string& doc) {
+    CLI::App* added = key->add_subcommand(what, doc);
+    added->callback([&words, what] {
+      words.key.what = what;
+      words.command = [&words] { return key_command(words.key); };
+    });
+    return added;
+  };
+  add("make", "Write a new key to a file that only its owner may read.")
+      ->add_option("FILE", request.file, "The file to make.")
+      ->required();
+  const auto add_state = [&](CLI::App* added) {
+    added->add_option("--state", request.state_dir, "The agent's state directory.")
+        ->required()
+        ->type_name("DIR");
+    added
+        ->add_option("--key", request.source,
+                     "Where the master key is, as the setting `encryption_key` has it.")
+        ->type_name("SOURCE");
+    added->add_flag("--json", request.as_json, "As JSON.");
+    return added;
+  };
+  add_state(add("status", "Which keys open the state directory."));
+  add_state(add("rotate", "Take new keys from the agent's next start on; it may run meanwhile."))
+      ->add_option("--new-key", request.new_source,
+                   "Where the master key is from then on. None: the same, or if the state "
+                   "directory keeps its own, a new one.")
+      ->type_name("SOURCE");
 }
 
 void add_tap(CLI::App& app, Words& words) {
@@ -511,6 +552,7 @@ int run_command_line(int argc, char** argv) {
   add_graph(app, words);
   add_inspections(app, words);
   add_doctor(app, words);
+  add_key(app, words);
   add_completion(app, words);
   // Asked by the shells' scripts; what is being typed is no command line yet.
   if (argc > 1 && std::string_view(argv[1]) == "complete") return complete_words(app, argc, argv);

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/runtime/vault.h"
 #include "agent/settings.h"
 
 namespace runnel {
@@ -31,10 +32,26 @@ int run_agent(const Settings& settings, char** argv);
 struct DoctorRequest {
   std::string what;  // check, repair, export, import
   std::string state_dir;
-  std::string file;  // of export and import
+  std::string file;       // of export and import
+  std::string key;        // where the master key is; empty: in the state directory
+  bool is_plain = false;  // an export of encrypted FlowFiles
   bool as_json = false;
 };
 int doctor_command(const DoctorRequest& request);
+
+// ---- key_commands.cc
+struct KeyRequest {
+  std::string what;  // make, status, rotate
+  std::string state_dir;
+  std::string file;        // of make
+  std::string source;      // of the master key; empty: the state directory's own
+  std::string new_source;  // of rotate
+  bool as_json = false;
+};
+int key_command(const KeyRequest& request);
+// The keys of a state directory that no agent uses. Without any, none are made unless a source is
+// named; what is written there is encrypted if FlowFiles there are.
+Result<Vault> vault_of(const std::string& state_dir, const std::string& source);
 
 // ---- flow_commands.cc
 int check_command(const std::string& file, const ParameterValues& parameters, bool as_json);

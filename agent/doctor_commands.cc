@@ -7,11 +7,12 @@
 // numbers big endian. `runnel.connection.id` and `.name` say where it was queued. The last one has
 // no content: `runnel.export.count` and `runnel.export.crc32c` (of all bytes before it) say that
 // the file is whole.
+// FlowFiles that are encrypted in the state directory are so in the export, too (export_stream.h),
+// unless it is told to be plain.
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <fstream>
 #include <functional>
 #include <map>
 #include <memory>
@@ -23,9 +24,12 @@
 #include "agent/base/crc32c.h"
 #include "agent/base/log.h"
 #include "agent/commands.h"
+#include "agent/export_stream.h"
 #include "agent/output.h"
 #include "agent/runtime/attributes.h"
 #include "agent/runtime/directory_lock.h"
+#include "agent/runtime/key_source.h"
+#include "agent/runtime/keyring.h"
 #include "agent/runtime/ledger.h"
 #include "agent/runtime/ledger_reader.h"
 #include "agent/runtime/session_core.h"
@@ -45,7 +49,7 @@ using StringMap = std::map<std::string, std::string>;
 
 int refused(const Error& error) {
   std::fprintf(stderr, "runnel-agent doctor: %s\n", error.text().c_str());
-  return kExitFailed;
+  return error.code() == Code::kInvalid ? kExitConfiguration : kExitFailed;
 }
 
 // On standard error, now and then, where people look.
@@ -92,7 +96,8 @@ Result<> each_part(const FlowRecord& record,
 Result<> nothing(std::string_view) { return {}; }
 
 Result<StatusJson> check(const DoctorRequest& request) {
-  TRY_ASSIGN(reader, LedgerReader::open(request.state_dir));
+  TRY_ASSIGN(vault, vault_of(request.state_dir, request.key));
+  TRY_ASSIGN(reader, LedgerReader::open(request.state_dir, vault));
   Progress progress(request.as_json);
   std::uint64_t unreadable_contents = 0;
   TRY_ASSIGN(counts,
@@ -117,16 +122,18 @@ Result<StatusJson> check(const DoctorRequest& request) {
                     {"damaged_content_blocks", segments.damaged}};
 }
 
-Result<std::unique_ptr<Ledger>> open_ledger(const std::string& state_dir) {
+Result<std::unique_ptr<Ledger>> open_ledger(const std::string& state_dir, Vault vault) {
   LedgerOptions options;
   options.directory = state_dir;
   options.is_driven = true;
+  options.vault = std::move(vault);
   return Ledger::open(std::move(options));
 }
 
 // What a start does, with what it found.
 Result<StatusJson> repair(const DoctorRequest& request) {
-  TRY_ASSIGN(ledger, open_ledger(request.state_dir));
+  TRY_ASSIGN(vault, vault_of(request.state_dir, request.key));
+  TRY_ASSIGN(ledger, open_ledger(request.state_dir, vault));
   TRY(ledger->flush(std::chrono::seconds(60)));
   const LossFigures loss = ledger->loss();
   return StatusJson{{"repaired", ledger->repaired().empty() ? "nothing" : ledger->repaired()},
@@ -163,16 +170,21 @@ std::string envelope(const StringMap& attributes, std::uint64_t size) {
 
 // `only`: the id of a connection; empty: all.
 Result<StatusJson> export_queued(const DoctorRequest& request, const std::string& only) {
-  TRY_ASSIGN(reader, LedgerReader::open(request.state_dir));
-  std::ofstream out(request.file, std::ios::binary | std::ios::trunc);
-  if (!out) return unavailable("`" + request.file + "` cannot be written");
+  TRY_ASSIGN(vault, vault_of(request.state_dir, request.key));
+  std::string key;
+  if (vault.seals && !request.is_plain) {
+    TRY_ASSIGN(master, master_key({.state_dir = request.state_dir, .source = request.key}));
+    key = std::move(master);
+  }
+  TRY_ASSIGN(reader, LedgerReader::open(request.state_dir, vault));
+  ExportSink out(request.file, key);
+  if (!out.is_open()) return unavailable("`" + request.file + "` cannot be written");
   std::uint32_t sum = 0;
   std::uint64_t count = 0;
   std::uint64_t unreadable = 0;
   const auto put = [&](std::string_view bytes) -> Result<> {
     sum = crc32c(bytes, sum);
-    out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    return out ? Result<>() : Result<>(full("writing `" + request.file + "` failed"));
+    return out.write(bytes);
   };
   Progress progress(request.as_json);
   const auto visit = [&](const LedgerReader::Connection& connection,
@@ -201,16 +213,17 @@ Result<StatusJson> export_queued(const DoctorRequest& request, const std::string
   TRY(put(envelope(
       {{std::string(kCount), std::to_string(count)}, {std::string(kSum), std::to_string(sum)}},
       0)));
-  out.close();
-  if (!out) return full("writing `" + request.file + "` failed");
+  TRY(out.close());
   return StatusJson{{"exported_count", count},
+                    {"is_encrypted", !key.empty()},
                     {"unreadable_count", unreadable + counts.unreadable}};
 }
 
 // Reads an export from its front.
 class ExportReader {
  public:
-  explicit ExportReader(const std::string& path) : in_(path, std::ios::binary), path_(path) {}
+  ExportReader(const std::string& path, std::unique_ptr<ExportSource> in)
+      : in_(std::move(in)), path_(path) {}
 
   Result<StringMap> envelope(std::uint64_t& size) {
     const std::uint32_t before = sum_;
@@ -233,8 +246,7 @@ class ExportReader {
   std::uint32_t sum_before() const { return sum_before_; }
 
   Result<> take(char* into, std::size_t size) {
-    in_.read(into, static_cast<std::streamsize>(size));
-    if (!in_) return damaged();
+    TRY(in_->take(into, size));
     sum_ = crc32c({into, size}, sum_);
     return {};
   }
@@ -261,7 +273,7 @@ class ExportReader {
     return out;
   }
 
-  std::ifstream in_;
+  const std::unique_ptr<ExportSource> in_;
   const std::string path_;
   std::uint32_t sum_ = 0;
   std::uint32_t sum_before_ = 0;
@@ -269,9 +281,10 @@ class ExportReader {
 
 // To the end; `flowfile` reads the content of each.
 Result<std::uint64_t> read_export(
-    const std::string& path,
+    const std::string& path, const std::string& key,
     const std::function<Result<>(ExportReader&, const StringMap&, std::uint64_t size)>& flowfile) {
-  ExportReader in(path);
+  TRY_ASSIGN(source, ExportSource::open(path, key));
+  ExportReader in(path, std::move(source));
   for (std::uint64_t count = 0;; ++count) {
     std::uint64_t size = 0;
     TRY_ASSIGN(attributes, in.envelope(size));
@@ -350,8 +363,19 @@ class Importer {
 
 Result<StatusJson> import_all(const DoctorRequest& request) {
   // First whether it is whole: half of an export is not brought in.
-  TRY_ASSIGN(count, read_export(request.file, skip));
-  TRY_ASSIGN(ledger, open_ledger(request.state_dir));
+  TRY_ASSIGN(is_sealed, ExportSource::is_sealed(request.file));
+  std::string key;
+  if (is_sealed) {
+    // Of a device that is set up with the same key: where none is named, its own.
+    Result<std::string> master = request.key.empty() ? master_key({.state_dir = request.state_dir})
+                                                     : read_master_key(request.key);
+    TRY(master);
+    key = std::move(*master);
+  }
+  TRY_ASSIGN(count, read_export(request.file, key, skip));
+  TRY_ASSIGN(vault, vault_of(request.state_dir, request.key));
+  vault.seals = vault.seals || is_sealed;
+  TRY_ASSIGN(ledger, open_ledger(request.state_dir, vault));
   std::map<std::string, std::unique_ptr<Importer>> importers;
   Progress progress(request.as_json);
   std::uint64_t done = 0;
@@ -372,7 +396,7 @@ Result<StatusJson> import_all(const DoctorRequest& request) {
     progress(++done, count);
     return importer->add(in, attributes, size);
   };
-  TRY(read_export(request.file, add));
+  TRY(read_export(request.file, key, add));
   for (const auto& [connection, importer] : importers) {
     TRY(importer->commit());
     ledger->park(importer->queue(), "imported");

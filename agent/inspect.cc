@@ -57,9 +57,9 @@ std::string status_text(const Json& status) {
   for (const Json& one : status["drops"]) out += drop_text(one);
   const Json& ledger = status["ledger"];
   const auto per_day = ledger["written_bytes_per_day"].get<std::uint64_t>();
-  out += fmt::format("flash   {} written since the start{}\n\n",
-                     size_member(ledger, "written_bytes"),
-                     per_day == 0 ? "" : ", " + size_text(per_day) + " a day");
+  out +=
+      fmt::format("flash   {} written since the start{}\n\n", size_member(ledger, "written_bytes"),
+                  per_day == 0 ? "" : ", " + size_text(per_day) + " a day");
   Table processors({"PROCESSOR", "TYPE", "STATE", "IN", "OUT", "FAILURES", "LAST ERROR"});
   for (const Json& one : status["processors"])
     processors.add({text_member(one, "path"), text_member(one, "type"), text_member(one, "state"),

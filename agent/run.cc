@@ -25,6 +25,7 @@
 #include "agent/hub_control.h"
 #include "agent/idle_memory.h"
 #include "agent/runtime/directory_lock.h"
+#include "agent/runtime/keyring.h"
 #include "agent/uplink/uplink.h"
 #include "agent/waiting_engine.h"
 #include "processors/registry.h"
@@ -141,9 +142,13 @@ struct Boot {
 };
 
 // The flow of the hub that last worked, or the one before; none when neither runs here.
-Boot boot_kept_flow(const Settings& settings, HubControl& control) {
+Boot boot_kept_flow(const Settings& settings, HubControl& control,
+                    const std::shared_ptr<const Sealer>& sealer) {
   Boot boot;
-  for (DeliveredFlow& flow : FlowKeeper(settings.state).kept()) {
+  const FlowKeeper keeper(settings.state, sealer);
+  if (const auto sealed = keeper.seal_kept(); !sealed.ok())
+    log_error("agent", "a kept flow lies in plain", {{"reason", sealed.error().text()}});
+  for (DeliveredFlow& flow : keeper.kept()) {
     const auto applied = control.apply_flow(flow);
     if (applied.ok()) {
       boot.running = std::move(flow);
@@ -173,13 +178,15 @@ Result<> boot_own_flow(const Settings& settings, Engine& engine) {
 enum class Line { kWhole, kOnlyShows };
 
 Result<std::unique_ptr<Uplink>> open_uplink(const Settings& settings, HubControl& control,
-                                            Boot boot, Line line) {
+                                            Boot boot, Line line,
+                                            std::shared_ptr<const Sealer> sealer) {
   TRY_ASSIGN(transport, curl_transport({.ca_file = settings.hub_ca}));
   return Uplink::open({.hub_url = settings.hub,
                        .token = settings.hub_token,
                        .agent_class = settings.agent_class,
                        .agent_id = settings.agent_id,
                        .state_dir = settings.state,
+                       .sealer = std::move(sealer),
                        .heartbeat = settings.heartbeat,
                        .only_shows = line == Line::kOnlyShows,
                        .boot_failure = std::move(boot.failure)},
@@ -195,7 +202,8 @@ Settings completed(Settings settings, const Engine& engine) {
 }
 
 // True: begin anew.
-Result<bool> live(const Settings& settings, const Wakes& wakes, Engine& engine) {
+Result<bool> live(const Settings& settings, const Wakes& wakes, Engine& engine,
+                  const std::shared_ptr<const Sealer>& sealer) {
   HubControl control(
       engine, settings.parameters, settings.hub_providers,
       [](const std::string& flow) { say("running " + flow); },
@@ -208,7 +216,7 @@ Result<bool> live(const Settings& settings, const Wakes& wakes, Engine& engine) 
     say("metrics http://" + metrics.address + "/metrics");
   }
   Boot boot;
-  if (!settings.hub.empty()) boot = boot_kept_flow(settings, control);
+  if (!settings.hub.empty()) boot = boot_kept_flow(settings, control, sealer);
   if (!boot.running && !settings.flow.empty()) {
     const auto booted = boot_own_flow(settings, engine);
     // With a hub, a better flow can come.
@@ -217,7 +225,7 @@ Result<bool> live(const Settings& settings, const Wakes& wakes, Engine& engine) 
   }
   std::unique_ptr<Uplink> uplink;
   if (!settings.hub.empty()) {
-    TRY_ASSIGN(opened, open_uplink(settings, control, std::move(boot), Line::kWhole));
+    TRY_ASSIGN(opened, open_uplink(settings, control, std::move(boot), Line::kWhole, sealer));
     uplink = std::move(opened);
     uplink->start();
   }
@@ -253,7 +261,7 @@ class Waiting {
       say("metrics http://" + metrics_.address + "/metrics");
     }
     if (uplink_ || settings_.hub.empty() || settings_.agent_id.empty()) return {};
-    TRY_ASSIGN(opened, open_uplink(settings_, control_, {}, Line::kOnlyShows));
+    TRY_ASSIGN(opened, open_uplink(settings_, control_, {}, Line::kOnlyShows, nullptr));
     uplink_ = std::move(opened);
     uplink_->start();
     return {};
@@ -268,10 +276,29 @@ class Waiting {
   MetricsServer metrics_;
   std::unique_ptr<Uplink> uplink_;
 };
+// The sealer of the state directory. kInvalid: its key is another, or gone.
+Result<std::shared_ptr<const Sealer>> open_keys(const Settings& settings) {
+  const KeyringOptions options{.state_dir = settings.state, .source = settings.encryption_key};
+  if (!has_keyring(options) && FlowKeeper(settings.state).holds_sealed()) {
+    return invalid("`" + settings.state +
+                   "` holds an encrypted flow, but `keys/ring` is gone; put it back from where the "
+                   "directory was copied. Nothing was changed");
+  }
+  return open_keyring(options);
+}
+
+Result<std::unique_ptr<Engine>> open_parts(EngineOptions options, const Settings& settings,
+                                           std::shared_ptr<const Sealer>& sealer) {
+  TRY_ASSIGN(opened, open_keys(settings));
+  sealer = std::move(opened);
+  options.ledger.vault = {.sealer = sealer, .seals = settings.encrypt_content};
+  return Engine::open(std::move(options));
+}
 
 // The engine, as soon as the state directory can be used: until then the agent shows that it waits,
 // and why. nullptr: told to stop meanwhile.
-Result<std::unique_ptr<Engine>> open_engine(const Settings& settings, const Wakes& wakes) {
+Result<std::unique_ptr<Engine>> open_engine(const Settings& settings, const Wakes& wakes,
+                                            std::shared_ptr<const Sealer>& sealer) {
   constexpr std::chrono::milliseconds kLookAgain{5'000};
   std::unique_ptr<Waiting> waiting;
   while (true) {
@@ -288,7 +315,7 @@ Result<std::unique_ptr<Engine>> open_engine(const Settings& settings, const Wake
     options.archive.bytes_max = settings.replay_archive_bytes;
     options.archive.age_max_ms = settings.replay_archive_age.count();
     options.ledger.disk_quota = settings.disk_quota;
-    auto engine = Engine::open(std::move(options));
+    auto engine = open_parts(std::move(options), settings, sealer);
     if (engine.ok() || (engine.code() != Code::kUnavailable && engine.code() != Code::kFull))
       return engine;
     log_error("agent", "the state directory cannot be used; no flow runs until it can",
@@ -307,10 +334,11 @@ int run_agent(const Settings& settings, char** argv) {
   set_log_level(settings.log_level);
   set_log_json(settings.log_json);
   const Wakes wakes;
-  auto engine = open_engine(settings, wakes);
+  std::shared_ptr<const Sealer> sealer;
+  auto engine = open_engine(settings, wakes, sealer);
   if (!engine.ok()) return failed(engine.error());
   if (*engine == nullptr) return kExitGood;
-  const auto lived = live(completed(settings, **engine), wakes, **engine);
+  const auto lived = live(completed(settings, **engine), wakes, **engine, sealer);
   remove_control(settings.state);
   const auto stopped = (*engine)->stop(kStopDeadline);
   if (!stopped.ok())

@@ -7,6 +7,7 @@
 #include "agent/base/bytes.h"
 #include "agent/base/name.h"
 #include "agent/base/text_file.h"
+#include "agent/runtime/key_source.h"
 
 namespace runnel {
 namespace {
@@ -111,6 +112,19 @@ std::vector<SettingRow> table() {
        .kind = PropertyKind::kSize,
        .min = 128 << 20,
        .example = "4 GB"},
+      {.name = "encryption_key",
+       .doc =
+           "Where the master key of the state directory is: `file:PATH`, `credential:NAME` (of "
+           "systemd), `sealed:PATH` (for `systemd-creds decrypt`) or `tpm2:OBJECT` (for "
+           "`tpm2_unseal`). None: `keys/master` in the state directory, made at the first start; "
+           "it does not protect who copies the whole directory. Flows of the hub are always "
+           "encrypted.",
+       .example = "credential:runnel-key"},
+      {.name = "encrypt_content",
+       .doc = "Whether queued FlowFiles, provenance and the replay archive are encrypted on disk, "
+              "too. What is there already stays as it was written until it is gone.",
+       .kind = PropertyKind::kBoolean,
+       .default_value = "false"},
       log_level_row(),
       log_json_row(),
   };
@@ -178,6 +192,10 @@ Result<Settings> make_settings(const SettingValues& file, const SettingValues& c
     complaints += "--agent-class: `" + text("agent_class") + "` cannot name a class; a name is " +
                   std::string(kGoodName) + "\n";
   }
+  if (const std::string source = text("encryption_key"); !source.empty()) {
+    if (const Result<> named = check_key_source(source); !named.ok())
+      complaints += "--encryption-key: " + named.error().text() + "\n";
+  }
   if (!complaints.empty()) {
     complaints.pop_back();
     return invalid(complaints);
@@ -211,6 +229,8 @@ Result<Settings> make_settings(const SettingValues& file, const SettingValues& c
     TRY_ASSIGN(bytes, parse_size(quota));
     out.disk_quota = bytes;
   }
+  out.encryption_key = text("encryption_key");
+  out.encrypt_content = equal_ignoring_case(text("encrypt_content"), "true");
   out.log_level = log_level_of(text("log_level"));
   out.log_json = equal_ignoring_case(text("log_json"), "true");
   out.parameters = command_line.parameters;

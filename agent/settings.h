@@ -34,6 +34,8 @@ struct Settings {
   std::uint64_t replay_archive_bytes = 0;
   std::chrono::milliseconds replay_archive_age{};
   std::uint64_t disk_quota = 0;  // 0: chosen at the start
+  std::string encryption_key;    // where it is; empty: in the state directory
+  bool encrypt_content = false;
   LogLevel log_level = LogLevel::kInfo;
   bool log_json = false;
   ParameterValues parameters;

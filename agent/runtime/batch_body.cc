@@ -11,6 +11,7 @@
 #include "agent/runtime/batch_codec.h"
 #include "agent/runtime/compress.h"
 #include "agent/runtime/varint.h"
+#include "agent/runtime/vault.h"
 
 namespace runnel {
 namespace {
@@ -245,6 +246,7 @@ std::string pack_body(const std::vector<FlowRecord>& records) {
 }
 
 Result<> check_body(std::string_view body) {
+  if (is_sealed_body(body)) return has_right_sum(body) ? Result<>() : damaged_body("body");
   if (body.empty() || body[0] < kPlain || body[0] > kZstdSummed) return damaged_body("body");
   if (body[0] == kPlain || body[0] == kZstd) return {};
   if (body.size() < kPrefix) return damaged_body("body");
@@ -422,6 +424,7 @@ Result<std::vector<FlowRecord>> unpack_body(std::string_view body, std::uint64_t
   if (count > kPackedMax) return damaged_body("body");
   TRY(check_body(body));
   const char form = body[0];
+  if (is_sealed_body(body)) return invalid("an encrypted body was not opened");
   const bool has_sum = form == kPlainSummed || form == kZstdSummed;
   if (is_summed && !has_sum) return damaged_body("body");
   body.remove_prefix(has_sum ? kPrefix : 1);

@@ -11,9 +11,9 @@
 //   earlier rows:
 //            how many rows, (row, number of ranges, (gap, length - 1)*)*
 //   body     one byte: 0 plain, 1 zstd, and since schema 2 2 plain, 3 zstd, each with the CRC-32C,
-//            little endian, of what follows; then the columns, each with its size in front: ids
-//            (difference to the last), entry times (the same), lineage leads, shapes, sizes of
-//            values, values, content forms and sizes, contents
+//            little endian, of what follows; or 4, encrypted (vault.h). Then the columns, each with
+//            its size in front: ids (difference to the last), entry times (the same), lineage
+//            leads, shapes, sizes of values, values, content forms and sizes, contents
 //   shape    of a FlowFile's attributes: 0 none; else its number, counted from 1; one past the last
 //            is a new one: how many names, (size, name)*
 //   value    for each name its size + 1; 0: the same as in the last FlowFile of this shape
@@ -87,7 +87,7 @@ void add_to_ranges(std::vector<PositionRange>& ranges, std::uint64_t position);
 
 // `records` hold their references while this runs.
 std::string pack_body(const std::vector<FlowRecord>& records);
-// kCorrupt: it is not what was written. Bodies of schema 1 have no sum to tell by.
+// kCorrupt: it is not what was written. Bodies of schema 1 have no sum to tell by. Needs no key.
 Result<> check_body(std::string_view body);
 // Each record owns its references. kCorrupt when these are no such bytes, or a segment is missing.
 // `is_summed`: without a sum they are no such bytes.

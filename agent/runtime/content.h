@@ -15,6 +15,7 @@
 #include "agent/base/mutex.h"
 #include "agent/base/result.h"
 #include "agent/runtime/disk.h"
+#include "agent/runtime/vault.h"
 #include "agent/sdk/flow_record.h"
 #include "agent/sdk/session.h"
 
@@ -30,13 +31,22 @@ inline constexpr std::size_t kSmallContentMax = 16 << 10;
 //                          the file's number, the block's (8 bytes each) and the content before it.
 //                          What is appended begins with a block of its own and fills its last one
 //                          with zeros; an offset counts bytes of content, 4,092 to a block
+//   content/<number>.enc   encrypted: the same, but what stands before the sum is what Sealer
+//                          (agent/base/sealer.h) makes of 4,044 bytes of content, bound to the
+//                          numbers of file and block; an offset counts 4,044 to a block
 //   content/<number>.seg   of schema 1: contents as they are, without sums; read only
 class SegmentFile {
  public:
-  enum class Form { kBlocks, kPlain };
+  enum class Form { kBlocks, kSealed, kPlain };
+  // `sealer`: of kSealed; nullptr: there are no keys, and it cannot be read.
   SegmentFile(Disk& disk, std::string path, std::uint64_t number, Form form,
-              std::unique_ptr<DiskFile> file)
-      : disk_(disk), path_(std::move(path)), number_(number), form_(form), file_(std::move(file)) {}
+              std::unique_ptr<DiskFile> file, std::shared_ptr<const Sealer> sealer)
+      : disk_(disk),
+        path_(std::move(path)),
+        number_(number),
+        form_(form),
+        file_(std::move(file)),
+        sealer_(std::move(sealer)) {}
   ~SegmentFile();
   SegmentFile(const SegmentFile&) = delete;
   SegmentFile& operator=(const SegmentFile&) = delete;
@@ -50,6 +60,10 @@ class SegmentFile {
 
  private:
   friend class SegmentStore;
+  // Content in a block.
+  std::size_t held() const;
+  // What the block of a read holds; `room` is for what is opened.
+  Result<std::string_view> content_of(std::uint64_t number, const char* block, char* room) const;
   Result<> write_blocks(std::uint64_t first, std::string_view bytes);
   // Writes again what an fsync that failed has perhaps dropped.
   Result<> write_again(std::uint64_t first_byte, std::uint64_t end_byte);
@@ -59,6 +73,7 @@ class SegmentFile {
   const std::uint64_t number_;
   const Form form_;
   const std::unique_ptr<DiskFile> file_;
+  const std::shared_ptr<const Sealer> sealer_;
   std::uint64_t size_ = 0;  // of the file, in bytes; SegmentStore's mutex guards these
   std::uint64_t synced_ = 0;
   bool is_name_synced_ = true;
@@ -76,7 +91,7 @@ class SegmentStore {
  public:
   // `left_free`: so much of the disk is not for contents.
   static Result<std::unique_ptr<SegmentStore>> open(std::string directory, Disk& disk = real_disk(),
-                                                    std::uint64_t left_free = 0);
+                                                    std::uint64_t left_free = 0, Vault vault = {});
   ~SegmentStore();
 
   struct Place {
@@ -107,8 +122,11 @@ class SegmentStore {
     std::uint64_t from = 0;
     std::uint64_t to = 0;
   };
-  SegmentStore(std::string directory, Disk& disk, std::uint64_t left_free)
-      : directory_(std::move(directory)), disk_(disk), left_free_(left_free) {}
+  SegmentStore(std::string directory, Disk& disk, std::uint64_t left_free, Vault vault)
+      : directory_(std::move(directory)),
+        disk_(disk),
+        left_free_(left_free),
+        vault_(std::move(vault)) {}
   std::string path_of(std::uint64_t number, SegmentFile::Form form) const;
   Result<> check_room(std::uint64_t bytes) REQUIRES(mutex_);
   Result<> open_next() REQUIRES(mutex_);
@@ -119,6 +137,7 @@ class SegmentStore {
   const std::string directory_;
   Disk& disk_;
   const std::uint64_t left_free_;
+  const Vault vault_;
   mutable Mutex mutex_;
   std::uint64_t next_number_ GUARDED_BY(mutex_) = 1;
   std::uint64_t written_bytes_ GUARDED_BY(mutex_) = 0;
@@ -134,7 +153,7 @@ class SegmentStore {
   std::vector<std::string> found_ GUARDED_BY(mutex_);  // names, at open; until remove_orphans
 };
 
-// What the blocks of one segment file are worth; of `.blk` files.
+// What the blocks of one segment file are worth; of `.blk` and `.enc` files. No key is needed.
 struct SegmentCheck {
   std::uint64_t blocks = 0;
   std::uint64_t damaged = 0;

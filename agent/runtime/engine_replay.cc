@@ -73,6 +73,7 @@ Result<> EngineCore::open_archive() {
   ReplayArchive::Options options = options_.archive;
   options.state_dir = options_.state_dir;
   options.is_driven = options_.is_driven;
+  options.vault = options_.ledger.vault;
   TRY_ASSIGN(archive, ReplayArchive::open(std::move(options), ledger_->segments(), clock_));
   archive_ = std::move(archive);
   if (archive_->files_put_aside() > 0) {

@@ -51,6 +51,7 @@
 #include "agent/runtime/content.h"
 #include "agent/runtime/queue.h"
 #include "agent/runtime/status.h"
+#include "agent/runtime/vault.h"
 #include "agent/sdk/context.h"
 #include "agent/store/database.h"
 
@@ -80,6 +81,7 @@ struct LedgerOptions {
   std::string vfs = {};         // of SQLite; for tests
   EpochNumber first_epoch = 1;  // for tests
   Disk* disk = nullptr;         // of all that SQLite does not write; nullptr: the machine's
+  Vault vault = {};             // of FlowFiles and provenance
   // No threads of its own: somebody calls `drive_…`, and time is the clock's. For tests that own
   // the order of everything.
   bool is_driven = false;
@@ -356,7 +358,7 @@ class Ledger {
   }
   void cut_queue(Queue& queue, Write& write) REQUIRES(mutex_);
   void cut_effects(Write& write) REQUIRES(mutex_);
-  static void pack(Write& write);
+  void pack(Write& write) const;
   Result<> write_rows(Write& write, ProvenanceLog* provenance) REQUIRES(provenance_use_mutex_);
   Result<bool> is_written(const Write& write);
   Result<bool> resume(const Write& write);

@@ -60,8 +60,8 @@ Result<std::unique_ptr<Ledger>> Ledger::open(LedgerOptions options) {
 
 // May be tried again when it has failed.
 Result<> Ledger::begin() {
-  TRY_ASSIGN(segments,
-             SegmentStore::open(options_.directory + "/content", disk(), options_.reserve));
+  TRY_ASSIGN(segments, SegmentStore::open(options_.directory + "/content", disk(), options_.reserve,
+                                          options_.vault));
   segments_ = std::move(segments);
   shelf_ = std::make_unique<Shelf>(*this);
   Result<> opened =

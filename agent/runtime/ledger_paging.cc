@@ -88,7 +88,12 @@ Result<> Ledger::page_in_batch(Queue& queue, Queue::Position first, Queue::Paged
       if (parsed.ok() && parsed->count != count) parsed = corrupt("row of another length");
       if (parsed.ok()) {
         head = std::move(*parsed);
-        records = unpack_body(select.text(3), count, *segments_, is_sealed);
+        std::string room;
+        const Result<std::string_view> body = options_.vault.from_disk(
+            select.text(3), batch_place(paged.batch, static_cast<std::uint64_t>(select.integer(0))),
+            room);
+        records = body.ok() ? unpack_body(*body, count, *segments_, is_sealed)
+                            : Result<std::vector<FlowRecord>>(body.error());
       } else {
         records = parsed.error();
       }

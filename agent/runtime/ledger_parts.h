@@ -16,6 +16,11 @@ namespace runnel {
 
 inline constexpr std::uint32_t kLedgerApplication = 0x524E4C31;  // "RNL1"
 
+inline std::string batch_place(std::uint64_t row, std::uint64_t queue) {
+  return place_of("batch", row, queue);
+}
+inline std::string provenance_place(std::uint64_t row) { return place_of("provenance", row); }
+
 // One transaction. Made by a cut under the mutex; the writer owns it until it is on disk.
 struct Ledger::Write {
   struct Row {

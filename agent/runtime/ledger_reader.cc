@@ -10,21 +10,23 @@
 namespace runnel {
 
 LedgerReader::LedgerReader(std::string directory, std::unique_ptr<Database> database,
-                           std::unique_ptr<SegmentStore> segments)
+                           std::unique_ptr<SegmentStore> segments, Vault vault)
     : directory_(std::move(directory)),
       database_(std::move(database)),
-      segments_(std::move(segments)) {}
+      segments_(std::move(segments)),
+      vault_(std::move(vault)) {}
 
 LedgerReader::~LedgerReader() = default;
 
-Result<std::unique_ptr<LedgerReader>> LedgerReader::open(const std::string& directory) {
+Result<std::unique_ptr<LedgerReader>> LedgerReader::open(const std::string& directory,
+                                                         Vault vault) {
   const std::string path = directory + "/ledger.db";
   if (real_disk().identity(path) == 0) return not_found("`" + path + "` is not there");
   TRY_ASSIGN(database, Database::open(path, {.application_id = kLedgerApplication}));
-  TRY_ASSIGN(segments, SegmentStore::open(directory + "/content"));
+  TRY_ASSIGN(segments, SegmentStore::open(directory + "/content", real_disk(), 0, vault));
   segments->keep_found();
   std::unique_ptr<LedgerReader> reader(
-      new LedgerReader(directory, std::move(database), std::move(segments)));
+      new LedgerReader(directory, std::move(database), std::move(segments), std::move(vault)));
   TRY(reader->load());
   return reader;
 }
@@ -88,8 +90,13 @@ Result<LedgerReader::Counts> LedgerReader::each(const Visit& visit, const Progre
     select.bind(1, static_cast<std::int64_t>(id));
     const Result<bool> has_row = select.step();
     Result<std::vector<FlowRecord>> records = corrupt("the row cannot be read");
-    if (has_row.ok() && *has_row)
-      records = unpack_body(select.text(0), row.count, *segments_, id >= sealed_from_);
+    if (has_row.ok() && *has_row) {
+      std::string room;
+      const Result<std::string_view> body =
+          vault_.from_disk(select.text(0), batch_place(id, row.queue), room);
+      records = body.ok() ? unpack_body(*body, row.count, *segments_, id >= sealed_from_)
+                          : Result<std::vector<FlowRecord>>(body.error());
+    }
     select.reset();
     if (!records.ok()) {
       if (records.code() != Code::kCorrupt) return records.error();
@@ -109,11 +116,31 @@ Result<LedgerReader::Counts> LedgerReader::each(const Visit& visit, const Progre
   return counts;
 }
 
+Result<bool> LedgerReader::holds_sealed(const std::string& directory) {
+  if (real_disk().identity(directory + "/content") != 0) {
+    TRY_ASSIGN(names, real_disk().list(directory + "/content"));
+    if (std::any_of(names.begin(), names.end(),
+                    [](const std::string& name) { return name.ends_with(".enc"); }))
+      return true;
+  }
+  const std::string path = directory + "/ledger.db";
+  if (real_disk().identity(path) == 0) return false;
+  TRY_ASSIGN(database, Database::open(path, {.application_id = kLedgerApplication}));
+  for (const char* table : {"batch", "provenance"}) {
+    Result<Statement> select = database->prepare("SELECT 1 FROM " + std::string(table) +
+                                                 " WHERE substr(body, 1, 1) = x'04' LIMIT 1");
+    if (!select.ok()) continue;  // not yet made
+    TRY_ASSIGN(has_row, select->step());
+    if (has_row) return true;
+  }
+  return false;
+}
+
 Result<SegmentCheck> LedgerReader::check_segments() {
   SegmentCheck all;
   TRY_ASSIGN(names, real_disk().list(directory_ + "/content"));
   for (const std::string& name : names) {
-    if (!name.ends_with(".blk")) continue;
+    if (!name.ends_with(".blk") && !name.ends_with(".enc")) continue;
     TRY_ASSIGN(number, parse_int(name.substr(0, name.size() - 4)));
     TRY_ASSIGN(one, check_segment(real_disk(), directory_ + "/content/" + name,
                                   static_cast<std::uint64_t>(number)));

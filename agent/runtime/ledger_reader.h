@@ -20,7 +20,8 @@ namespace runnel {
 class LedgerReader {
  public:
   // kNotFound: there is no database. kCorrupt: its heads cannot be read; repair it first.
-  static Result<std::unique_ptr<LedgerReader>> open(const std::string& directory);
+  // FlowFiles that are encrypted need the vault's keys; kInvalid without the right one.
+  static Result<std::unique_ptr<LedgerReader>> open(const std::string& directory, Vault vault = {});
   ~LedgerReader();
 
   struct Connection {
@@ -42,6 +43,8 @@ class LedgerReader {
 
   // SQLite's own check of the whole file; kCorrupt with what it found.
   Result<> check_database() { return database_->check(); }
+  // Whether anything of a FlowFile lies there encrypted.
+  static Result<bool> holds_sealed(const std::string& directory);
   // Of all segment files with sums.
   Result<SegmentCheck> check_segments();
 
@@ -52,12 +55,13 @@ class LedgerReader {
     std::vector<bool> done;
   };
   LedgerReader(std::string directory, std::unique_ptr<Database> database,
-               std::unique_ptr<SegmentStore> segments);
+               std::unique_ptr<SegmentStore> segments, Vault vault);
   Result<> load();
 
   const std::string directory_;
   std::unique_ptr<Database> database_;
   std::unique_ptr<SegmentStore> segments_;
+  const Vault vault_;
   std::uint64_t sealed_from_ = UINT64_MAX;
   std::map<std::uint64_t, Connection> connections_;
   std::map<std::uint64_t, Row> rows_;

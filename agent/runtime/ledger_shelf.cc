@@ -75,7 +75,9 @@ Result<std::string> Ledger::Shelf::body(std::uint64_t id) {
   select.bind(1, static_cast<std::int64_t>(id));
   TRY_ASSIGN(has_row, select.step());
   if (!has_row) return not_found("provenance row " + std::to_string(id) + " is gone");
-  return std::string(select.text(0));
+  std::string room;
+  TRY_ASSIGN(body, ledger_.options_.vault.from_disk(select.text(0), provenance_place(id), room));
+  return room.empty() ? std::string(body) : std::move(room);
 }
 
 // ---- the durable map

@@ -56,10 +56,11 @@ Result<std::unique_ptr<Ledger::Statements>> Ledger::Statements::prepare(Database
 
 // ---- writing
 
-void Ledger::pack(Write& write) {
+void Ledger::pack(Write& write) const {
   if (write.is_packed) return;
   for (Write::Row& row : write.rows) {
-    if (!row.records.empty()) row.body = pack_body(row.records);
+    if (row.records.empty()) continue;
+    row.body = options_.vault.to_disk(pack_body(row.records), batch_place(row.id, row.queue));
   }
   write.is_packed = true;
 }
@@ -99,7 +100,12 @@ Result<> Ledger::write_rows(Write& write, ProvenanceLog* provenance) {
       insert.bind(3, static_cast<std::int64_t>(row.body_bytes))
           .bind(4, row.last_ms)
           .bind(5, std::int64_t{row.is_tail});
-      TRY(insert.bind_blob(6, row.head).bind_blob(7, row.body).run());
+      const std::string& plain = row.body;
+      const std::string sealed = options_.vault.seals
+                                     ? options_.vault.to_disk(plain, provenance_place(row.id))
+                                     : std::string();
+      const std::string& body = options_.vault.seals ? sealed : plain;
+      TRY(insert.bind_blob(6, row.head).bind_blob(7, body).run());
     }
     for (const IdRange& range : rows.remove) {
       Statement& remove = statements_->delete_provenance;

@@ -43,6 +43,10 @@ Number take_fixed(std::string_view& from) {
   return static_cast<Number>(number);
 }
 
+std::string place_in_archive(std::int64_t first_ms, std::uint64_t smallest_id) {
+  return place_of("archive", static_cast<std::uint64_t>(first_ms), smallest_id);
+}
+
 std::size_t weight_of(const ReplayArchive::Ended& one) {
   return one.record.size + (one.record.attributes ? one.record.attributes->packed().size() : 0) +
          128;
@@ -351,7 +355,8 @@ Result<> ReplayArchive::write_block(const std::vector<Ended>& ended) {
   std::string head;
   put_varint(head, queues.size());
   head += names + rows;
-  const std::string body = pack_body(records);
+  const std::string body = options_.vault.to_disk(
+      pack_body(records), place_in_archive(frame.first_ms, frame.smallest_id));
   for (const FlowRecord& record : records) {
     if (record.content != nullptr) record.content->release();
   }
@@ -448,8 +453,11 @@ Result<std::vector<ReplayArchive::Ended>> ReplayArchive::read_block(const DiskFi
     at_ms += unzigzag(step);
     ended.push_back({queues[queue], at_ms, {}});
   }
-  TRY_ASSIGN(records,
-             unpack_body(std::string_view(bytes).substr(frame.head_bytes), frame.count, segments_));
+  std::string room;
+  TRY_ASSIGN(body,
+             options_.vault.from_disk(std::string_view(bytes).substr(frame.head_bytes),
+                                      place_in_archive(frame.first_ms, frame.smallest_id), room));
+  TRY_ASSIGN(records, unpack_body(body, frame.count, segments_));
   for (std::size_t i = 0; i < ended.size(); ++i) ended[i].record = records[i];
   return ended;
 }

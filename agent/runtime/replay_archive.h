@@ -10,7 +10,8 @@
 //   end (wall ms) i64, smallest and largest FlowFile id u64, FNV-1a of all this, head and body u64
 //   head: number of connections, (size, id)*; for each FlowFile: index of its connection, zigzag of
 //         the time of its end less the one before (LEB128)
-//   body: as in a batch of the ledger (batch_codec.h), with all contents in it
+//   body: as in a batch of the ledger (batch_codec.h), with all contents in it; encrypted if told
+//         to (vault.h), bound to the first time of an end and the smallest id
 //
 // Of a file whose end is damaged (a crash) the blocks before are used; one of which none can be
 // read is moved to `quarantine/` at the start, and counted. A block whose checksum is wrong is left
@@ -43,6 +44,7 @@ class ReplayArchive {
     std::uint64_t bytes_max = 0;  // 0: none is kept
     std::int64_t age_max_ms = std::int64_t{7} * 24 * 3600 * 1000;
     std::string state_dir = {};
+    Vault vault = {};
     Disk* disk = nullptr;    // nullptr: the machine's
     bool is_driven = false;  // no thread: what is due is written by `keep` (tests)
   };

@@ -15,9 +15,11 @@ namespace {
 constexpr std::uint64_t kSegmentSize = 64 << 20;
 constexpr std::size_t kBlock = 4096;
 constexpr std::size_t kSum = sizeof(std::uint32_t);
-constexpr std::size_t kHeld = kBlock - kSum;  // content in a block
-constexpr std::size_t kBlocksAtOnce = 16;     // read and checked together
+constexpr std::size_t kHeld = kBlock - kSum;                  // what the sum is over
+constexpr std::size_t kHidden = kHeld - Sealer::kExtraBytes;  // content in a sealed block
+constexpr std::size_t kBlocksAtOnce = 16;                     // read and checked together
 constexpr std::string_view kBlocksEnding = ".blk";
+constexpr std::string_view kSealedEnding = ".enc";
 constexpr std::string_view kPlainEnding = ".seg";
 constexpr std::string_view kMovedEnding = ".moved";
 
@@ -49,6 +51,21 @@ SegmentFile::~SegmentFile() {
   if (!is_kept_) static_cast<void>(disk_.remove(path_).ok());  // what stays is an orphan
 }
 
+std::size_t SegmentFile::held() const { return form_ == Form::kSealed ? kHidden : kHeld; }
+
+Result<std::string_view> SegmentFile::content_of(std::uint64_t number, const char* block,
+                                                 char* room) const {
+  if (sum_at(block + kHeld) != sum_of(number_, number, {block, kHeld})) {
+    return corrupt("segment `" + path_ + "`: block " + std::to_string(number) +
+                   " is not what was written");
+  }
+  if (form_ != Form::kSealed) return std::string_view(block, kHeld);
+  if (sealer_ == nullptr) return invalid("segment `" + path_ + "` is encrypted; no key is given");
+  TRY(sealer_->open_into(room, {block, kHeld}, place_of("segment", number_, number))
+          .within("segment `" + path_ + "`"));
+  return std::string_view(room, kHidden);
+}
+
 Result<std::size_t> SegmentFile::read_at(std::uint64_t offset, char* into, std::size_t size) const {
   if (size == 0) return std::size_t{0};
   if (form_ == Form::kPlain) {
@@ -57,21 +74,22 @@ Result<std::size_t> SegmentFile::read_at(std::uint64_t offset, char* into, std::
       return corrupt("segment `" + path_ + "` ends before byte " + std::to_string(offset));
     return got;
   }
-  const std::uint64_t first = offset / kHeld;
-  auto skip = static_cast<std::size_t>(offset % kHeld);
+  const std::size_t in_block = held();
+  const std::uint64_t first = offset / in_block;
+  auto skip = static_cast<std::size_t>(offset % in_block);
   std::array<char, kBlock * kBlocksAtOnce> blocks;
-  const std::size_t wanted = std::min((skip + size + kHeld - 1) / kHeld, kBlocksAtOnce) * kBlock;
+  std::array<char, kHidden> room;
+  const std::size_t wanted =
+      std::min((skip + size + in_block - 1) / in_block, kBlocksAtOnce) * kBlock;
   TRY_ASSIGN(there, read_whole_at(*file_, first * kBlock, blocks.data(), wanted));
   std::size_t done = 0;
   for (std::size_t i = 0; i < there / kBlock && done < size; ++i) {
-    const char* const block = blocks.data() + i * kBlock;
-    if (sum_at(block + kHeld) != sum_of(number_, first + i, {block, kHeld})) {
-      if (done > 0) return done;
-      return corrupt("segment `" + path_ + "`: block " + std::to_string(first + i) +
-                     " is not what was written");
-    }
-    const std::size_t part = std::min(kHeld - skip, size - done);
-    std::memcpy(into + done, block + skip, part);
+    const Result<std::string_view> content =
+        content_of(first + i, blocks.data() + i * kBlock, room.data());
+    if (!content.ok() && done > 0) return done;
+    TRY(content);
+    const std::size_t part = std::min(in_block - skip, size - done);
+    std::memcpy(into + done, content->data() + skip, part);
     done += part;
     skip = 0;
   }
@@ -81,11 +99,19 @@ Result<std::size_t> SegmentFile::read_at(std::uint64_t offset, char* into, std::
 }
 
 Result<> SegmentFile::write_blocks(std::uint64_t first, std::string_view bytes) {
-  std::string blocks((bytes.size() + kHeld - 1) / kHeld * kBlock, '\0');
-  for (std::size_t i = 0; i * kHeld < bytes.size(); ++i) {
+  const std::size_t in_block = held();
+  std::string blocks((bytes.size() + in_block - 1) / in_block * kBlock, '\0');
+  std::string whole;  // a last block is filled with zeros before it is sealed
+  for (std::size_t i = 0; i * in_block < bytes.size(); ++i) {
     char* const block = blocks.data() + i * kBlock;
-    const std::string_view held = bytes.substr(i * kHeld, kHeld);
-    std::memcpy(block, held.data(), held.size());
+    const std::string_view content = bytes.substr(i * in_block, in_block);
+    if (form_ == Form::kSealed) {
+      whole = content;
+      whole.resize(in_block, '\0');
+      sealer_->seal_into(block, whole, place_of("segment", number_, first + i));
+    } else {
+      std::memcpy(block, content.data(), content.size());
+    }
     put_sum(block + kHeld, sum_of(number_, first + i, {block, kHeld}));
   }
   TRY(file_->write_at(first * kBlock, blocks));
@@ -131,16 +157,18 @@ Result<SegmentCheck> check_segment(Disk& disk, const std::string& path, std::uin
 // ---- all of them
 
 Result<std::unique_ptr<SegmentStore>> SegmentStore::open(std::string directory, Disk& disk,
-                                                         std::uint64_t left_free) {
+                                                         std::uint64_t left_free, Vault vault) {
   TRY(disk.make_directory(directory));
   TRY_ASSIGN(names, disk.list(directory));
-  std::unique_ptr<SegmentStore> store(new SegmentStore(std::move(directory), disk, left_free));
+  std::unique_ptr<SegmentStore> store(
+      new SegmentStore(std::move(directory), disk, left_free, std::move(vault)));
   Lock lock(store->mutex_);
   for (const std::string& name : names) {
     const Result<std::int64_t> number = parse_int(name.substr(0, name.find('.')));
     const std::string ending = name.substr(std::min(name.find('.'), name.size()));
-    const bool is_ours = ending == kBlocksEnding || ending == kPlainEnding ||
-                         ending == std::string(kBlocksEnding) + std::string(kMovedEnding);
+    const std::string_view kept = std::string_view(ending).substr(
+        0, ending.size() - (ending.ends_with(kMovedEnding) ? kMovedEnding.size() : 0));
+    const bool is_ours = kept == kBlocksEnding || kept == kSealedEnding || ending == kPlainEnding;
     if (!is_ours || !number.ok() || *number < 0) continue;
     store->found_.push_back(name);
     store->next_number_ = std::max(store->next_number_, static_cast<std::uint64_t>(*number) + 1);
@@ -151,18 +179,22 @@ Result<std::unique_ptr<SegmentStore>> SegmentStore::open(std::string directory, 
 SegmentStore::~SegmentStore() { keep_all(); }
 
 std::string SegmentStore::path_of(std::uint64_t number, SegmentFile::Form form) const {
-  return directory_ + "/" + std::to_string(number) +
-         std::string(form == SegmentFile::Form::kBlocks ? kBlocksEnding : kPlainEnding);
+  const std::string_view ending = form == SegmentFile::Form::kBlocks   ? kBlocksEnding
+                                  : form == SegmentFile::Form::kSealed ? kSealedEnding
+                                                                       : kPlainEnding;
+  return directory_ + "/" + std::to_string(number) + std::string(ending);
 }
 
 Result<> SegmentStore::open_next() {
   const std::uint64_t number = next_number_++;
-  const std::string path = path_of(number, SegmentFile::Form::kBlocks);
+  const SegmentFile::Form form =
+      vault_.seals ? SegmentFile::Form::kSealed : SegmentFile::Form::kBlocks;
+  const std::string path = path_of(number, form);
   TRY_ASSIGN(file, disk_.make(path));
   if (current_ && (current_->synced_ < current_->size_ || !current_->is_name_synced_))
     unsynced_.push_back(current_);
-  current_ = std::make_shared<SegmentFile>(disk_, path, number, SegmentFile::Form::kBlocks,
-                                           std::move(file));
+  current_ =
+      std::make_shared<SegmentFile>(disk_, path, number, form, std::move(file), vault_.sealer);
   current_->is_name_synced_ = false;
   std::erase_if(files_, [](const auto& known) { return known.second.expired(); });
   files_[number] = current_;
@@ -196,7 +228,7 @@ Result<SegmentStore::Place> SegmentStore::append(std::string_view bytes) {
   const std::uint64_t before = current_->size_;
   TRY(current_->write_blocks(block, bytes));
   written_bytes_ += current_->size_ - before;
-  return Place{current_, block * kHeld};
+  return Place{current_, block * current_->held()};
 }
 
 Result<std::shared_ptr<SegmentFile>> SegmentStore::find(std::uint64_t number) {
@@ -206,14 +238,15 @@ Result<std::shared_ptr<SegmentFile>> SegmentStore::find(std::uint64_t number) {
   }
   SegmentFile::Form form = SegmentFile::Form::kBlocks;
   Result<std::unique_ptr<DiskFile>> opened = disk_.open(path_of(number, form));
-  if (!opened.ok() && opened.code() == Code::kNotFound) {
-    form = SegmentFile::Form::kPlain;
+  for (const auto other : {SegmentFile::Form::kSealed, SegmentFile::Form::kPlain}) {
+    if (opened.ok() || opened.code() != Code::kNotFound) break;
+    form = other;
     opened = disk_.open(path_of(number, form));
   }
   if (!opened.ok()) return opened.error();
   TRY_ASSIGN(size, (*opened)->size());
-  auto file =
-      std::make_shared<SegmentFile>(disk_, path_of(number, form), number, form, std::move(*opened));
+  auto file = std::make_shared<SegmentFile>(disk_, path_of(number, form), number, form,
+                                            std::move(*opened), vault_.sealer);
   file->size_ = size;
   file->synced_ = size;
   if (is_keeping_found_) file->keep();

@@ -17,6 +17,8 @@ namespace runnel {
 namespace {
 
 constexpr std::size_t kFileMax = 65 * 1024 * 1024;
+constexpr std::string_view kSealed = "RNLS1\n";
+constexpr std::string_view kPlace = "hub-flow";  // of both: one becomes the other
 
 Error failed(const std::string& what, const std::string& path) {
   return unavailable(what + " `" + path + "`: " + std::strerror(errno));
@@ -76,8 +78,7 @@ std::string file_text(const DeliveredFlow& flow) {
          flow.text;
 }
 
-Result<DeliveredFlow> read_flow_file(const std::string& path) {
-  TRY_ASSIGN(bytes, read_whole(path));
+Result<DeliveredFlow> flow_of(const std::string& bytes, const std::string& path) {
   const std::size_t line = std::min(bytes.find('\n'), bytes.size());
   const auto head =
       nlohmann::json::parse(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(line),
@@ -98,24 +99,66 @@ Result<DeliveredFlow> read_flow_file(const std::string& path) {
 
 }  // namespace
 
-Result<> FlowKeeper::keep(const DeliveredFlow& flow) {
-  const std::string bytes = file_text(flow);
-  auto present = read_whole(path_);
-  if (present.ok() && *present == bytes) return {};
-  const std::string beside = path_ + ".new";
-  TRY(write_synced(beside, bytes));
-  if (present.ok()) std::rename(path_.c_str(), (path_ + ".previous").c_str());
-  if (std::rename(beside.c_str(), path_.c_str()) != 0) return failed("cannot rename to", path_);
-  const std::string folder = path_.substr(0, path_.rfind('/'));
+namespace {
+
+Result<> rename_synced(const std::string& from, const std::string& to) {
+  if (std::rename(from.c_str(), to.c_str()) != 0) return failed("cannot rename to", to);
+  const std::string folder = to.substr(0, to.rfind('/'));
   const File directory(folder, O_RDONLY | O_DIRECTORY);
   if (!directory.is_open() || fsync(directory.fd()) != 0) return failed("cannot sync", folder);
   return {};
 }
 
+}  // namespace
+
+std::string FlowKeeper::to_disk(const std::string& text) const {
+  return sealer_ == nullptr ? text : std::string(kSealed) + sealer_->seal(text, kPlace);
+}
+
+Result<std::string> FlowKeeper::read(const std::string& path) const {
+  TRY_ASSIGN(bytes, read_whole(path));
+  if (!bytes.starts_with(kSealed)) return bytes;
+  if (sealer_ == nullptr) return invalid("`" + path + "` is encrypted, and no key is given");
+  return sealer_->open(std::string_view(bytes).substr(kSealed.size()), kPlace)
+      .within("`" + path + "`");
+}
+
+Result<> FlowKeeper::keep(const DeliveredFlow& flow) {
+  const std::string text = file_text(flow);
+  auto present = read(path_);
+  if (present.ok() && *present == text) return {};
+  const std::string beside = path_ + ".new";
+  TRY(write_synced(beside, to_disk(text)));
+  if (present.ok()) std::rename(path_.c_str(), (path_ + ".previous").c_str());
+  return rename_synced(beside, path_);
+}
+
+Result<> FlowKeeper::seal_kept() const {
+  if (sealer_ == nullptr) return {};
+  for (const char* end : {"", ".previous"}) {
+    auto bytes = read_whole(path_ + end);
+    if (!bytes.ok() && bytes.code() == Code::kNotFound) continue;
+    TRY(bytes);
+    if (bytes->starts_with(kSealed)) continue;
+    TRY(write_synced(path_ + ".new", to_disk(*bytes)));
+    TRY(rename_synced(path_ + ".new", path_ + end));
+  }
+  return {};
+}
+
+bool FlowKeeper::holds_sealed() const {
+  for (const char* end : {"", ".previous"}) {
+    const auto bytes = read_whole(path_ + end);
+    if (bytes.ok() && bytes->starts_with(kSealed)) return true;
+  }
+  return false;
+}
+
 std::vector<DeliveredFlow> FlowKeeper::kept() const {
   std::vector<DeliveredFlow> flows;
   for (const char* end : {"", ".previous"}) {
-    auto flow = read_flow_file(path_ + end);
+    const auto text = read(path_ + end);
+    auto flow = text.ok() ? flow_of(*text, path_ + end) : Result<DeliveredFlow>(text.error());
     if (flow.ok()) {
       flows.push_back(std::move(flow).value());
     } else if (flow.code() != Code::kNotFound) {

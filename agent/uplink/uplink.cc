@@ -88,7 +88,7 @@ Uplink::Uplink(UplinkOptions options, AgentControl& agent, std::unique_ptr<Trans
       boot_(to_hex(random_bytes(8))),
       began_(clock_.steady()),
       journal_(std::move(journal)),
-      keeper_(options_.state_dir),
+      keeper_(options_.state_dir, options_.sealer),
       running_(std::move(running)),
       backoff_(std::min<Millis>(std::chrono::seconds(1), options_.backoff_max),
                options_.backoff_max),

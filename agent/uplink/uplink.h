@@ -31,7 +31,8 @@ struct UplinkOptions {
   std::string token = {};  // of the agent's class; empty: none
   std::string agent_class = {};
   std::string agent_id;
-  std::string state_dir;  // holds uplink.db and the kept flow
+  std::string state_dir;                           // holds uplink.db and the kept flow
+  std::shared_ptr<const Sealer> sealer = nullptr;  // of the kept flow; nullptr: it lies in plain
   std::chrono::milliseconds heartbeat = std::chrono::seconds(10);  // until the hub says otherwise
   std::chrono::milliseconds backoff_max = std::chrono::minutes(5);
   // Heartbeats only: nothing is written to the state directory, which cannot be used now, and what

@@ -41,8 +41,7 @@ Result<ClientOptions> LineConfig::client_options(ServiceUser& user, const std::s
   if (options.broker.is_tls) TRY(check_tls_files(options.tls));
   options.name = name;
   options.credentials = {username, password};
-  options.client_id = client_id.value_or(
-      "runnel-" + sha256_hex(id).substr(0, kClientIdHex));
+  options.client_id = client_id.value_or("runnel-" + sha256_hex(id).substr(0, kClientIdHex));
   options.version = version;
   options.keep_alive = keep_alive;
   options.connect_timeout = connection_timeout;

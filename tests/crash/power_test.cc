@@ -68,11 +68,21 @@ std::string content_of(const std::string& token) {
 
 // What a power cut does not touch.
 struct World {
+  // Every third seed encrypts what it writes; each life counts its nonces anew.
+  explicit World(std::uint64_t seed) : encrypts_(seed % 3 == 0) {}
+  Vault vault() const {
+    if (!encrypts_) return {};
+    return {.sealer = Sealer::make({std::string(kCipherKeyBytes, 'k')}), .seals = true};
+  }
+
   std::map<std::uint64_t, std::uint64_t> given_a;  // message -> how often
   std::map<std::uint64_t, std::uint64_t> given_b;
   std::set<std::uint64_t> acknowledged;  // of A
   std::set<std::string> acknowledged_tokens;
   std::set<std::string> delivered;
+
+ private:
+  const bool encrypts_;
 };
 
 struct Node {
@@ -108,6 +118,7 @@ class Life {
     options.disk = &disk;
     options.is_driven = true;
     options.reserve = 16 << 10;
+    options.vault = world.vault();
     Result<std::unique_ptr<Ledger>> opened = Ledger::open(std::move(options));
     if (!opened.ok()) {
       trouble_ = opened.error().text();
@@ -530,7 +541,7 @@ std::uint64_t run_lives(const std::string& directory, std::uint64_t seed,
   ForgetfulDisk disk(seed);
   ManualClock clock;
   std::mt19937_64 random(seed);
-  World world;
+  World world(seed);
   std::uint64_t syncs = 0;
   for (const std::uint64_t cut : cuts) {
     disk.cut_at(cut);

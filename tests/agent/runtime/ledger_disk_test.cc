@@ -268,7 +268,8 @@ class SlowDisk {
   bool is_over_ = false;
 };
 
-TEST_CASE("while an fsync is under way the agent answers and takes; all of that is one write more") {
+TEST_CASE(
+    "while an fsync is under way the agent answers and takes; all of that is one write more") {
   constexpr int kSessions = 500;
   constexpr int kEach = 10;
   for (const std::size_t size : {std::size_t{0}, kLarge}) {

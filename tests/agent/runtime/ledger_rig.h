@@ -44,6 +44,7 @@ class Rig {
     options.disk_quota = disk_quota;
     options.first_epoch = first_epoch;
     options.reserve = reserve;
+    options.vault = vault;
     options.on_trouble = [this](const std::string& text) { told.push_back(text); };
     return options;
   }
@@ -105,6 +106,7 @@ class Rig {
   EpochNumber first_epoch = 1;
   std::uint64_t disk_quota = 0;
   std::uint64_t reserve = 0;
+  Vault vault;
   std::vector<std::string> told;  // of trouble
   ForgetfulDisk disk;
   ManualClock clock;
