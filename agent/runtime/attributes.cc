@@ -118,17 +118,20 @@ Attributes* Attributes::respaced(Attributes* from, std::size_t at, std::size_t o
                                  std::size_t fresh) {
   const std::size_t used = from->used_ - old + fresh;
   const std::size_t tail = from->used_ - at - old;
+  // The last entry moves with what comes before it.
+  const std::size_t last = at < from->last_ ? from->last_ + fresh - old : 0;
   const bool is_ours = from->refs_.load(std::memory_order_acquire) == 1;
   if (is_ours && used <= from->capacity_) {
     std::memmove(from->bytes() + at + fresh, from->bytes() + at + old, tail);
     from->used_ = static_cast<std::uint32_t>(used);
-    from->last_ = 0;
+    from->last_ = static_cast<std::uint32_t>(last);
     return from;
   }
   Attributes* const made = allocate(used + kSlack);
   std::memcpy(made->bytes(), from->bytes(), at);
   std::memcpy(made->bytes() + at + fresh, from->bytes() + at + old, tail);
   made->used_ = static_cast<std::uint32_t>(used);
+  made->last_ = static_cast<std::uint32_t>(last);
   from->release();
   return made;
 }

@@ -399,11 +399,47 @@ void SessionCore::Summary::clear(std::size_t outlets) {
   }
 }
 
+// Where there is one FlowFile only, as with a session for each: what the sets of a summary would
+// say.
+bool SessionCore::tell_single() {
+  if (works_.size() != 1 || !evicted_.is_empty()) return false;
+  const Work& work = works_[0];
+  single_ = {work.id, work.id};
+  ProvenanceRecord record{
+      .at_ms = wall_ms_, .component = wiring_.processor_id, .flowfiles = {&single_, 1}};
+  const auto tell = [&](ProvenanceKind kind) {
+    record.kind = kind;
+    records_.push_back(record);
+  };
+  if (work.fate == Fate::kHanded) return true;
+  const bool is_made = work.from == nullptr;
+  const bool is_changed = work.has_new_content || work.has_new_attributes;
+  if (is_made && !work.has_parent && !work.is_told) tell(ProvenanceKind::kCreate);
+  if (!is_made && is_changed)
+    tell(work.has_new_content ? ProvenanceKind::kContentModified
+                              : ProvenanceKind::kAttributesModified);
+  if (work.fate == Fate::kDrop) tell(ProvenanceKind::kDrop);
+  if (work.fate != Fate::kTransfer) return true;
+  const Outlet& outlet = wiring_.outlets[work.to];
+  record.relationship = outlet.name;
+  if (outlet.queues.empty()) {
+    record.details = kAutoTerminated;
+    tell(ProvenanceKind::kDrop);
+  } else if (!is_made && !is_changed && wiring_.outlets.size() > 1) {
+    tell(ProvenanceKind::kRoute);
+  }
+  return true;
+}
+
 void SessionCore::tell_provenance() {
   ProvenanceLog* const log = wiring_.provenance;
   if (log == nullptr) return;
   records_.clear();
   told_.put_into(records_, wall_ms_, wiring_.processor_id);
+  if (tell_single()) {
+    tell_marks();
+    return log->gather(records_);
+  }
   summary_.clear(wiring_.outlets.size());
   auto& [created, attributes, content, dropped, terminated, routed] = summary_;
   for (const Work& work : works_) {

@@ -261,6 +261,7 @@ class SessionCore final : public Session {
   bool ends_here(const Work& work) const;
   bool retried(Work& work) REQUIRES(ledger_.mutex());
   void tell_provenance();
+  bool tell_single();
   void finish();
 
   Ledger& ledger_;
@@ -299,6 +300,7 @@ class SessionCore final : public Session {
   IdSet evicted_;
   std::vector<ReplayArchive::Ended> ended_;  // for the archive
   std::vector<ProvenanceRecord> records_;
+  IdRange single_;             // of `records_`
   std::vector<IdSet> valued_;  // of `records_`
   std::vector<std::string_view> values_;
   struct Summary {
