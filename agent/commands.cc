@@ -261,6 +261,17 @@ void add_limit(CLI::App& command, Words& words) {
       ->check(CLI::Range(std::int64_t{1}, kLimitMax));
 }
 
+void add_key_option(CLI::App& to, DoctorRequest& request) {
+  to.add_option("--key", request.key,
+                "Where the master key is, as the setting `encryption_key` has it.")
+      ->type_name("SOURCE");
+}
+
+void add_plain_flag(CLI::App& to, DoctorRequest& request) {
+  to.add_flag("--plain", request.is_plain,
+              "In plain, though FlowFiles are encrypted here; NiFi reads no other.");
+}
+
 void add_queue_commands(CLI::App& app, Words& words) {
   CLI::App* queue = app.add_subcommand("queue", "Look into a connection's queue, or empty it.");
   queue->require_subcommand(1);
@@ -297,10 +308,12 @@ void add_queue_commands(CLI::App& app, Words& words) {
       ->check(kNamed);
   CLI::App* parked_export = add_inspection(
       *parked, words, "export", "Write it to a file that `doctor import` and NiFi can read.",
-      [&words] { return parked_export_command(words.where, words.target, words.target_too); });
+      [&words] { return parked_export_command(words.where, words.target, words.doctor); });
   parked_export->add_option("PARKED", words.target, "Its id.")->required()->check(kNamed);
-  parked_export->add_option("FILE", words.target_too, "The file to write; what is parked stays.")
+  parked_export->add_option("FILE", words.doctor.file, "The file to write; what is parked stays.")
       ->required();
+  add_key_option(*parked_export, words.doctor);
+  add_plain_flag(*parked_export, words.doctor);
   CLI::App* parked_purge =
       add_inspection(*parked, words, "purge", "Remove it; counted in the loss ledger.",
                      [&words] { return queue_purge_command(words.where, words.target); });
@@ -317,10 +330,7 @@ void add_doctor(CLI::App& app, Words& words) {
         ->required()
         ->type_name("DIR");
     added->add_flag("--json", words.doctor.as_json, "As JSON.");
-    added
-        ->add_option("--key", words.doctor.key,
-                     "Where the master key is, as the setting `encryption_key` has it.")
-        ->type_name("SOURCE");
+    add_key_option(*added, words.doctor);
     added->callback([&words, what] {
       words.doctor.what = what;
       words.command = [&words] { return doctor_command(words.doctor); };
@@ -332,8 +342,7 @@ void add_doctor(CLI::App& app, Words& words) {
   CLI::App* give =
       add("export", "Write all queued FlowFiles to a file that `import` and NiFi can read.");
   give->add_option("FILE", words.doctor.file, "The file to write.")->required();
-  give->add_flag("--plain", words.doctor.is_plain,
-                 "In plain, though FlowFiles are encrypted here; NiFi reads no other.");
+  add_plain_flag(*give, words.doctor);
   add("import", "Queue the FlowFiles of an export, in the connections in which they were.")
       ->add_option("FILE", words.doctor.file, "The file to read.")
       ->required();

@@ -89,7 +89,7 @@ int parked_attach_command(const Inspection& where, const std::string& parked,
                           const std::string& connection);
 // Writes what is parked to a file that `doctor import` reads; it stays parked (doctor_commands.cc).
 int parked_export_command(const Inspection& where, const std::string& parked,
-                          const std::string& file);
+                          const DoctorRequest& request);
 // `within` is a period ("200ms"). Says how long it took.
 int flush_command(const Inspection& where, const std::string& within);
 struct TapRequest {

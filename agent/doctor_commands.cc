@@ -428,7 +428,7 @@ int doctor_command(const DoctorRequest& request) {
 
 // The agent may run: nothing is taken from what is parked, and a flush has all of it on disk.
 int parked_export_command(const Inspection& where, const std::string& parked,
-                          const std::string& file) {
+                          const DoctorRequest& request) {
   const auto run = [&]() -> Result<StatusJson> {
     constexpr std::uint64_t kFlushMs = 60'000;
     TRY_ASSIGN(client, ControlClient::connect(where.state_dir));
@@ -439,12 +439,16 @@ int parked_export_command(const Inspection& where, const std::string& parked,
     });
     if (one == all.end()) return not_found("nothing is parked under the id `" + parked + "`");
     TRY(client.ask({{"command", "flush"}, {"within_ms", kFlushMs}}));
-    TRY_ASSIGN(said,
-               export_queued({.what = {}, .state_dir = where.state_dir, .file = file}, parked));
+    TRY_ASSIGN(said, export_queued({.what = {},
+                                    .state_dir = where.state_dir,
+                                    .file = request.file,
+                                    .key = request.key,
+                                    .is_plain = request.is_plain},
+                                   parked));
     const auto exported =
         said["exported_count"].get<std::uint64_t>() + said["unreadable_count"].get<std::uint64_t>();
     if (exported != (*one)["count"].get<std::uint64_t>())
-      return unavailable("what is parked has changed meanwhile; `" + file +
+      return unavailable("what is parked has changed meanwhile; `" + request.file +
                          "` has not all of it: export it again");
     return said;
   };

@@ -34,6 +34,13 @@ void put_number(char* at, std::size_t number) {
   std::memcpy(at, &narrow, sizeof narrow);
 }
 
+void put_entry(char* at, std::string_view name, std::string_view value) {
+  put_number(at, name.size());
+  put_number(at + 4, value.size());
+  std::memcpy(at + 8, name.data(), name.size());
+  if (!value.empty()) std::memcpy(at + 8 + name.size(), value.data(), value.size());
+}
+
 }  // namespace
 
 Attributes* Attributes::allocate(std::size_t capacity) {
@@ -111,35 +118,47 @@ Attributes* Attributes::respaced(Attributes* from, std::size_t at, std::size_t o
                                  std::size_t fresh) {
   const std::size_t used = from->used_ - old + fresh;
   const std::size_t tail = from->used_ - at - old;
+  // The last entry moves with what comes before it.
+  const std::size_t last = at < from->last_ ? from->last_ + fresh - old : 0;
   const bool is_ours = from->refs_.load(std::memory_order_acquire) == 1;
   if (is_ours && used <= from->capacity_) {
     std::memmove(from->bytes() + at + fresh, from->bytes() + at + old, tail);
     from->used_ = static_cast<std::uint32_t>(used);
-    from->last_ = 0;
+    from->last_ = static_cast<std::uint32_t>(last);
     return from;
   }
   Attributes* const made = allocate(used + kSlack);
   std::memcpy(made->bytes(), from->bytes(), at);
   std::memcpy(made->bytes() + at + fresh, from->bytes() + at + old, tail);
   made->used_ = static_cast<std::uint32_t>(used);
+  made->last_ = static_cast<std::uint32_t>(last);
   from->release();
   return made;
+}
+
+// Whether one of this name and size goes behind all others, in our own block: mostly they come in
+// the order of names.
+bool Attributes::appends(std::string_view name, std::size_t size) const {
+  return used_ + size <= capacity_ && refs_.load(std::memory_order_acquire) == 1 &&
+         (used_ == 0 || (last_ != 0 && compare(entry_at(bytes() + last_).name, name) < 0));
 }
 
 Attributes* Attributes::with(Attributes* from, std::string_view name, std::string_view value) {
   const std::size_t fresh = 8 + name.size() + value.size();
   RUNNEL_ASSERT(fresh < kSizeMax);
   if (from == nullptr) from = allocate(std::max(fresh, kFirst));
+  if (from->appends(name, fresh)) {
+    from->last_ = from->used_;
+    put_entry(from->bytes() + from->used_, name, value);
+    from->used_ += static_cast<std::uint32_t>(fresh);
+    return from;
+  }
   std::size_t old = 0;
   const std::size_t at = from->locate(name, old);
   if (old == fresh && entry_at(from->bytes() + at).value == value) return from;
   Attributes* const made = respaced(from, at, old, fresh);
   if (at + fresh == made->used_) made->last_ = static_cast<std::uint32_t>(at);
-  char* const entry = made->bytes() + at;
-  put_number(entry, name.size());
-  put_number(entry + 4, value.size());
-  std::memcpy(entry + 8, name.data(), name.size());
-  if (!value.empty()) std::memcpy(entry + 8 + name.size(), value.data(), value.size());
+  put_entry(made->bytes() + at, name, value);
   return made;
 }
 

@@ -53,6 +53,7 @@ class Attributes {
   std::size_t locate(std::string_view name, std::size_t& size) const;
   // Makes room of `fresh` bytes in place of `old` bytes at `at`; returns the block, which may be
   // another one.
+  bool appends(std::string_view name, std::size_t size) const;
   static Attributes* respaced(Attributes* from, std::size_t at, std::size_t old, std::size_t fresh);
   const char* bytes() const { return reinterpret_cast<const char*>(this + 1); }
   char* bytes() { return reinterpret_cast<char*>(this + 1); }

@@ -47,6 +47,23 @@ class IdSet {
     is_settled_ = true;
   }
 
+  // What it is now, so that what is added from here on can be taken back, until its ranges are
+  // asked for.
+  struct Mark {
+    std::size_t ranges = 0;
+    IdRange last;
+    bool is_settled = true;
+  };
+  Mark mark() const {
+    return {ranges_.size(), ranges_.empty() ? IdRange{} : ranges_.back(), is_settled_};
+  }
+  void take_back(const Mark& mark) {
+    ranges_.resize(mark.ranges);
+    if (!ranges_.empty()) ranges_.back() = mark.last;
+    is_settled_ = mark.is_settled;
+  }
+
+  std::size_t count_of_ranges() const { return ranges_.size(); }
   bool is_empty() const { return ranges_.empty(); }
   bool is_only(std::uint64_t id) const {
     return ranges_.size() == 1 && ranges_[0].first == id && ranges_[0].last == id;

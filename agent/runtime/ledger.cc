@@ -70,8 +70,10 @@ std::uint32_t Ledger::now_ms() const {
 // ---- epochs
 
 Ledger::Epoch* Ledger::epoch_at(EpochNumber epoch) {
+  if (found_epoch_ != nullptr && found_epoch_number_ == epoch) return found_epoch_;
   if (epoch < first_epoch_ || epoch - first_epoch_ >= epochs_.size()) return nullptr;
-  return &epochs_[epoch - first_epoch_];
+  found_epoch_number_ = epoch;
+  return found_epoch_ = &epochs_[epoch - first_epoch_];
 }
 
 EpochNumber Ledger::birth_epoch() {
@@ -117,6 +119,7 @@ void Ledger::forget_old_epochs() {
     const bool may_go =
         is_saved || (epochs_.size() > 1 && is_finished(first_epoch_) && !epochs_.front().has_state);
     if (!may_go) return;
+    if (found_epoch_number_ == first_epoch_) found_epoch_ = nullptr;
     epochs_.pop_front();
     ++first_epoch_;
   }

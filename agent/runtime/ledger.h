@@ -437,6 +437,9 @@ class Ledger {
   std::uint64_t next_queue_key_ GUARDED_BY(mutex_) = 1;
 
   std::deque<Epoch> epochs_ GUARDED_BY(mutex_);
+  // What `epoch_at` found last: mostly it is asked for again.
+  Epoch* found_epoch_ GUARDED_BY(mutex_) = nullptr;
+  EpochNumber found_epoch_number_ GUARDED_BY(mutex_) = 0;
   EpochNumber first_epoch_ GUARDED_BY(mutex_);      // of epochs_; older ones are finished or saved
   EpochNumber cut_through_ GUARDED_BY(mutex_) = 0;  // taken by a cut
   EpochNumber saved_through_ GUARDED_BY(mutex_) = 0;  // written

@@ -17,7 +17,8 @@ constexpr std::uint64_t kDetails = 1U << 7;
 constexpr std::uint64_t kKindHigh = 1U << 8;
 constexpr std::uint64_t kAlternateId = 1U << 9;
 constexpr ProvenanceKind kLastKind = ProvenanceKind::kRemoteInvocation;
-constexpr std::uint64_t kFlagsMax = 0x3FF;
+constexpr std::uint64_t kValues = 1U << 10;
+constexpr std::uint64_t kFlagsMax = 0x7FF;
 constexpr std::size_t kCoveredMax = 2048;
 constexpr std::size_t kCoveredAfterShrink = 256;
 constexpr std::uint64_t kBitmapBytesMax = 64 * 1024;
@@ -32,9 +33,18 @@ std::uint64_t flags_of(ProvenanceKind kind) {
 }
 
 // FNV-1a.
+std::uint64_t hashed(std::uint64_t hash, char c) {
+  return (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
+}
 std::uint64_t hash_of(std::string_view text, std::uint64_t hash = 0xcbf29ce484222325U) {
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
+  for (const char c : text) hash = hashed(hash, c);
   return hash;
+}
+
+std::uint64_t count_of(std::span<const IdRange> ids) {
+  std::uint64_t count = 0;
+  for (const IdRange& range : ids) count += range.count();
+  return count;
 }
 
 }  // namespace
@@ -142,14 +152,39 @@ void ProvenanceEncoder::put_ids(std::span<const IdRange> ids, std::uint64_t& nex
   }
 }
 
+// Values that come together are mostly names with a number in them: what one has in common with the
+// one before is neither stored nor hashed again.
+void ProvenanceEncoder::put_values(std::string_view attribute,
+                                   std::span<const std::string_view> values) {
+  std::array<std::uint64_t, kMarkValueMax + 1> hashes;  // of the first n bytes of the last value
+  hashes[0] = provenance_key_of_mark(attribute, {});
+  std::string_view last;
+  for (const std::string_view whole : values) {
+    const std::string_view value = whole.substr(0, kMarkValueMax);
+    const auto parting = std::mismatch(last.begin(), last.end(), value.begin(), value.end()).first;
+    const auto shared = static_cast<std::size_t>(parting - last.begin());
+    put(shared);
+    put(value.size() - shared);
+    bytes_.append(value.substr(shared));
+    for (std::size_t i = shared; i < value.size(); ++i) hashes[i + 1] = hashed(hashes[i], value[i]);
+    own_keys_.push_back(hashes[value.size()]);
+    last = value;
+  }
+}
+
 void ProvenanceEncoder::add(const ProvenanceRecord& record) {
   if (record.flowfiles.empty()) return;
+  const bool has_values = !record.values.empty();
+  RUNNEL_ASSERT(!has_values ||
+                (record.kind == kProvenanceMark && record.values.size() <= kMarkValuesMax &&
+                 record.values.size() == count_of(record.flowfiles)));
   std::uint64_t flags = flags_of(record.kind);
   if (!record.parents.empty()) flags |= kParents;
   if (!record.relationship.empty()) flags |= kRelationship;
   if (!record.uri.empty()) flags |= kUri;
   if (!record.details.empty()) flags |= kDetails;
   if (!record.alternate_id.empty()) flags |= kAlternateId;
+  if (has_values) flags |= kValues;
   put(flags);
   const std::size_t component = put_text(record.component);
   put_signed(record.at_ms - last_ms_);
@@ -171,7 +206,9 @@ void ProvenanceEncoder::add(const ProvenanceRecord& record) {
   if (!record.uri.empty()) put_text(record.uri);
   if (!record.details.empty()) put_text(record.details);
   if (!record.alternate_id.empty()) put_text(record.alternate_id);
-  if (record.kind == kProvenanceMark) {
+  if (has_values) {
+    put_values(record.uri, record.values);
+  } else if (record.kind == kProvenanceMark) {
     const std::uint64_t key = provenance_key_of_mark(record.uri, record.details);
     if (keys_.empty() || keys_.back() != key) keys_.push_back(key);
   } else if (is_first) {
@@ -216,6 +253,7 @@ class Decoder : private ProvenanceContext {
   Result<std::size_t> text();
   Result<> ids(std::vector<IdRange>& into, std::uint64_t& next);
   Result<> bitmap(std::vector<IdRange>& into, std::uint64_t first);
+  Result<> values();
 
   static Error broken() { return corrupt("provenance: the bytes of a block are damaged"); }
 
@@ -223,6 +261,8 @@ class Decoder : private ProvenanceContext {
   std::vector<std::string_view> texts_;
   std::vector<IdRange> flowfiles_;
   std::vector<IdRange> parents_;
+  std::string values_text_;
+  std::vector<std::string_view> values_;
 };
 
 Result<std::uint64_t> Decoder::number() {
@@ -289,6 +329,28 @@ Result<> Decoder::ids(std::vector<IdRange>& into, std::uint64_t& next) {
   return {};
 }
 
+// One for each of `flowfiles_`.
+Result<> Decoder::values() {
+  const std::uint64_t count = count_of(flowfiles_);
+  if (count > kMarkValuesMax) return broken();
+  values_text_.clear();
+  values_text_.reserve(count * kMarkValueMax);  // so that views into it hold
+  values_.clear();
+  std::string_view last;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    TRY_ASSIGN(shared, number());
+    TRY_ASSIGN(more, number());
+    if (shared > last.size() || more > rest_.size() || shared + more > kMarkValueMax)
+      return broken();
+    const std::size_t begin = values_text_.size();
+    values_text_.append(last.substr(0, shared)).append(rest_.substr(0, more));
+    rest_.remove_prefix(more);
+    last = std::string_view(values_text_).substr(begin);
+    values_.push_back(last);
+  }
+  return {};
+}
+
 Result<> Decoder::next(const std::function<void(const ProvenanceRecord&)>& visit) {
   TRY_ASSIGN(flags, number());
   if (flags > kFlagsMax) return broken();
@@ -317,6 +379,11 @@ Result<> Decoder::next(const std::function<void(const ProvenanceRecord&)>& visit
   TRY(optional_text(kUri, record.uri));
   TRY(optional_text(kDetails, record.details));
   TRY(optional_text(kAlternateId, record.alternate_id));
+  if ((flags & kValues) != 0) {
+    if (record.kind != kProvenanceMark) return broken();
+    TRY(values());
+    record.values = values_;
+  }
   record.component = texts_[component];
   record.flowfiles = flowfiles_;
   record.parents = parents_;

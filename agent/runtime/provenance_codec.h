@@ -5,15 +5,19 @@
 // until the block is full. One event, numbers as LEB128:
 //
 //   flags            kind (bits 0-3 and 8), parents (4), relationship (5), uri (6), details (7),
-//                    alternate id (9)
+//                    alternate id (9), values (10)
 //   component        text
 //   time             zigzag: ms since the event before
 //   ids              of the FlowFiles
 //   ids              of the parents, when flagged
 //   text…            relationship, uri, details, alternate id, those that are flagged
+//   value…           when flagged: one for each FlowFile, in their order
 //
 //   text             index into the block's texts; an index one past the last is a new one: length,
 //                    bytes
+//   value            how many bytes it has in common with the one before, from its beginning on (0
+//   for
+//                    the first); the length of what follows, bytes
 //   ids              zigzag(first - the first id after the last event of the same component and
 //                    kind), then the form: n > 0 ranges: (length - 1), then (gap - 1, length - 1)
 //                    for each further one; 0: a bitmap: its length in bytes, the bytes, lowest bit
@@ -23,7 +27,7 @@
 // zstd.
 //
 // Kind 31 is no event but a mark: from here on these FlowFiles have the attribute `uri` with the
-// value `details`. Queries by attribute begin there.
+// value `details`, or each a value of its own. Queries by attribute begin there.
 
 #pragma once
 
@@ -53,6 +57,9 @@ struct ProvenanceRecord {
   std::string_view uri = {};
   std::string_view details = {};
   std::string_view alternate_id = {};
+  // Of a mark, instead of `details`: the value of each FlowFile, in the order of ids. At most
+  // kMarkValuesMax.
+  std::span<const std::string_view> values = {};
 };
 
 // No event: these FlowFiles have an attribute (`uri`) with a value (`details`).
@@ -60,6 +67,7 @@ inline constexpr ProvenanceKind kProvenanceMark = static_cast<ProvenanceKind>(31
 inline constexpr std::uint32_t kProvenanceEventBits = 0x7FFF'FFFF;
 // Of a mark's value no more than this is kept, nor sought.
 inline constexpr std::size_t kMarkValueMax = 256;
+inline constexpr std::size_t kMarkValuesMax = 1024;
 
 // What a block is asked for by one number, the same in every build, because it is stored.
 std::uint64_t provenance_key_of_kind(std::string_view component, ProvenanceKind kind);
@@ -93,8 +101,10 @@ class ProvenanceEncoder : private ProvenanceContext {
   // One bit for each component (by hash) and kind: what is not set is not in the block.
   std::uint64_t component_bits() const { return component_bits_; }
   std::uint32_t kind_bits() const { return kind_bits_; }
-  // The keys of all that is in the block; some more than once.
+  // The keys of all that is in the block; some more than once. Those of values that one FlowFile
+  // has are mostly different, and are many: they stand by themselves.
   const std::vector<std::uint64_t>& keys() const { return keys_; }
+  const std::vector<std::uint64_t>& own_keys() const { return own_keys_; }
   static std::uint64_t component_bit(std::string_view component);
 
  private:
@@ -102,6 +112,7 @@ class ProvenanceEncoder : private ProvenanceContext {
   void put_signed(std::int64_t number);
   std::size_t put_text(std::string_view text);
   void put_ids(std::span<const IdRange> ids, std::uint64_t& next);
+  void put_values(std::string_view attribute, std::span<const std::string_view> values);
 
   std::string bytes_;
   std::size_t count_ = 0;
@@ -123,6 +134,7 @@ class ProvenanceEncoder : private ProvenanceContext {
   std::array<Recent, kRecent> recent_{};
   std::vector<IdRange> covered_;
   std::vector<std::uint64_t> keys_;
+  std::vector<std::uint64_t> own_keys_;
   std::vector<bool> keyed_relationships_;  // by text
 };
 

@@ -3,6 +3,7 @@
 #include "agent/runtime/provenance_head.h"
 
 #include <algorithm>
+#include <span>
 
 #include "agent/runtime/varint.h"
 
@@ -22,9 +23,10 @@ std::uint64_t bit_of(std::uint64_t key, std::uint64_t probe, std::uint64_t bits)
   return (mixed ^ (mixed >> 31)) % bits;
 }
 
-std::string filter_of(std::vector<std::uint64_t> keys) {
+std::string filter_of(std::vector<std::uint64_t> keys, std::span<const std::uint64_t> own_keys) {
   std::sort(keys.begin(), keys.end());
   keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+  keys.insert(keys.end(), own_keys.begin(), own_keys.end());
   std::string filter(keys.size() * kBitsPerKey / 8 + 1, '\0');
   for (const std::uint64_t key : keys) {
     for (std::uint64_t probe = 0; probe < kProbes; ++probe) {
@@ -46,7 +48,7 @@ ProvenanceHead ProvenanceHead::of(const ProvenanceEncoder& block, std::uint64_t 
   head.component_bits = block.component_bits();
   head.kind_bits = block.kind_bits();
   head.hulls = block.hulls(kHulls);
-  head.filter = filter_of(block.keys());
+  head.filter = filter_of(block.keys(), block.own_keys());
   return head;
 }
 

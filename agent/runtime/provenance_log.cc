@@ -12,6 +12,9 @@ namespace runnel {
 namespace {
 
 constexpr std::size_t kTextMax = 2048;
+constexpr std::size_t kGatheredMax = 32;
+constexpr std::size_t kGatheredLookBack = 8;
+constexpr std::size_t kGatheredIdsMax = 256;  // of one event
 constexpr std::size_t kRemovalsPerWrite = 64;
 
 }  // namespace
@@ -104,20 +107,87 @@ void ProvenanceLog::give_up_oldest() {
 void ProvenanceLog::add(std::span<const ProvenanceRecord> records) {
   if (records.empty()) return;
   Lock lock(mutex_);
-  for (ProvenanceRecord record : records) {
-    record.uri = record.uri.substr(0, kTextMax);
-    record.details = record.details.substr(0, kTextMax);
-    record.alternate_id = record.alternate_id.substr(0, kTextMax);
-    ProvenanceEncoder& encoder = blocks_.back()->encoder;
-    encoder.add(record);
-    if (encoder.count() < options_.block_events && encoder.bytes().size() < options_.block_bytes) {
+  encode_gathered();
+  for (const ProvenanceRecord& record : records) encode(record);
+}
+
+void ProvenanceLog::encode(const ProvenanceRecord& record) {
+  ProvenanceRecord kept = record;
+  kept.uri = kept.uri.substr(0, kTextMax);
+  kept.details = kept.details.substr(0, kTextMax);
+  kept.alternate_id = kept.alternate_id.substr(0, kTextMax);
+  ProvenanceEncoder& encoder = blocks_.back()->encoder;
+  encoder.add(kept);
+  if (encoder.count() < options_.block_events && encoder.bytes().size() < options_.block_bytes)
+    return;
+  open_block();
+  if (sealed_bytes_ > options_.unwritten_bytes_max && taken_blocks_ == 0 && blocks_.size() > 2)
+    give_up_oldest();
+}
+
+// ---- what sessions tell of few FlowFiles
+
+ProvenanceRecord ProvenanceLog::Gathered::record() {
+  return {.kind = kind,
+          .at_ms = at_ms,
+          .component = component,
+          .flowfiles = ids.ranges(),
+          .relationship = relationship,
+          .uri = uri,
+          .details = details,
+          .alternate_id = alternate_id};
+}
+
+void ProvenanceLog::gather(std::span<const ProvenanceRecord> records) {
+  if (records.empty()) return;
+  Lock lock(mutex_);
+  for (const ProvenanceRecord& record : records) {
+    if (record.flowfiles.empty()) continue;
+    // What has parents, or says something of each FlowFile, stands by itself, behind what came
+    // before it.
+    if (!record.parents.empty() || !record.values.empty() || record.kind == kProvenanceMark) {
+      encode_gathered();
+      encode(record);
       continue;
     }
-    open_block();
-    if (sealed_bytes_ > options_.unwritten_bytes_max && taken_blocks_ == 0 && blocks_.size() > 2) {
-      give_up_oldest();
-    }
+    if (join_gathered(record)) continue;
+    if (gathered_count_ == kGatheredMax) encode_gathered();
+    if (gathered_count_ == gathered_.size()) gathered_.emplace_back();
+    Gathered& one = gathered_[gathered_count_++];
+    one.kind = record.kind;
+    one.at_ms = record.at_ms;
+    one.component = record.component;
+    one.relationship = record.relationship;
+    one.uri = record.uri;
+    one.details = record.details;
+    one.alternate_id = record.alternate_id;
+    one.ids.clear();
+    for (const IdRange& range : record.flowfiles) one.ids.add(range);
+    one.hull = {record.flowfiles.front().first, record.flowfiles.back().last};
   }
+}
+
+// Only where none of its FlowFiles may have had another event since: their order stays.
+bool ProvenanceLog::join_gathered(const ProvenanceRecord& record) {
+  const IdRange hull{record.flowfiles.front().first, record.flowfiles.back().last};
+  const std::size_t begin =
+      gathered_count_ > kGatheredLookBack ? gathered_count_ - kGatheredLookBack : 0;
+  for (std::size_t i = gathered_count_; i-- > begin;) {
+    Gathered& one = gathered_[i];
+    if (one.is_alike(record) && one.ids.count_of_ranges() < kGatheredIdsMax) {
+      for (const IdRange& range : record.flowfiles) one.ids.add(range);
+      one.hull.first = std::min(one.hull.first, hull.first);
+      one.hull.last = std::max(one.hull.last, hull.last);
+      return true;
+    }
+    if (one.hull.first <= hull.last && hull.first <= one.hull.last) return false;
+  }
+  return false;
+}
+
+void ProvenanceLog::encode_gathered() {
+  const std::size_t count = std::exchange(gathered_count_, 0);
+  for (std::size_t i = 0; i < count; ++i) encode(gathered_[i].record());
 }
 
 bool ProvenanceLog::wants_write() const {
@@ -127,7 +197,7 @@ bool ProvenanceLog::wants_write() const {
 
 bool ProvenanceLog::has_unwritten() const {
   Lock lock(mutex_);
-  return blocks_.size() > 1 ||
+  return blocks_.size() > 1 || gathered_count_ > 0 ||
          blocks_.back()->written_bytes < blocks_.back()->encoder.bytes().size();
 }
 
@@ -139,6 +209,7 @@ ProvenanceWrite ProvenanceLog::take(std::int64_t now_ms) {
   std::uint64_t bytes_before = 0;
   {
     Lock lock(mutex_);
+    encode_gathered();
     taken_blocks_ = blocks_.size() - 1;
     for (std::size_t i = 0; i < taken_blocks_; ++i) {
       if (blocks_[i]->row_id == 0) blocks_[i]->row_id = next_row_++;

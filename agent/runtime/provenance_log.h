@@ -82,6 +82,9 @@ class ProvenanceLog {
   // is given up.
   void add(std::span<const ProvenanceRecord> records);
   void add(const ProvenanceRecord& record) { add({&record, 1}); }
+  // The same; but what sessions of one millisecond tell alike may become one event, which costs a
+  // fraction when each has one FlowFile.
+  void gather(std::span<const ProvenanceRecord> records);
   // Of these, sessions tell who has which value (kProvenanceMark).
   const std::vector<std::string>& marked_attributes() const { return options_.attributes; }
   bool is_marked(std::string_view attribute) const {
@@ -140,6 +143,7 @@ class ProvenanceLog {
 
     bool may_be_in(const ProvenanceHead& head, std::int64_t last_ms);
     bool is_met_by(const ProvenanceRecord& record);
+    std::vector<IdRange> marked(const ProvenanceRecord& mark) const;
   };
   // What a search came across beside what it looked for.
   struct Trouble {
@@ -155,6 +159,29 @@ class ProvenanceLog {
     std::vector<std::uint64_t> row_ids;
     std::uint64_t rows_before = 0;
   };
+
+  // An event that is not in a block yet: sessions of one millisecond may still join it.
+  struct Gathered {
+    ProvenanceKind kind = ProvenanceKind::kUnknown;
+    std::int64_t at_ms = 0;
+    std::string component;
+    std::string relationship;
+    std::string uri;
+    std::string details;
+    std::string alternate_id;
+    IdSet ids;
+    IdRange hull;  // of them
+
+    bool is_alike(const ProvenanceRecord& record) const {
+      return kind == record.kind && at_ms == record.at_ms && component == record.component &&
+             relationship == record.relationship && uri == record.uri &&
+             details == record.details && alternate_id == record.alternate_id;
+    }
+    ProvenanceRecord record();
+  };
+  void encode(const ProvenanceRecord& record) REQUIRES(mutex_);
+  void encode_gathered() REQUIRES(mutex_);
+  bool join_gathered(const ProvenanceRecord& record) REQUIRES(mutex_);
 
   ProvenanceLog(Options options, ProvenanceShelf& shelf)
       : options_(std::move(options)), shelf_(shelf) {}
@@ -179,6 +206,8 @@ class ProvenanceLog {
   mutable Mutex mutex_;
   // Full blocks that are not on disk yet, oldest first, and the open one at the end.
   std::deque<std::unique_ptr<Block>> blocks_ GUARDED_BY(mutex_);
+  std::vector<Gathered> gathered_ GUARDED_BY(mutex_);  // used again and again
+  std::size_t gathered_count_ GUARDED_BY(mutex_) = 0;
   std::uint64_t next_row_ GUARDED_BY(mutex_) = 1;
   std::uint64_t stored_bytes_ GUARDED_BY(mutex_) = 0;  // bodies ever written
   std::uint64_t sealed_bytes_ GUARDED_BY(mutex_) = 0;  // of full blocks that are not written

@@ -13,6 +13,15 @@ namespace runnel {
 ProvenanceLog::Snapshot ProvenanceLog::snapshot() const {
   Snapshot snapshot;
   Lock lock(mutex_);
+  if (gathered_count_ > 0) {
+    const Block& open = *blocks_.back();
+    ProvenanceEncoder encoder;
+    for (std::size_t i = 0; i < gathered_count_; ++i) {
+      Gathered copy = gathered_[i];
+      encoder.add(copy.record());
+    }
+    snapshot.streams.push_back({open.first_event + open.encoder.count(), encoder.bytes()});
+  }
   for (auto block = blocks_.rbegin(); block != blocks_.rend(); ++block) {
     snapshot.streams.push_back({(*block)->first_event, (*block)->encoder.bytes()});
     if ((*block)->row_id != 0) snapshot.row_ids.push_back((*block)->row_id);
@@ -31,6 +40,19 @@ bool ProvenanceLog::Sought::may_be_in(const ProvenanceHead& head, std::int64_t l
          (any_keys.empty() || std::any_of(any_keys.begin(), any_keys.end(), is_there));
 }
 
+// The mark's FlowFiles that have the value, each with one of its own.
+std::vector<IdRange> ProvenanceLog::Sought::marked(const ProvenanceRecord& mark) const {
+  IdSet having;
+  std::size_t at = 0;
+  for (const IdRange& range : mark.flowfiles) {
+    for (std::uint64_t id = range.first; id <= range.last; ++id) {
+      if (mark.values[at++] == value) having.add(id);
+    }
+  }
+  const auto ranges = having.ranges();
+  return {ranges.begin(), ranges.end()};
+}
+
 bool ProvenanceLog::Sought::is_met_by(const ProvenanceRecord& record) {
   if ((kind_bits & (1U << static_cast<unsigned>(record.kind))) == 0) return false;
   if (record.at_ms < from_ms || record.at_ms > to_ms) return false;
@@ -39,7 +61,9 @@ bool ProvenanceLog::Sought::is_met_by(const ProvenanceRecord& record) {
     return false;
   }
   if (!relationship.empty() && record.relationship != relationship) return false;
-  if (!attribute.empty() && (record.uri != attribute || record.details != value)) return false;
+  if (!attribute.empty() && record.uri != attribute) return false;
+  const bool has_values = !record.values.empty();
+  if (!attribute.empty() && !has_values && record.details != value) return false;
   return !is_by_id || overlap(record.flowfiles, ids.ranges()) ||
          overlap(record.parents, ids.ranges());
 }
@@ -49,7 +73,14 @@ Result<> ProvenanceLog::search_stream(Sought& sought, std::uint64_t first_event,
   std::uint64_t event_id = first_event;
   return decode_provenance(bytes, [&](const ProvenanceRecord& record) {
     const std::uint64_t id = event_id++;
-    if (sought.is_met_by(record)) found(id, record);
+    if (!sought.is_met_by(record)) return;
+    if (record.values.empty()) return found(id, record);
+    const std::vector<IdRange> marked = sought.marked(record);
+    if (marked.empty()) return;
+    ProvenanceRecord part = record;
+    part.flowfiles = marked;
+    part.values = {};
+    found(id, part);
   });
 }
 

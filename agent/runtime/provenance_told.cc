@@ -8,6 +8,7 @@ namespace runnel {
 namespace {
 
 constexpr std::size_t kLookBack = 8;
+constexpr std::size_t kLookBackTelling = 2;
 
 }  // namespace
 
@@ -47,6 +48,29 @@ void ProvenanceTold::kin(std::uint32_t call, ProvenanceKind kind, std::uint64_t 
   one.children_count = one.parents_count = 1;
 }
 
+// Each call of a source tells the same of another FlowFile: that needs no event of its own, as long
+// as it can be undone. (A SEND may be taken out again, by its FlowFile.)
+bool ProvenanceTold::add_to_earlier(std::uint32_t call, ProvenanceKind kind, std::uint64_t flowfile,
+                                    std::string_view uri, std::string_view details,
+                                    std::string_view alternate_id) {
+  if (kind == ProvenanceKind::kSend) return false;
+  for (std::size_t i = all_.size(), n = 0; i-- > 0 && n < kLookBackTelling; ++n) {
+    One& one = all_[i];
+    if (one.kind != kind || one.parents_count != 0 || one.uri != uri || one.details != details ||
+        one.alternate_id != alternate_id) {
+      continue;
+    }
+    if (one.call != call) {
+      one.call = call;
+      one.is_of_earlier = true;
+      one.before = one.flowfiles.mark();
+    }
+    one.flowfiles.add(flowfile);
+    return true;
+  }
+  return false;
+}
+
 void ProvenanceTold::event(std::uint32_t call, ProvenanceKind kind, std::uint64_t flowfile,
                            std::string_view uri, std::string_view details,
                            std::string_view alternate_id) {
@@ -58,6 +82,7 @@ void ProvenanceTold::event(std::uint32_t call, ProvenanceKind kind, std::uint64_
       return;
     }
   }
+  if (add_to_earlier(call, kind, flowfile, uri, details, alternate_id)) return;
   One& one = all_.emplace_back();
   one.call = call;
   one.kind = kind;
@@ -80,6 +105,12 @@ std::optional<std::string> ProvenanceTold::take_send(std::uint32_t call, std::ui
 }
 
 void ProvenanceTold::undo(std::uint32_t call) {
+  for (One& one : all_) {
+    if (one.call != call || !one.is_of_earlier) continue;
+    one.flowfiles.take_back(one.before);
+    one.is_of_earlier = false;
+    one.call = 0;
+  }
   std::erase_if(all_, [call](const One& one) { return one.call == call; });
 }
 

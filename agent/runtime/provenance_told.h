@@ -22,7 +22,7 @@ class ProvenanceTold {
              std::string_view alternate_id = {});
   // The receiver of a SEND that `call` told of this FlowFile; it is not told here then.
   std::optional<std::string> take_send(std::uint32_t call, std::uint64_t flowfile);
-  // The call is rolled back.
+  // The call, which is the last that told of anything, is rolled back.
   void undo(std::uint32_t call);
   void clear();
 
@@ -33,7 +33,9 @@ class ProvenanceTold {
 
  private:
   struct One {
-    std::uint32_t call = 0;
+    std::uint32_t call = 0;      // the last that told of it
+    bool is_of_earlier = false;  // calls told of it, too; then it was `before`
+    IdSet::Mark before;
     ProvenanceKind kind = ProvenanceKind::kUnknown;
     IdSet flowfiles;
     IdSet parents;
@@ -47,6 +49,9 @@ class ProvenanceTold {
     std::string details;
     std::string alternate_id;
   };
+  bool add_to_earlier(std::uint32_t call, ProvenanceKind kind, std::uint64_t flowfile,
+                      std::string_view uri, std::string_view details,
+                      std::string_view alternate_id);
   static bool is_alike(const One& a, const One& b);
   static bool take_kin(One& into, std::uint64_t child, std::uint64_t parent);
   static bool merge(One& into, One& one);

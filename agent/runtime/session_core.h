@@ -266,10 +266,14 @@ class SessionCore final : public Session {
   void tell_kin(ProvenanceKind kind, std::uint64_t child, std::uint64_t parent);
   void fan_out();
   void mark_attributes();
+  void mark_value(std::string_view attribute, std::string_view value, std::uint64_t id,
+                  std::size_t first_mark, std::size_t first_own);
+  void tell_marks();
   void commit_locked() REQUIRES(ledger_.mutex());
   bool ends_here(const Work& work) const;
   bool retried(Work& work) REQUIRES(ledger_.mutex());
   void tell_provenance();
+  bool tell_single();
   void finish();
 
   Ledger& ledger_;
@@ -292,9 +296,25 @@ class SessionCore final : public Session {
     IdSet flowfiles;
   };
   std::vector<Mark> marks_;
+  // Values that one FlowFile has: mostly all have the same, or each its own.
+  struct OwnValue {
+    std::uint64_t id = 0;
+    std::size_t begin = 0;  // in own_text_
+    std::size_t size = 0;
+  };
+  struct OwnValues {
+    std::string_view attribute;
+    std::size_t end = 0;  // of its part of own_values_
+  };
+  std::vector<OwnValue> own_values_;
+  std::vector<OwnValues> own_;  // by attribute
+  std::string own_text_;
   IdSet evicted_;
   std::vector<ReplayArchive::Ended> ended_;  // for the archive
   std::vector<ProvenanceRecord> records_;
+  IdRange single_;             // of `records_`
+  std::vector<IdSet> valued_;  // of `records_`
+  std::vector<std::string_view> values_;
   struct Summary {
     IdSet created, attributes, content, dropped;
     std::vector<IdSet> terminated, routed;  // by outlet

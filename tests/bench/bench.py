@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The benchmarks, each beside its raw limit in the same run: `./dev bench [--json] [NAME…]`.
+`./dev bench --record` counts instructions instead (instructions.py), and keeps them for the test that holds others against them.
 
 A benchmark is a program build/release/bin/runnel-bench-NAME, or a script tests/bench/NAME_bench.py where servers are needed; its last line is one JSON object with
 at least "value", "unit", "raw" and "ratio".
@@ -10,6 +11,9 @@ import json
 import os
 import subprocess
 import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import instructions  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -44,9 +48,13 @@ def main():
     parser = argparse.ArgumentParser(prog="./dev bench", description="Measure, each beside its raw limit in the same run.")
     parser.add_argument("--bin", default=os.path.join(os.path.dirname(os.path.dirname(HERE)), "build", "release", "bin"), help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--record", action="store_true", help="count the instructions of the hottest paths, and keep them")
     parser.add_argument("names", nargs="*", metavar="NAME")
     options = parser.parse_args()
     folder = os.path.abspath(options.bin)
+    if options.record:
+        print(json.dumps(instructions.record(folder)))
+        return 0
     benches = all_benches(folder)
     unknown = [name for name in options.names if name not in benches]
     if unknown:

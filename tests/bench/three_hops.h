@@ -35,9 +35,13 @@ struct Stage {
 
 class ThreeHops {
  public:
-  explicit ThreeHops(const std::string& directory, bool has_provenance = true) {
+  // With a clock, the ledger is driven by it, and writes nothing by itself.
+  explicit ThreeHops(const std::string& directory, bool has_provenance = true,
+                     Clock* clock = nullptr) {
     LedgerOptions options;
     options.directory = directory;
+    options.clock = clock;
+    options.is_driven = clock != nullptr;
     ledger_ = Ledger::open(std::move(options)).value();
     if (has_provenance) {
       log_ = ProvenanceLog::open({}, ledger_->provenance_shelf()).value();

@@ -30,6 +30,7 @@ struct Event {
   std::string relationship;
   std::string uri;
   std::string details;
+  std::vector<std::string> values;
 
   bool operator==(const Event&) const = default;
 };
@@ -49,7 +50,8 @@ Event kept(const ProvenanceRecord& record) {
           joined(record.parents),
           std::string(record.relationship),
           std::string(record.uri),
-          std::string(record.details)};
+          std::string(record.details),
+          {record.values.begin(), record.values.end()}};
 }
 
 }  // namespace
