@@ -162,6 +162,7 @@ void Ledger::put(Queue& queue, FlowRecord record, std::uint32_t now_ms,
   const std::uint64_t bytes =
       record.content != nullptr && record.content->is_in_memory() ? record.size : 0;
   unsaved_bytes_ += bytes + 128;
+  if (unsaved_bytes_ > unsaved_max_) is_over_quota_ = true;  // until the disk is measured again
   accepted_bytes_ += record.size;
   if (rule != FullRule::kDropOldest && rule != FullRule::kDropLowest) return;
   Queue::Position oldest = 0;

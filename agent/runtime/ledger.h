@@ -453,6 +453,9 @@ class Ledger {
   SteadyTime lazy_since_ GUARDED_BY(mutex_) =
       SteadyTime::max();  // since when something is done or changed that is not written
   std::uint64_t unsaved_bytes_ GUARDED_BY(mutex_) = 0;
+  // Above so much of it sources wait: it needs its room twice, in the log and in the database, and
+  // the disk has no more.
+  std::uint64_t unsaved_max_ GUARDED_BY(mutex_) = UINT64_MAX;
   Counters totals_ GUARDED_BY(mutex_);
   std::array<DropExtent, kEnds> drops_ GUARDED_BY(mutex_);  // by End
 

@@ -54,6 +54,7 @@ Result<std::unique_ptr<Ledger>> Ledger::open(LedgerOptions options) {
   ledger->segments_->remove_orphans();
   ledger->keep_reserve();
   ledger->choose_quota();
+  ledger->measure();
   if (!ledger->options_.is_driven) ledger->start_threads();
   return ledger;
 }

@@ -35,10 +35,23 @@ void Ledger::measure() {
   }
   // What stands in the log needs as much room once more to get into the database.
   const Result<std::uint64_t> left = disk().free_bytes(options_.directory);
-  const bool is_tight = options_.reserve != 0 && left.ok() && *left < wal + 2 * options_.reserve;
-  bool is_due = is_tight;
+  bool is_tight = false;
+  bool is_due = false;
+  if (options_.reserve != 0 && left.ok()) {
+    const std::uint64_t taken = wal + 2 * options_.reserve;
+    Lock lock(mutex_);
+    std::uint64_t packed = 0;
+    if (packed_) {
+      for (const Write::Row& row : packed_->rows) packed += row.body.size();
+    }
+    // Half of what is there: while it is written as much may come.
+    const std::uint64_t room = (*left - std::min(*left, taken)) / 2;
+    unsaved_max_ = (room - std::min(room, packed)) / 2;
+    is_tight = *left < taken || unsaved_bytes_ > unsaved_max_;
+  }
   {
     Lock lock(mutex_);
+    is_due = is_tight;
     is_due = is_due || cuts_written_ % kMeasureEvery == 1 || is_over_quota_;
   }
   if (!is_due || !database_) return;
