@@ -103,6 +103,8 @@ def run(stand, name, places, size):
 
     wait_until(name, is_done, 1500, 0.5)
     seconds = time.monotonic() - began
+    # A snapshot counts processors before it counts what is queued: once more, now that all stands still.
+    status = stand.agent_json(agent, "status")
     last = status["processors"][-1]
     found = {"peak_rss_mib": figure(agent.process, "VmHWM"), "seconds": seconds, "mib_per_s": size / seconds / (1 << 20),
              "loss": status["loss"], "last_in_count": last["in_count"], "failures": last["failures"],
