@@ -1,3 +1,5 @@
+// What of FlowFiles lies on disk, encrypted or not, and comes back.
+
 #include "agent/runtime/vault.h"
 
 #include <doctest/doctest.h>
