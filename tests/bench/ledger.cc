@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/base/ids.h"
 #include "agent/runtime/compress.h"
 #include "agent/runtime/session_core.h"
 #include "agent/runtime/varint.h"
@@ -82,8 +83,10 @@ struct Ours {
   bool is_balanced = false;
 };
 
-Ours run_ledger(const std::string& directory, const std::vector<Message>& all) {
+Ours run_ledger(const std::string& directory, const std::vector<Message>& all, bool encrypts) {
   LedgerOptions options;
+  if (encrypts)
+    options.vault = {.sealer = Sealer::make({random_bytes(kCipherKeyBytes)}), .seals = true};
   options.directory = directory;
   auto ledger = Ledger::open(std::move(options)).value();
   QueueSpec spec;
@@ -217,13 +220,16 @@ Number median(std::vector<Number> values) {
 
 int run(std::size_t count, const std::string& where) {
   const std::vector<Message> all = messages(count);
-  std::vector<double> ours, plain, rows;
+  std::vector<double> ours, encrypted, plain, rows;
   double written = 0;
   bool is_balanced = true;
   for (int round = 0; round < 3; ++round) {
     std::string directory = where + "/runnel-bench-XXXXXX";
     if (::mkdtemp(directory.data()) == nullptr) return 1;
-    const Ours one = run_ledger(directory, all);
+    const Ours one = run_ledger(directory, all, false);
+    const Ours hidden = run_ledger(directory + "/encrypted", all, true);
+    encrypted.push_back(hidden.rate);
+    is_balanced = is_balanced && hidden.is_balanced;
     ours.push_back(one.rate);
     written = one.written_per_byte;
     is_balanced = is_balanced && one.is_balanced;
@@ -233,10 +239,12 @@ int run(std::size_t count, const std::string& where) {
   }
   std::printf(
       "{\"value\": %.0f, \"unit\": \"FlowFiles/s\", \"raw\": %.0f, \"ratio\": %.2f, "
-      "\"raw_row_each\": %.0f, \"ratio_row_each\": %.2f, \"written_per_byte\": %.3f, "
+      "\"encrypted\": %.0f, \"ratio_encrypted\": %.2f, \"raw_row_each\": %.0f, \"ratio_row_each\": "
+      "%.2f, \"written_per_byte\": %.3f, "
       "\"balanced\": %s}\n",
-      median(ours), median(plain), median(ours) / median(plain), median(rows),
-      median(ours) / median(rows), written, is_balanced ? "true" : "false");
+      median(ours), median(plain), median(ours) / median(plain), median(encrypted),
+      median(encrypted) / median(ours), median(rows), median(ours) / median(rows), written,
+      is_balanced ? "true" : "false");
   return is_balanced ? 0 : 1;
 }
 

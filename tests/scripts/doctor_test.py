@@ -64,7 +64,7 @@ class Doctor(AgentTest):
         file = self.stand.path("queued.ff3")
         exported = self.doctor("export", file)
         self.assertEqual(exported.returncode, 0, exported.stderr)
-        self.assertEqual(json.loads(exported.stdout), {"exported_count": count, "unreadable_count": 0})
+        self.assertEqual(json.loads(exported.stdout), {"exported_count": count, "is_encrypted": False, "unreadable_count": 0})
         with open(file, "rb") as opened:
             self.assertEqual(opened.read().count(b"NiFiFF3"), count + 1)
         # Half of it is not taken.

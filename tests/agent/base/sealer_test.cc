@@ -1,3 +1,5 @@
+// Sealing by known answers, in its place only, with nonces that never come twice.
+
 #include "agent/base/sealer.h"
 
 #include <doctest/doctest.h>

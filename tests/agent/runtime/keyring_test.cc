@@ -1,3 +1,5 @@
+// The keys of a state directory: made, refused, damaged, rotated, cut off at every step.
+
 #include "agent/runtime/keyring.h"
 
 #include <doctest/doctest.h>

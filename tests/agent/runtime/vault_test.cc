@@ -1,6 +1,10 @@
+// What of FlowFiles lies on disk, encrypted or not, and comes back.
+
 #include "agent/runtime/vault.h"
 
 #include <doctest/doctest.h>
+
+#include <algorithm>
 
 #include "agent/base/ids.h"
 #include "agent/runtime/batch_codec.h"
@@ -14,7 +18,10 @@ Vault vault_of(const std::string& key, bool seals = true) {
   return {.sealer = Sealer::make({key}), .seals = seals};
 }
 
-const std::string kLarge(100, 'x');
+void write_all(Rig& rig) {
+  REQUIRE(rig.ledger->drive_cut(true));
+  REQUIRE(rig.ledger->drive_write().ok());
+}
 
 bool has_on_disk(Rig& rig, std::string_view text) {
   std::string all;
@@ -54,7 +61,7 @@ TEST_CASE("nothing of a FlowFile lies on disk in plain when it is encrypted, sma
       if (seals) rig.vault = vault_of(random_bytes(kCipherKeyBytes));
       rig.open({});
       rig.give(4711'0815, 4711'0816, nullptr, size);
-      while (rig.ledger->drive_cut(true)) REQUIRE(rig.ledger->drive_write().ok());
+      write_all(rig);
       CHECK(has_on_disk(rig, "47110815;") == !seals);
       rig.close();
       rig.open({});
@@ -71,7 +78,7 @@ TEST_CASE("encryption is switched on and off between starts, and all that is que
     rig.open({}, 1);
     rig.give(life * 2, life * 2 + 1);
     rig.give(life * 2 + 1, life * 2 + 2, nullptr, 50'000);
-    while (rig.ledger->drive_cut(true)) REQUIRE(rig.ledger->drive_write().ok());
+    write_all(rig);
     rig.close();
   }
   rig.open({});
@@ -85,7 +92,7 @@ TEST_CASE("FlowFiles for whose key nobody knows are neither given out nor quaran
   rig.vault = vault_of(key);
   rig.open({});
   rig.give(1, 2);
-  while (rig.ledger->drive_cut(true)) REQUIRE(rig.ledger->drive_write().ok());
+  write_all(rig);
   rig.close();
   for (const Vault& wrong : {vault_of(random_bytes(kCipherKeyBytes)), Vault{}}) {
     rig.vault = wrong;

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <fstream>
+#include <iterator>
 
 #include "agent/uplink/addresses.h"
 #include "agent/uplink/flow_keeper.h"
@@ -114,6 +115,35 @@ TEST_CASE("a kept flow that was damaged is passed over for the one before") {
   CHECK(keeper.kept()[0].id == "1");
   std::ofstream(folder.path() + "/hub-flow", std::ios::trunc) << "";
   CHECK(keeper.kept().size() == 1);
+}
+
+TEST_CASE("a kept flow lies encrypted, also one that an earlier version has left in plain") {
+  TestFolder folder;
+  const auto sealer = Sealer::make({std::string(kCipherKeyBytes, 'k')});
+  const auto holds_plain = [&folder](const std::string& name) {
+    std::ifstream in(folder.path() + name, std::ios::binary);
+    const std::string text((std::istreambuf_iterator<char>(in)), {});
+    REQUIRE_FALSE(text.empty());
+    return text.find("password") != std::string::npos;
+  };
+  const DeliveredFlow first{.id = "1", .text = "password: one\n"};
+  const DeliveredFlow second{.id = "2", .text = "password: two\n"};
+  REQUIRE(FlowKeeper(folder.path()).keep(first).ok());
+  CHECK(holds_plain("/hub-flow"));
+  const FlowKeeper reading(folder.path(), sealer);
+  FlowKeeper keeper(folder.path(), sealer);
+  CHECK_FALSE(keeper.holds_sealed());
+  REQUIRE(reading.seal_kept().ok());
+  CHECK_FALSE(holds_plain("/hub-flow"));
+  CHECK(keeper.holds_sealed());
+  REQUIRE(keeper.keep(second).ok());
+  CHECK_FALSE(holds_plain("/hub-flow"));
+  CHECK_FALSE(holds_plain("/hub-flow.previous"));
+  CHECK(keeper.kept() == std::vector{second, first});
+  // With another key, or none, nothing is given out.
+  CHECK(
+      FlowKeeper(folder.path(), Sealer::make({std::string(kCipherKeyBytes, 'x')})).kept().empty());
+  CHECK(FlowKeeper(folder.path()).kept().empty());
 }
 
 TEST_CASE("a flow that cannot be kept leaves the kept one") {
