@@ -461,10 +461,15 @@ bool Queue::oldest_untaken(Position& position) {
 }
 
 bool Queue::lowest_untaken(Position& position) {
-  if (ordered_.empty()) return false;
-  const auto& [key, last] = *ordered_.rbegin();
-  position = ordered_.lower_bound({key, 0})->second;
-  return true;
+  while (!ordered_.empty()) {
+    const auto first = ordered_.lower_bound({ordered_.rbegin()->first, 0});
+    position = first->second;
+    const Chunk* const chunk = chunk_at(position);
+    const std::size_t i = slot(position);
+    if (chunk != nullptr && has(chunk->present, i) && !has(chunk->taken, i)) return true;
+    ordered_.erase(first);  // it was removed while it waited
+  }
+  return false;
 }
 
 void Queue::save_each(EpochNumber epoch,

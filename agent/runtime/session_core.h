@@ -19,6 +19,10 @@
 
 namespace runnel {
 
+// Why a FlowFile was dropped, as provenance tells it.
+inline constexpr std::string_view kAutoTerminated = "auto-terminated";
+inline constexpr std::string_view kEvicted = "evicted: its connection was full";
+
 struct RetryRule {
   std::optional<std::uint32_t> attempts;  // none: for ever
   std::chrono::milliseconds backoff_first{1000};

@@ -263,7 +263,7 @@ TEST_CASE("at the quota of the disk a queue that drops does so, and every drop i
 TEST_CASE("a full queue sheds its lowest class first, the oldest of it, and says what was lost") {
   Rig rig(3);
   QueueSpec spec;
-  spec.count_max = 10;
+  spec.count_max = 11;  // full, and so one too many
   spec.when_full = FullRule::kDropLowest;
   spec.order = QueueRule::kAttribute;
   spec.order_attribute = "class";

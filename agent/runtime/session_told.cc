@@ -1,0 +1,187 @@
+// What a session tells of its FlowFiles when it is committed.
+
+#include <algorithm>
+
+#include "agent/runtime/attributes.h"
+#include "agent/runtime/provenance_log.h"
+#include "agent/runtime/session_core.h"
+
+namespace runnel {
+namespace {
+
+constexpr std::size_t kMarksLookBack = 16;
+constexpr std::size_t kOwnSure = 16;  // so many different values in a row: each has its own
+
+}  // namespace
+
+// Before the commit: afterwards the attributes are somebody else's.
+void SessionCore::mark_attributes() {
+  if (wiring_.provenance == nullptr) return;
+  for (const std::string& name : wiring_.provenance->marked_attributes()) {
+    const std::size_t first_mark = marks_.size();
+    const std::size_t first_own = own_values_.size();
+    for (const Work& work : works_) {
+      if (!work.may_be_marked || work.fate == Fate::kHanded || work.attributes == nullptr) continue;
+      if (const auto value = work.attributes->find(name))
+        mark_value(name, value->substr(0, kMarkValueMax), work.id, first_mark, first_own);
+    }
+    own_.push_back({name, own_values_.size()});
+  }
+}
+
+// Looked for among the last few only: what is said twice is found twice.
+void SessionCore::mark_value(std::string_view attribute, std::string_view value, std::uint64_t id,
+                             std::size_t first_mark, std::size_t first_own) {
+  for (std::size_t at = marks_.size(), n = 0; at > first_mark && n < kMarksLookBack; ++n) {
+    if (marks_[--at].value != value) continue;
+    marks_[at].flowfiles.add(id);
+    return;
+  }
+  const auto text_of = [this](const OwnValue& own) {
+    return std::string_view(own_text_).substr(own.begin, own.size);
+  };
+  // Where each has its own, only the last one may still be somebody else's, too.
+  const bool is_all_own = marks_.size() == first_mark && own_values_.size() - first_own >= kOwnSure;
+  const std::size_t look_back = is_all_own ? 1 : kMarksLookBack;
+  for (std::size_t at = own_values_.size(), n = 0; at > first_own && n < look_back; ++n) {
+    const OwnValue& own = own_values_[--at];
+    if (text_of(own) != value) continue;
+    marks_.push_back({attribute, std::string(value), IdSet(own.id)});
+    marks_.back().flowfiles.add(id);
+    own_values_.erase(own_values_.begin() + static_cast<std::ptrdiff_t>(at));
+    return;
+  }
+  own_values_.push_back({id, own_text_.size(), value.size()});
+  own_text_ += value;
+}
+
+void SessionCore::tell_marks() {
+  for (Mark& mark : marks_) {
+    records_.push_back({.kind = kProvenanceMark,
+                        .at_ms = wall_ms_,
+                        .component = wiring_.processor_id,
+                        .flowfiles = mark.flowfiles.ranges(),
+                        .uri = mark.attribute,
+                        .details = mark.value});
+  }
+  if (own_values_.empty()) return;
+  // Views into both: they must not grow meanwhile.
+  values_.clear();
+  values_.reserve(own_values_.size());
+  valued_.clear();
+  valued_.reserve(own_.size() + own_values_.size() / kMarkValuesMax);
+  std::size_t begin = 0;
+  for (const OwnValues& own : own_) {
+    const auto at = [this](std::size_t i) {
+      return own_values_.begin() + static_cast<std::ptrdiff_t>(i);
+    };
+    const auto by_id = [](const OwnValue& a, const OwnValue& b) { return a.id < b.id; };
+    if (!std::is_sorted(at(begin), at(own.end), by_id)) std::sort(at(begin), at(own.end), by_id);
+    while (begin < own.end) {
+      const std::size_t end = std::min(own.end, begin + kMarkValuesMax);
+      const std::size_t first_value = values_.size();
+      IdSet& ids = valued_.emplace_back();
+      for (; begin < end; ++begin) {
+        const OwnValue& one = own_values_[begin];
+        ids.add(one.id);
+        values_.push_back(std::string_view(own_text_).substr(one.begin, one.size));
+      }
+      records_.push_back({.kind = kProvenanceMark,
+                          .at_ms = wall_ms_,
+                          .component = wiring_.processor_id,
+                          .flowfiles = ids.ranges(),
+                          .uri = own.attribute,
+                          .values = std::span(values_).subspan(first_value)});
+    }
+  }
+}
+
+void SessionCore::Summary::clear(std::size_t outlets) {
+  for (IdSet* const set : {&created, &attributes, &content, &dropped}) set->clear();
+  for (std::vector<IdSet>* const sets : {&terminated, &routed}) {
+    for (IdSet& set : *sets) set.clear();
+    sets->resize(outlets);
+  }
+}
+
+// Where there is one FlowFile only, as with a session for each: what the sets of a summary would
+// say.
+bool SessionCore::tell_single() {
+  if (works_.size() != 1 || !evicted_.is_empty()) return false;
+  const Work& work = works_[0];
+  single_ = {work.id, work.id};
+  ProvenanceRecord record{
+      .at_ms = wall_ms_, .component = wiring_.processor_id, .flowfiles = {&single_, 1}};
+  const auto tell = [&](ProvenanceKind kind) {
+    record.kind = kind;
+    records_.push_back(record);
+  };
+  if (work.fate == Fate::kHanded) return true;
+  const bool is_made = work.from == nullptr;
+  const bool is_changed = work.has_new_content || work.has_new_attributes;
+  if (is_made && !work.has_parent && !work.is_told) tell(ProvenanceKind::kCreate);
+  if (!is_made && is_changed)
+    tell(work.has_new_content ? ProvenanceKind::kContentModified
+                              : ProvenanceKind::kAttributesModified);
+  if (work.fate == Fate::kDrop) tell(ProvenanceKind::kDrop);
+  if (work.fate != Fate::kTransfer) return true;
+  const Outlet& outlet = wiring_.outlets[work.to];
+  record.relationship = outlet.name;
+  if (outlet.queues.empty()) {
+    record.details = kAutoTerminated;
+    tell(ProvenanceKind::kDrop);
+  } else if (!is_made && !is_changed && wiring_.outlets.size() > 1) {
+    tell(ProvenanceKind::kRoute);
+  }
+  return true;
+}
+
+void SessionCore::tell_provenance() {
+  ProvenanceLog* const log = wiring_.provenance;
+  if (log == nullptr) return;
+  records_.clear();
+  told_.put_into(records_, wall_ms_, wiring_.processor_id);
+  if (tell_single()) {
+    tell_marks();
+    return log->gather(records_);
+  }
+  summary_.clear(wiring_.outlets.size());
+  auto& [created, attributes, content, dropped, terminated, routed] = summary_;
+  for (const Work& work : works_) {
+    if (work.fate == Fate::kHanded) continue;
+    const bool is_made = work.from == nullptr;
+    if (is_made && !work.has_parent && !work.is_told) created.add(work.id);
+    if (!is_made && work.has_new_content) content.add(work.id);
+    if (!is_made && !work.has_new_content && work.has_new_attributes) attributes.add(work.id);
+    const bool is_transferred = work.fate == Fate::kTransfer;
+    const bool is_moved = is_transferred && !wiring_.outlets[work.to].queues.empty();
+    if (work.fate == Fate::kDrop) dropped.add(work.id);
+    if (is_transferred && !is_moved) terminated[work.to].add(work.id);
+    const bool is_changed = work.has_new_content || work.has_new_attributes;
+    if (is_moved && !is_made && !is_changed && wiring_.outlets.size() > 1)
+      routed[work.to].add(work.id);
+  }
+  const auto tell_all = [this](ProvenanceKind kind, IdSet& ids, std::string_view relationship = {},
+                               std::string_view details = {}) {
+    if (ids.is_empty()) return;
+    records_.push_back({.kind = kind,
+                        .at_ms = wall_ms_,
+                        .component = wiring_.processor_id,
+                        .flowfiles = ids.ranges(),
+                        .relationship = relationship,
+                        .details = details});
+  };
+  tell_all(ProvenanceKind::kCreate, created);
+  tell_all(ProvenanceKind::kContentModified, content);
+  tell_all(ProvenanceKind::kAttributesModified, attributes);
+  for (std::size_t to = 0; to < routed.size(); ++to)
+    tell_all(ProvenanceKind::kRoute, routed[to], wiring_.outlets[to].name);
+  for (std::size_t to = 0; to < terminated.size(); ++to)
+    tell_all(ProvenanceKind::kDrop, terminated[to], wiring_.outlets[to].name, kAutoTerminated);
+  tell_all(ProvenanceKind::kDrop, dropped);
+  tell_all(ProvenanceKind::kDrop, evicted_, {}, kEvicted);
+  tell_marks();
+  log->gather(records_);
+}
+
+}  // namespace runnel
