@@ -368,7 +368,7 @@ class Hub(AgentTest):
         self.hub.update("op-2", "flow-2", FLOW.replace("LogAttribute", "Ghost"))
         refused = self.acknowledged("op-2")
         self.assertEqual(refused["state"], "NOT_APPLIED")
-        self.assertIn("flow-2:8:11: ", refused["failureCause"]["causedByMessages"][0])
+        self.assertIn("the hub's flow:8:11: ", refused["failureCause"]["causedByMessages"][0])
         # Passes the check, but does not start.
         self.hub.update("op-3", "flow-3", FLOW.replace('Unique FlowFiles: "false", ', ""))
         self.assertEqual(self.acknowledged("op-3")["state"], "NOT_APPLIED")

@@ -120,7 +120,7 @@ connections:
         self.assertIn("nothing is parked under the id `other`", refused.stderr)
         exported = self.command("queue", "parked", "export", parked[0]["id"], file, "--json")
         self.assertEqual(exported.returncode, 0, exported.stderr)
-        self.assertEqual(json.loads(exported.stdout), {"exported_count": count, "unreadable_count": 0})
+        self.assertEqual(json.loads(exported.stdout), {"exported_count": count, "is_encrypted": False, "unreadable_count": 0})
         other_device = self.stand.path("other device")
         os.mkdir(other_device)
         imported = self.doctor("import", file, state=other_device)
