@@ -12,7 +12,7 @@
 namespace runnel {
 namespace {
 
-constexpr std::string_view kMagic = "RNLEXP1\n";
+constexpr std::string_view kExportMagic = "RNLEXP1\n";
 constexpr std::size_t kIdBytes = 8;
 constexpr std::size_t kPartBytes = 64 << 10;
 
@@ -26,7 +26,7 @@ ExportSink::ExportSink(std::string path, const std::string& key)
     : path_(std::move(path)), out_(path_, std::ios::binary | std::ios::trunc) {
   if (key.empty()) return;
   sealer_ = Sealer::make({key});
-  out_ << kMagic << data_key_id(key);
+  out_ << kExportMagic << data_key_id(key);
 }
 
 Result<> ExportSink::put(std::string_view bytes) {
@@ -62,9 +62,9 @@ Result<> ExportSink::close() {
 Result<bool> ExportSource::is_sealed(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in) return unavailable("`" + path + "` cannot be read");
-  std::string start(kMagic.size(), '\0');
+  std::string start(kExportMagic.size(), '\0');
   in.read(start.data(), static_cast<std::streamsize>(start.size()));
-  return start == kMagic;
+  return start == kExportMagic;
 }
 
 Result<std::unique_ptr<ExportSource>> ExportSource::open(const std::string& path,
@@ -72,10 +72,10 @@ Result<std::unique_ptr<ExportSource>> ExportSource::open(const std::string& path
   TRY_ASSIGN(sealed, is_sealed(path));
   std::unique_ptr<ExportSource> source(new ExportSource(path));
   if (!sealed) return source;
-  std::string head(kMagic.size() + kIdBytes, '\0');
+  std::string head(kExportMagic.size() + kIdBytes, '\0');
   source->in_.read(head.data(), static_cast<std::streamsize>(head.size()));
   if (!source->in_) return source->damaged();
-  const std::string id = head.substr(kMagic.size());
+  const std::string id = head.substr(kExportMagic.size());
   if (key.empty() || data_key_id(key) != id) {
     return invalid("`" + path + "` is encrypted under master key " + to_hex(id) + ", but " +
                    (key.empty() ? std::string("no key is given")

@@ -70,7 +70,7 @@ struct StaticBody {
 
 constexpr std::size_t kStaticBodyMax = 64 << 10;
 constexpr std::size_t kStaticBodiesMax = 256;
-constexpr std::string_view kStatePrefix = "response/";
+constexpr std::string_view kResponsePrefix = "response/";
 
 class ListenHttp final : public Processor {
  public:
@@ -298,8 +298,8 @@ void ListenHttp::read_static_bodies(Session& session) {
   static_bodies_.clear();
   session.each_state([this](std::string_view key, std::string_view value) REQUIRES(mutex_) {
     const std::size_t end = value.find('\n');
-    if (!key.starts_with(kStatePrefix) || end == value.npos) return;
-    static_bodies_[std::string(key.substr(kStatePrefix.size()))] = {
+    if (!key.starts_with(kResponsePrefix) || end == value.npos) return;
+    static_bodies_[std::string(key.substr(kResponsePrefix.size()))] = {
         std::string(value.substr(0, end)), std::string(value.substr(end + 1))};
   });
 }
@@ -317,7 +317,7 @@ Result<> ListenHttp::take_static_body(Session& session, FlowFile flowfile) {
     session.drop(flowfile);
     return {};
   }
-  const std::string key = std::string(kStatePrefix) + path;
+  const std::string key = std::string(kResponsePrefix) + path;
   Lock lock(mutex_);
   if (content->empty()) {
     static_bodies_.erase(path);

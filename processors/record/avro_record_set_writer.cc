@@ -31,7 +31,7 @@ struct EnumNames<AvroCodec> {
 
 namespace {
 
-constexpr std::size_t kMark = 16;         // bytes between blocks
+constexpr std::size_t kSyncMark = 16;     // bytes between blocks
 constexpr std::size_t kBlock = 64 << 10;  // a block is written when it is as large
 
 struct AvroRecordSetWriterConfig {
@@ -71,7 +71,7 @@ class AvroRecordWriter final : public RecordWriter {
   Result<> write_head() {
     if (is_head_written_) return {};
     is_head_written_ = true;
-    const auto bytes = random_bytes(kMark);
+    const auto bytes = random_bytes(kSyncMark);
     mark_.assign(bytes.begin(), bytes.end());
     std::string head("Obj\1", 4);
     avro::append_number(head, 2);
