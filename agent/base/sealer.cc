@@ -37,6 +37,7 @@ std::shared_ptr<const Sealer> Sealer::make(const std::vector<std::string>& data_
   sealer->own_ = std::make_shared<Cipher>(own);
   wipe(own);
   sealer->head_ = data_key_id(data_keys.back()) + salt;
+  Lock lock(sealer->mutex_);
   sealer->ciphers_.emplace(sealer->head_, sealer->own_);
   return sealer;
 }
