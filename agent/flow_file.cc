@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "agent/base/bytes.h"
+#include "agent/base/descriptor.h"
 #include "agent/base/words.h"
 #include "agent/hub_control.h"
 
@@ -19,20 +20,6 @@ namespace runnel {
 namespace {
 
 constexpr std::size_t kByteOrderMark = 3;  // before the text, and no part of it
-
-class File {
- public:
-  explicit File(int fd) : fd_(fd) {}
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  ~File() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 // The number of an open file, where the name says one.
 std::optional<int> open_already(const std::string& file) {
@@ -56,10 +43,10 @@ std::string kind_of(mode_t mode) {
 Result<std::string> text_of_file(const std::string& file, FlowSource source) {
   const auto number = source == FlowSource::kAny ? open_already(file) : std::nullopt;
   // Without O_NONBLOCK a named pipe would hold us here until somebody writes to it.
-  const File opened(number ? ::dup(*number)
-                           : ::open(file.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  const Descriptor opened(number ? ::dup(*number)
+                                 : ::open(file.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   struct stat about {};
-  if (opened.fd() < 0 || ::fstat(opened.fd(), &about) != 0) return unreadable(errno);
+  if (!opened.is_open() || ::fstat(opened.number(), &about) != 0) return unreadable(errno);
   const bool is_file = S_ISREG(about.st_mode);
   if (!is_file && (!number || S_ISDIR(about.st_mode))) {
     return invalid("is " + kind_of(about.st_mode) + "; a flow is read from a file" +
@@ -70,7 +57,7 @@ Result<std::string> text_of_file(const std::string& file, FlowSource source) {
                    '\0');
   std::size_t size = 0;
   while (size < text.size()) {
-    const ssize_t got = ::read(opened.fd(), text.data() + size, text.size() - size);
+    const ssize_t got = ::read(opened.number(), text.data() + size, text.size() - size);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return unreadable(errno);
     if (got == 0) break;

@@ -14,6 +14,7 @@
 #include <memory>
 
 #include "agent/base/bytes.h"
+#include "agent/base/descriptor.h"
 #include "agent/flow/complaints.h"
 
 extern "C" char** environ;
@@ -21,44 +22,22 @@ extern "C" char** environ;
 namespace runnel {
 namespace {
 
-class OpenFile {
- public:
-  explicit OpenFile(const std::string& path)
-      : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
-  ~OpenFile() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  OpenFile(const OpenFile&) = delete;
-  OpenFile& operator=(const OpenFile&) = delete;
-  int fd() const { return fd_; }
-
- private:
-  const int fd_;
-};
-
 Error not_readable(const std::string& path) {
   const std::string text = backquoted(path) + ": " + std::strerror(errno);
   return errno == ENOENT || errno == ENOTDIR ? not_found(text) : invalid(text);
 }
 
 Result<std::string> contents(const std::string& path, std::size_t at_most) {
-  const OpenFile file(path);
-  if (file.fd() < 0) return not_readable(path);
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file.is_open()) return not_readable(path);
   struct stat facts {};
-  if (::fstat(file.fd(), &facts) != 0) return not_readable(path);
+  if (::fstat(file.number(), &facts) != 0) return not_readable(path);
   if (!S_ISREG(facts.st_mode)) return invalid(backquoted(path) + " is no file");
-  std::string out;
-  std::string piece(16 * 1024, '\0');
-  while (true) {
-    const ssize_t count = ::read(file.fd(), piece.data(), piece.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return not_readable(path);
-    if (count == 0) return out;
-    out.append(piece, 0, static_cast<std::size_t>(count));
-    if (out.size() > at_most) {
-      return invalid(backquoted(path) + " is larger than " + size_text(at_most));
-    }
-  }
+  Result<std::string> text = read_to_end(file, at_most);
+  if (text.ok()) return text;
+  if (text.code() == Code::kFull)
+    return invalid(backquoted(path) + " is larger than " + size_text(at_most));
+  return invalid(backquoted(path) + ": " + text.error().text());
 }
 
 Result<> put(ProvidedValues& into, std::string name, std::string value) {

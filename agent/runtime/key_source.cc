@@ -16,6 +16,7 @@
 
 #include "agent/base/bytes.h"
 #include "agent/base/cipher.h"
+#include "agent/base/descriptor.h"
 #include "agent/base/ids.h"
 
 extern char** environ;
@@ -25,45 +26,22 @@ namespace {
 
 constexpr std::size_t kKeyTextMax = 4096;
 
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  ~Descriptor() { shut(); }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int number() const { return number_; }
-  void shut() {
-    if (number_ >= 0) ::close(number_);
-    number_ = -1;
-  }
-
- private:
-  int number_;
-};
-
-Result<std::string> read_all(int descriptor) {
-  std::string text;
-  std::array<char, 512> part;
-  while (text.size() <= kKeyTextMax) {
-    const ssize_t got = ::read(descriptor, part.data(), part.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return invalid(std::strerror(errno));
-    if (got == 0) return text;
-    text.append(part.data(), static_cast<std::size_t>(got));
-  }
-  return invalid("it is too long for a key");
+Result<std::string> read_all(const Descriptor& from) {
+  Result<std::string> text = read_to_end(from, kKeyTextMax);
+  if (text.ok()) return text;
+  return invalid(text.code() == Code::kFull ? "it is too long for a key" : text.error().text());
 }
 
 Result<std::string> key_of_file(const std::string& path, bool checks_mode) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.number() < 0) return invalid("`" + path + "`: " + std::strerror(errno));
+  if (!file.is_open()) return invalid("`" + path + "`: " + std::strerror(errno));
   struct stat status {};
   if (::fstat(file.number(), &status) != 0 || !S_ISREG(status.st_mode))
     return invalid("`" + path + "` is no file");
   // systemd sees to the directory of credentials; its files may belong to root.
   if (checks_mode && (status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
     return invalid("`" + path + "` can be read or written by others; `chmod 600` it");
-  TRY_ASSIGN(text, read_all(file.number()).within("`" + path + "`"));
+  TRY_ASSIGN(text, read_all(file).within("`" + path + "`"));
   return parse_key(text).within("`" + path + "`");
 }
 
@@ -91,8 +69,8 @@ Result<std::string> key_of_program(const std::vector<std::string>& words) {
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   if (failed != 0) return invalid("`" + words[0] + "` cannot be run: " + std::strerror(failed));
-  to.shut();
-  Result<std::string> text = read_all(from.number());
+  to.close();
+  Result<std::string> text = read_all(from);
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
@@ -161,7 +139,7 @@ Result<std::string> read_master_key(std::string_view text) {
 
 Result<> make_key_file(const std::string& path) {
   const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (file.number() < 0) return invalid("`" + path + "`: " + std::strerror(errno));
+  if (!file.is_open()) return invalid("`" + path + "`: " + std::strerror(errno));
   std::string key = random_bytes(kCipherKeyBytes);
   std::string text = to_hex(key) + "\n";
   const ssize_t written = ::write(file.number(), text.data(), text.size());
@@ -176,7 +154,7 @@ Result<> make_key_file(const std::string& path) {
   const std::size_t slash = path.rfind('/');
   const std::string folder = slash == path.npos ? "." : path.substr(0, slash + 1);
   const Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (directory.number() < 0 || ::fsync(directory.number()) != 0)
+  if (!directory.is_open() || ::fsync(directory.number()) != 0)
     return unavailable("`" + folder + "`: " + std::strerror(errno));
   return {};
 }

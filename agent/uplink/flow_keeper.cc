@@ -10,6 +10,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "agent/base/descriptor.h"
 #include "agent/base/hash.h"
 #include "agent/base/log.h"
 
@@ -24,48 +25,26 @@ Error failed(const std::string& what, const std::string& path) {
   return unavailable(what + " `" + path + "`: " + std::strerror(errno));
 }
 
-// A file descriptor, closed at the end.
-class File {
- public:
-  File(const std::string& path, int flags) : fd_(open(path.c_str(), flags | O_CLOEXEC, 0600)) {}
-  ~File() {
-    if (fd_ >= 0) close(fd_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  bool is_open() const { return fd_ >= 0; }
-  int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
-
 Result<> write_synced(const std::string& path, const std::string& bytes) {
-  const File file(path, O_WRONLY | O_CREAT | O_TRUNC);
+  const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   if (!file.is_open()) return failed("cannot write", path);
   for (std::size_t done = 0; done < bytes.size();) {
-    const ssize_t count = write(file.fd(), bytes.data() + done, bytes.size() - done);
+    const ssize_t count = write(file.number(), bytes.data() + done, bytes.size() - done);
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) return failed("cannot write", path);
     done += static_cast<std::size_t>(count);
   }
-  if (fsync(file.fd()) != 0) return failed("cannot sync", path);
+  if (fsync(file.number()) != 0) return failed("cannot sync", path);
   return {};
 }
 
 Result<std::string> read_whole(const std::string& path) {
-  const File file(path, O_RDONLY);
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.is_open()) return not_found("no `" + path + "`");
-  std::string bytes;
-  char buffer[65536];
-  while (bytes.size() <= kFileMax) {
-    const ssize_t count = read(file.fd(), buffer, sizeof buffer);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return failed("cannot read", path);
-    if (count == 0) return bytes;
-    bytes.append(buffer, static_cast<std::size_t>(count));
-  }
-  return corrupt("`" + path + "` is too large");
+  Result<std::string> bytes = read_to_end(file, kFileMax);
+  if (bytes.ok()) return bytes;
+  if (bytes.code() == Code::kFull) return corrupt("`" + path + "` is too large");
+  return bytes.error().within("cannot read `" + path + "`");
 }
 
 std::string file_text(const DeliveredFlow& flow) {
@@ -104,8 +83,8 @@ namespace {
 Result<> rename_synced(const std::string& from, const std::string& to) {
   if (std::rename(from.c_str(), to.c_str()) != 0) return failed("cannot rename to", to);
   const std::string folder = to.substr(0, to.rfind('/'));
-  const File directory(folder, O_RDONLY | O_DIRECTORY);
-  if (!directory.is_open() || fsync(directory.fd()) != 0) return failed("cannot sync", folder);
+  const Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory.is_open() || fsync(directory.number()) != 0) return failed("cannot sync", folder);
   return {};
 }
 

@@ -8,7 +8,6 @@
 #include <chrono>
 #include <string>
 
-#include "agent/base/bytes.h"
 #include "agent/sdk/describe.h"
 #include "agent/sdk/processor.h"
 #include "processors/cache/map_cache.h"
@@ -20,27 +19,15 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t kTimeBytes = 8;
-
 struct Seen {
   std::int64_t at_ms = 0;
   std::string description;
 };
 
-std::string text_of(const Seen& seen) {
-  std::string out;
-  for (int shift = 56; shift >= 0; shift -= 8)
-    out += static_cast<char>((static_cast<std::uint64_t>(seen.at_ms) >> shift) & 0xFF);
-  return out + seen.description;
-}
-
 // What somebody else has put under this key was seen, too: long ago.
 Seen seen_of(std::string_view text) {
-  if (text.size() < kTimeBytes) return {};
-  std::uint64_t at_ms = 0;
-  for (const char byte : text.substr(0, kTimeBytes))
-    at_ms = (at_ms << 8) | static_cast<unsigned char>(byte);
-  return {static_cast<std::int64_t>(at_ms), std::string(text.substr(kTimeBytes))};
+  if (text.size() < kNumberBytes) return {};
+  return {static_cast<std::int64_t>(number_before(text)), std::string(text.substr(kNumberBytes))};
 }
 
 // Nothing that is dated ahead has an age.
@@ -131,10 +118,10 @@ Result<> DetectDuplicate::on_trigger(Session& session) {
 }
 
 Result<std::optional<Seen>> DetectDuplicate::seen_before(Session& session, FlowFile flowfile) {
-  TRY_ASSIGN(key, config_.key.of(flowfile));
-  if (trimmed(key).empty()) return invalid("`Cache Entry Identifier` is empty for a FlowFile");
+  TRY_ASSIGN(key, cache_key(config_.key, flowfile));
   TRY_ASSIGN(description, config_.description.of(flowfile));
-  const std::string now = text_of({context_->clock().wall_ms(), std::move(description)});
+  const std::string now =
+      behind_number(static_cast<std::uint64_t>(context_->clock().wall_ms()), description);
   std::optional<std::string> known;
   if (config_.does_remember) {
     TRY_ASSIGN(found, cache_->get_and_put_if_absent(session, key, now));

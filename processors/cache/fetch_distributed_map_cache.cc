@@ -96,9 +96,7 @@ Result<> FetchDistributedMapCache::on_trigger(Session& session) {
 }
 
 Result<bool> FetchDistributedMapCache::fetch(Session& session, FlowFile flowfile) {
-  TRY_ASSIGN(identifier, config_.key.of(flowfile));
-  if (trimmed(identifier).empty())
-    return invalid("`Cache Entry Identifier` is empty for a FlowFile");
+  TRY_ASSIGN(identifier, cache_key(config_.key, flowfile));
   if (!config_.attribute) {
     if (identifier.find(',') != std::string::npos)
       return invalid("several keys need `Put Cache Value In Attribute`");

@@ -35,22 +35,6 @@ struct EnumNames<Eviction> {
 
 namespace {
 
-constexpr std::size_t kNumberBytes = 8;
-
-std::string stored_value(std::uint64_t number, std::string_view value) {
-  std::string out;
-  out.reserve(kNumberBytes + value.size());
-  for (int shift = 56; shift >= 0; shift -= 8) out += static_cast<char>((number >> shift) & 0xFF);
-  return out.append(value);
-}
-
-std::uint64_t number_of(std::string_view stored) {
-  std::uint64_t number = 0;
-  for (const char byte : stored.substr(0, kNumberBytes))
-    number = (number << 8) | static_cast<unsigned char>(byte);
-  return number;
-}
-
 struct LocalMapCacheConfig {
   std::uint32_t entries_max = 10'000;
   Size size_max{16 << 20};
@@ -135,7 +119,7 @@ Result<> LocalMapCache::start(ServiceContext& context) {
   context.each_state([&](std::string_view key, std::string_view value) {
     if (value.size() < kNumberBytes) return;
     const std::uint64_t bytes = key.size() + value.size() - kNumberBytes;
-    stored.emplace_back(key, Entry{bytes, {0, number_of(value)}});
+    stored.emplace_back(key, Entry{bytes, {0, number_before(value)}});
   });
   Lock lock(mutex_);
   for (auto& [key, entry] : stored) {
@@ -229,7 +213,7 @@ void LocalMapCache::put_in_turn(Session& session, std::string_view key, std::str
     number = ++last_number_;
     add(change.put, {bytes, {0, number}});
   }
-  session.set_shared_state(id_, key, stored_value(number, value));
+  session.set_shared_state(id_, key, behind_number(number, value));
   session.when_ended([this, change = std::move(change)](bool is_committed) {
     Lock lock(mutex_);
     if (!is_committed) {

@@ -6,12 +6,14 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "agent/base/result.h"
 #include "agent/sdk/session.h"
+#include "processors/text_property.h"
 
 namespace runnel {
 
@@ -32,5 +34,14 @@ class DistributedMapCacheClient {
                                                                    std::string_view key,
                                                                    std::string_view value) = 0;
 };
+
+// The FlowFile's key. kInvalid: it has none, or the expression does not fit.
+Result<std::string> cache_key(const Text& key, const FlowFile& flowfile);
+
+// A number, big-endian, and the text behind it; and the number of such bytes, which are as many at
+// least.
+inline constexpr std::size_t kNumberBytes = 8;
+std::string behind_number(std::uint64_t number, std::string_view text);
+std::uint64_t number_before(std::string_view stored);
 
 }  // namespace runnel

@@ -2,7 +2,6 @@
 
 #include <string>
 
-#include "agent/base/bytes.h"
 #include "agent/sdk/describe.h"
 #include "agent/sdk/processor.h"
 #include "processors/cache/map_cache.h"
@@ -100,8 +99,7 @@ Result<> PutDistributedMapCache::on_trigger(Session& session) {
 }
 
 Result<bool> PutDistributedMapCache::put(Session& session, FlowFile flowfile) {
-  TRY_ASSIGN(key, config_.key.of(flowfile));
-  if (trimmed(key).empty()) return invalid("`Cache Entry Identifier` is empty for a FlowFile");
+  TRY_ASSIGN(key, cache_key(config_.key, flowfile));
   if (flowfile.size() == 0) return invalid("there is no content to be put under `" + key + "`");
   TRY_ASSIGN(content, session.content(flowfile, config_.entry_size_max.bytes));
   if (config_.strategy == UpdateStrategy::kReplace) {

@@ -88,14 +88,7 @@ void WebClientService::set_connection(HttpRequest& request) const {
   request.connection_timeout = config_.connect_timeout;
   request.read_timeout = config_.read_timeout;
   request.follows_redirects = config_.redirects == RedirectHandling::kFollowed;
-  request.ca_file = tls_files_.ca_file;
-  request.certificate_file = tls_files_.certificate_file;
-  request.key_file = tls_files_.key_file;
-  request.key_pass_phrase = tls_files_.key_pass_phrase;
-  request.proxy_host = config_.proxy_host.value_or("");
-  request.proxy_port = config_.proxy_port.value_or(std::uint16_t{0});
-  request.proxy_user = config_.proxy_user.value_or("");
-  request.proxy_password = config_.proxy_password.value_or("");
+  set_peer(request, tls_files_, config_);
 }
 
 }  // namespace runnel

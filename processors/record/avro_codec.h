@@ -50,7 +50,9 @@ class ByteStream {
   std::uint64_t taken_ = 0;
 };
 
-// Reads one value; kInvalid when the bytes are none of this type, nest more than 64 deep, or when
+inline constexpr std::size_t kDepthMax = 64;  // of values in values, read or written
+
+// Reads one value; kInvalid when the bytes are none of this type, nest deeper, or when
 // texts and values come to more than `size_max` bytes (a value counts as 16 beside its text).
 Result<Value> decode(ByteStream& from, const Type& type, std::size_t size_max);
 

@@ -9,7 +9,6 @@ namespace runnel::avro {
 namespace {
 
 constexpr std::size_t kValueCost = 16;
-constexpr std::size_t kDepthMax = 64;
 
 class Decoder {
  public:

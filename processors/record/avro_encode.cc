@@ -11,8 +11,6 @@
 namespace runnel::avro {
 namespace {
 
-constexpr std::size_t kDepthMax = 64;
-
 std::optional<std::int64_t> integer_of(const Value& value) {
   if (const auto* number = std::get_if<std::int64_t>(&value.held)) return *number;
   if (const auto* number = std::get_if<double>(&value.held)) {

@@ -67,6 +67,15 @@ class AgentTest(unittest.TestCase):
     def connection(self):
         return self.ask("status")["connections"][0]
 
+    def queued(self, agent):
+        """Fills the queue `line`, and ends the agent; returns how many are in it."""
+        self.command("stop", "log")
+        wait_until("some are queued", lambda: self.connection()["count"] >= 20)
+        self.command("stop", "make")
+        count = self.connection()["count"]
+        agent.end()
+        return count
+
 
 class Commands(AgentTest):
     def test_check_says_all_complaints_with_their_places_and_exits_78(self):

@@ -21,18 +21,6 @@ class Doctor(AgentTest):
         return subprocess.run([self.stand.program("runnel-agent"), "doctor", *words, "--state", state or self.state, "--json"], capture_output=True, text=True,
                               timeout=60)
 
-    def queued(self, agent):
-        """Fills the queue `line`, and ends the agent; returns how many are in it."""
-        self.command("stop", "log")
-        wait_until("some are queued", lambda: self.status()["connections"][0]["count"] >= 20)
-        self.command("stop", "make")
-        count = self.status()["connections"][0]["count"]
-        agent.end()
-        return count
-
-    def status(self):
-        return json.loads(self.command("status", "--json").stdout)
-
     def test_it_is_refused_while_the_agent_runs(self):
         self.running()
         for words in (["check"], ["repair"], ["export", "/dev/null"]):
@@ -81,7 +69,7 @@ class Doctor(AgentTest):
         # There they wait in the connection of the same flow.
         self.state = other
         self.running()
-        wait_until("all were logged", lambda: self.status()["processors"][1]["in_count"] >= count)
+        wait_until("all were logged", lambda: self.ask("status")["processors"][1]["in_count"] >= count)
 
     def test_flush_and_sigpwr_have_everything_on_disk_and_say_how_long_it_took(self):
         agent = self.running()

@@ -28,28 +28,15 @@ def files_of(folder):
 
 
 class Encryption(AgentTest):
-    def status(self):
-        return json.loads(self.command("status", "--json").stdout)
-
     def key(self, *words):
         return self.command("key", *words)
-
-    def queued(self, *options):
-        """Fills the queue `line`, and ends the agent; returns how many are in it."""
-        agent = self.running("--log-level", "error", *options)
-        self.command("stop", "log")
-        wait_until("some are queued", lambda: self.status()["connections"][0]["count"] >= 20)
-        self.command("stop", "make")
-        count = self.status()["connections"][0]["count"]
-        agent.end()
-        return count
 
     def drained(self, count, *options):
         """With an agent that only takes: all are there."""
         agent = self.running(*options)
         self.command("stop", "make")
-        wait_until("all are taken", lambda: self.status()["connections"][0]["count"] == 0)
-        loss = self.status()["loss"]
+        wait_until("all are taken", lambda: self.connection()["count"] == 0)
+        loss = self.ask("status")["loss"]
         self.assertEqual(loss["dropped_quarantined"], 0)
         self.assertGreaterEqual(loss["dropped_auto_terminated"], count)
         agent.end()
@@ -61,7 +48,7 @@ class Encryption(AgentTest):
         key = self.stand.path("key")
         self.assertEqual(self.command("key", "make", key, state=False).returncode, 0)
         options = ("--encryption-key", f"file:{key}", "--encrypt-content", "--replay-archive", "10 MB")
-        count = self.queued(*options)
+        count = self.queued(self.running("--log-level", "error", *options))
         self.assertGreater(len(files_of(self.state)), 3)
         self.assertEqual(self.has_plain(), [])
         with open(key, encoding="ascii") as file:
@@ -73,7 +60,7 @@ class Encryption(AgentTest):
 
     def test_without_the_setting_content_lies_in_plain(self):
         """So that the search of the other test is known to find something."""
-        self.queued("--provenance-size", "0 B")
+        self.queued(self.running("--log-level", "error", "--provenance-size", "0 B"))
         self.assertNotEqual(self.has_plain(), [])
 
     def test_a_wrong_key_is_refused_with_its_id_and_nothing_is_changed(self):
@@ -81,7 +68,7 @@ class Encryption(AgentTest):
         for key in (right, wrong):
             self.command("key", "make", key, state=False)
         options = ("--encryption-key", right, "--encrypt-content")
-        count = self.queued(*options)
+        count = self.queued(self.running("--log-level", "error", *options))
         master = json.loads(self.key("status", "--key", right, "--json").stdout)["master_key"]
         before = files_of(self.state)
         for given in (("--encryption-key", wrong), (), ("--encryption-key", self.stand.path("none"))):
@@ -111,7 +98,7 @@ class Encryption(AgentTest):
     def test_an_export_of_encrypted_flowfiles_is_encrypted_unless_told_otherwise(self):
         key = self.stand.path("key")
         self.command("key", "make", key, state=False)
-        count = self.queued("--encryption-key", key, "--encrypt-content")
+        count = self.queued(self.running("--log-level", "error", "--encryption-key", key, "--encrypt-content"))
         sound = self.command("doctor", "check", "--key", key, "--json")
         self.assertEqual(json.loads(sound.stdout)["queued_count"], count, sound.stderr)
         sealed, plain = self.stand.path("sealed"), self.stand.path("plain")
@@ -131,7 +118,7 @@ class Encryption(AgentTest):
         self.assertEqual(self.has_plain(), [])
 
     def test_a_rotation_that_is_killed_leaves_everything_readable(self):
-        count = self.queued("--encrypt-content")
+        count = self.queued(self.running("--log-level", "error", "--encrypt-content"))
         for wait in range(0, 24):
             rotation = subprocess.Popen([self.stand.program("runnel-agent"), "key", "rotate", "--state", self.state], stdout=subprocess.DEVNULL,
                                         stderr=subprocess.DEVNULL)
@@ -148,12 +135,12 @@ class Encryption(AgentTest):
     def test_keys_are_rotated_while_the_agent_runs(self):
         agent = self.running("--encrypt-content")
         self.command("stop", "log")
-        wait_until("some are queued", lambda: self.status()["connections"][0]["count"] >= 5)
+        wait_until("some are queued", lambda: self.connection()["count"] >= 5)
         old = json.loads(self.key("status", "--json").stdout)
         fresh = json.loads(self.key("rotate", "--json").stdout)
         self.assertNotEqual(old["master_key"], fresh["master_key"])
         self.assertEqual(len(fresh["data_keys"]), 2)
-        count = self.status()["connections"][0]["count"]
+        count = self.connection()["count"]
         agent.end()
         self.drained(count, "--encrypt-content")
 

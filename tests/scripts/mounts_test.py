@@ -198,7 +198,8 @@ class Full(Mounted):
         self.assertTrue(loss["is_balanced"])
         self.assertEqual(loss["dropped_quarantined"], 0)
 
-    def test_a_disk_that_others_fill_and_free_under_load_loses_nothing_and_the_flow_goes_on_by_itself(self):
+    def running_on_a_full_disk(self):
+        """Its disk has been filled in the middle of the load."""
         agent = self.running()
         wait_until("the subscription", lambda: self.broker.has_said("load"))
         self.assertEqual(self.command("stop", "put").returncode, 0)
@@ -206,6 +207,10 @@ class Full(Mounted):
         wait_until("some have come", lambda: self.loss()["in"] == FIRST)
         self.fill()
         self.publish(FIRST, COUNT)
+        return agent
+
+    def test_a_disk_that_others_fill_and_free_under_load_loses_nothing_and_the_flow_goes_on_by_itself(self):
+        agent = self.running_on_a_full_disk()
         held = self.standing_still()
         self.assertLess(held, COUNT)
         os.remove(os.path.join(self.state, "of-others"))
@@ -217,13 +222,7 @@ class Full(Mounted):
         self.assertEqual(agent.end(), 0)
 
     def test_killed_on_a_full_disk_the_agent_starts_again_and_what_it_has_acknowledged_arrives(self):
-        agent = self.running()
-        wait_until("the subscription", lambda: self.broker.has_said("load"))
-        self.assertEqual(self.command("stop", "put").returncode, 0)
-        self.publish(0, FIRST)
-        wait_until("some have come", lambda: self.loss()["in"] == FIRST)
-        self.fill()
-        self.publish(FIRST, COUNT)
+        agent = self.running_on_a_full_disk()
         self.standing_still()
         agent.kill()
         self.fill()

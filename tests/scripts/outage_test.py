@@ -11,7 +11,6 @@ from kafka import Kafka  # noqa: E402
 from stand import Stand, wait_until  # noqa: E402
 
 BACKLOG = 50 * 8 * 3600  # a vehicle's messages of eight hours, 50 a second
-ORDERS = {"live-first": "live-first", "by-class": {"attribute": "class"}}
 
 
 def flow_of(stand, kafka, order):
