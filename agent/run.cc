@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,6 +19,7 @@
 #include "agent/admin/control_server.h"
 #include "agent/admin/metrics_server.h"
 #include "agent/base/log.h"
+#include "agent/base/service_manager.h"
 #include "agent/commands.h"
 #include "agent/flow_file.h"
 #include "agent/hub_control.h"
@@ -92,10 +92,9 @@ class Wakes {
   // done.
   std::optional<bool> wait(Engine& engine,
                            std::optional<std::chrono::milliseconds> at_most = {}) const {
-    std::uint64_t watchdog_us = 0;
-    const bool is_watched = sd_watchdog_enabled(0, &watchdog_us) > 0;
+    const auto watchdog = watchdog_period();
     int patience_ms = static_cast<int>(std::chrono::milliseconds(IdleMemory::kEvery).count());
-    if (is_watched) patience_ms = std::min(patience_ms, static_cast<int>(watchdog_us / 2'000));
+    if (watchdog) patience_ms = std::min(patience_ms, static_cast<int>(watchdog->count() / 2'000));
     if (at_most) patience_ms = std::min(patience_ms, static_cast<int>(at_most->count()));
     const auto began = std::chrono::steady_clock::now();
     auto looks_at = began + IdleMemory::kEvery;
@@ -103,7 +102,7 @@ class Wakes {
     pollfd polled[] = {
         {signals_.fd(), POLLIN, 0}, {restart_.fd(), POLLIN, 0}, {power_.fd(), POLLIN, 0}};
     while (true) {
-      if (is_watched) sd_notify(0, "WATCHDOG=1");
+      if (watchdog) tell_service_manager("WATCHDOG=1");
       if (poll(polled, 3, patience_ms) <= 0) {
         const auto now = std::chrono::steady_clock::now();
         if (at_most && now - began >= *at_most) return std::nullopt;
@@ -229,9 +228,9 @@ Result<bool> live(const Settings& settings, const Wakes& wakes, Engine& engine,
     uplink = std::move(opened);
     uplink->start();
   }
-  sd_notify(0, "READY=1");
+  tell_service_manager("READY=1");
   const bool is_restart = wakes.wait(engine).value_or(false);
-  sd_notify(0, is_restart ? "RELOADING=1" : "STOPPING=1");
+  tell_service_manager(is_restart ? "RELOADING=1" : "STOPPING=1");
   wakes.give_up_signals();
   log_info("agent", is_restart ? "beginning anew" : "stopping");
   return is_restart;
@@ -323,7 +322,7 @@ Result<std::unique_ptr<Engine>> open_engine(const Settings& settings, const Wake
     if (!waiting) waiting = std::make_unique<Waiting>(settings, engine.error());
     waiting->engine().waits_for(engine.error());
     TRY(waiting->serve());
-    sd_notify(0, "READY=1\nSTATUS=waiting for the state directory");
+    tell_service_manager("READY=1\nSTATUS=waiting for the state directory");
     if (wakes.wait(waiting->engine(), kLookAgain)) return std::unique_ptr<Engine>();
   }
 }

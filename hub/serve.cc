@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <pthread.h>
 #include <signal.h>
-#include <systemd/sd-daemon.h>
 
 #include <atomic>
 #include <cstdio>
@@ -15,6 +14,7 @@
 #include "agent/base/bytes.h"
 #include "agent/base/log.h"
 #include "agent/base/mutex.h"
+#include "agent/base/service_manager.h"
 #include "hub/auth/auth_routes.h"
 #include "hub/c2/c2_routes.h"
 #include "hub/commands.h"
@@ -271,11 +271,11 @@ Result<> run(const Settings& settings) {
   std::printf("listening operators %s\nlistening agents %s\n", operators->url().c_str(),
               agents->url().c_str());
   std::fflush(stdout);
-  sd_notify(0, "READY=1");
+  tell_service_manager("READY=1");
 
   int taken = 0;
   sigwait(&signals, &taken);
-  sd_notify(0, "STOPPING=1");
+  tell_service_manager("STOPPING=1");
   say(*hub, "hub_stopped", "info", "", "the hub was stopped");
   // Both at once: each waits for what it is answering.
   std::thread closing([&] { operators.reset(); });
