@@ -6,9 +6,9 @@
 
 #include <atomic>
 #include <fstream>
-#include <mutex>
 
 #include "agent/base/bytes.h"
+#include "agent/base/curl_loader.h"
 #include "agent/uplink/transport.h"
 
 namespace runnel {
@@ -165,8 +165,7 @@ bool holds_certificate(const std::string& path) {
 }  // namespace
 
 Result<std::unique_ptr<Transport>> curl_transport(CurlOptions options) {
-  static std::once_flag once;
-  std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
+  TRY(load_curl());
   if (!options.ca_file.empty() && access(options.ca_file.c_str(), R_OK) != 0)
     return invalid("the hub's CA file `" + options.ca_file + "` cannot be read");
   // Else the agent would run, and never reach its hub.

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "agent/base/bytes.h"
+#include "agent/base/curl_loader.h"
 #include "agent/base/mutex.h"
 
 namespace runnel {
@@ -327,9 +328,8 @@ class CurlClient final : public HttpClient {
 
 }  // namespace
 
-std::unique_ptr<HttpClient> HttpClient::open() {
-  static const CURLcode ready = curl_global_init(CURL_GLOBAL_DEFAULT);
-  RUNNEL_ASSERT(ready == CURLE_OK);
+Result<std::unique_ptr<HttpClient>> HttpClient::open() {
+  TRY(load_curl());
   return std::make_unique<CurlClient>();
 }
 

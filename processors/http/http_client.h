@@ -62,7 +62,8 @@ class HttpClient {
   // the answer was too large. kCorrupt: the body cannot be read, or the answer not be stored.
   using OnDone = std::function<void(Result<HttpResponse> response)>;
 
-  static std::unique_ptr<HttpClient> open();
+  // kInvalid: there is no libcurl.
+  static Result<std::unique_ptr<HttpClient>> open();
   // Requests under way are dropped; their `done` is destroyed uncalled.
   virtual ~HttpClient() = default;
   // `done` is called on the client's thread (named `http`), and must not block. Any thread. `owner`

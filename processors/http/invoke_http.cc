@@ -296,7 +296,10 @@ Result<> InvokeHttp::start(Context& context) {
   tls_files_ = std::move(files);
   TRY_ASSIGN(shared, context.service(config_.web_client));
   shared_ = shared;
-  if (shared_ == nullptr) own_client_ = HttpClient::open();
+  if (shared_ == nullptr) {
+    TRY_ASSIGN(own, HttpClient::open());
+    own_client_ = std::move(own);
+  }
   client_ = shared_ != nullptr ? &shared_->client() : own_client_.get();
   return {};
 }

@@ -44,7 +44,8 @@ class WebClientService final : public Service, public WebClientServiceProvider {
   Result<> start(ServiceContext& context) override {
     TRY_ASSIGN(files, tls_files(context, config_.ssl_context, {}));
     tls_files_ = std::move(files);
-    client_ = HttpClient::open();
+    TRY_ASSIGN(client, HttpClient::open());
+    client_ = std::move(client);
     return {};
   }
   void stop() override { client_.reset(); }

@@ -370,7 +370,7 @@ TEST_CASE("by a shared client the same is done, and a stop drops only what is it
   CHECK(runner.run_until([&] { return runner.count("success") == 21; }));
   check_balanced(runner.loss());
 
-  const auto client = HttpClient::open();
+  const auto client = HttpClient::open().value();
   const int one = 0;
   const int other = 0;
   std::promise<Result<HttpResponse>> answered;

@@ -297,7 +297,7 @@ class TextReader final : public ContentReader {
 Result<HttpResponse> send(Listening& listening, const HttpRequest& request) {
   return listening.meanwhile([&request] {
     request.body->rewind();
-    const auto client = HttpClient::open();
+    const auto client = HttpClient::open().value();
     auto promise = std::make_shared<std::promise<Result<HttpResponse>>>();
     auto future = promise->get_future();
     client->send(
