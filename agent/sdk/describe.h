@@ -204,59 +204,98 @@ struct PropertyFacts {
   ExpressionScope expressions = ExpressionScope::kNone;
 };
 
+// How a member is written and set, apart from the component that has it: there are few types of
+// members, and many components.
+struct MemberBinding {
+  PropertyKind kind;
+  std::optional<ExpressionScope> expressions;  // what the type itself says of them
+  std::string_view service;                    // of a ServiceRef
+  std::vector<Choice> choices;                 // of an enum
+  Result<> (*set)(void* member, std::string_view text);
+};
+
+template <typename T>
+MemberBinding make_member_binding() {
+  using Inner = typename WithoutOptional<T>::Type;
+  MemberBinding binding{PropertyTraits<T>::kKind, {}, {}, {}, {}};
+  if constexpr (requires { PropertyTraits<Inner>::kExpressions; }) {
+    binding.expressions = PropertyTraits<Inner>::kExpressions;
+  }
+  if constexpr (requires { PropertyTraits<Inner>::kService; }) {
+    binding.service = PropertyTraits<Inner>::kService;
+  }
+  if constexpr (std::is_enum_v<Inner>) {
+    for (const auto& [value, text] : EnumNames<Inner>::names) {
+      binding.choices.push_back({std::string(text), {}});
+    }
+  }
+  binding.set = [](void* member, std::string_view text) -> Result<> {
+    TRY_ASSIGN(value, PropertyTraits<T>::parse(text));
+    *static_cast<T*>(member) = std::move(value);
+    return {};
+  };
+  return binding;
+}
+
+template <typename T>
+const MemberBinding& member_binding() {
+  static const MemberBinding binding = make_member_binding<T>();
+  return binding;
+}
+
+// Where in a Config each property's member lies, and how it is set.
+class PropertySetters {
+ public:
+  // Asserts that no other has the place.
+  void add(std::string name, std::size_t offset, Result<> (*set)(void*, std::string_view));
+  // Of `DynamicProperties`; at most once.
+  void add_dynamic(std::size_t offset);
+  // `config`: of the type whose offsets these are. kInvalid names the property.
+  Result<> fill(void* config, const PropertyValues& values) const;
+
+ private:
+  struct Setter {
+    std::string name;
+    std::size_t offset;
+    Result<> (*set)(void* member, std::string_view text);
+  };
+
+  std::vector<Setter> setters_;
+  std::optional<std::size_t> dynamic_;
+};
+
+// What of a description does not depend on its component's type.
+class ComponentDraft {
+ protected:
+  ComponentDraft(ComponentKind kind, std::string type, std::string doc);
+  // Asserts that there is neither one of the name nor one of the place yet.
+  void add_property(std::string name, PropertyFacts&& facts, const MemberBinding& binding,
+                    std::size_t offset, std::string default_text);
+
+  ComponentSpec spec_;
+  PropertySetters setters_;
+};
+
 // The properties of a component, bound to its Config; what Describe and DescribeService share. D is
 // which of them.
 template <typename P, typename D>
-class DescribeProperties {
+class DescribeProperties : protected ComponentDraft {
  public:
   using Config = typename P::Config;
 
   template <typename T>
-  D& property(std::string name, T Config::*member, PropertyFacts facts) {
-    RUNNEL_ASSERT(spec_.property(name) == nullptr);
-    note_member(member);
-    PropertySpec spec;
-    spec.name = std::move(name);
-    spec.doc = std::move(facts.doc);
-    spec.kind = facts.choices.empty() ? PropertyTraits<T>::kKind : PropertyKind::kChoice;
-    spec.is_required = facts.required;
-    spec.is_sensitive = facts.sensitive;
-    spec.expressions = facts.expressions;
-    using Inner = typename WithoutOptional<T>::Type;
-    if constexpr (requires { PropertyTraits<Inner>::kExpressions; }) {
-      spec.expressions = PropertyTraits<Inner>::kExpressions;
-    }
-    if constexpr (requires { PropertyTraits<Inner>::kService; }) {
-      spec.service = PropertyTraits<Inner>::kService;
-    }
-    if (facts.min) spec.min = facts.min->value;
-    if (facts.max) spec.max = facts.max->value;
-    spec.choices = std::move(facts.choices);
-    if constexpr (std::is_enum_v<Inner>) {
-      for (const auto& [value, text] : EnumNames<Inner>::names) {
-        spec.choices.push_back({std::string(text), {}});
-      }
-    }
-    spec.example = std::move(facts.example);
-    spec.replaced_by = std::move(facts.replaced_by);
-    if constexpr (!kIsOptional<T>) {
-      const Config defaults{};
-      std::string text = PropertyTraits<T>::text(defaults.*member);
-      if (!facts.required && !text.empty()) spec.default_value = std::move(text);
-    }
-    setters_.push_back({spec.name, [member](Config& config, std::string_view text) -> Result<> {
-                          TRY_ASSIGN(value, PropertyTraits<T>::parse(text));
-                          config.*member = std::move(value);
-                          return {};
-                        }});
-    spec_.properties.push_back(std::move(spec));
+  D& property(std::string name, T Config::*member, PropertyFacts&& facts) {
+    std::string text;
+    if constexpr (!kIsOptional<T>) text = PropertyTraits<T>::text(defaults_.*member);
+    add_property(std::move(name), std::move(facts), member_binding<T>(),
+                 offset_of(&(defaults_.*member)), std::move(text));
     return self();
   }
 
   // Properties whose names the user makes up end in `member`.
   D& dynamic_properties(DynamicProperties Config::*member, DynamicPropertySpec spec) {
     spec_.dynamic_properties = std::move(spec);
-    dynamic_ = member;
+    setters_.add_dynamic(offset_of(&(defaults_.*member)));
     return self();
   }
   D& example(std::string text) {
@@ -265,28 +304,14 @@ class DescribeProperties {
   }
 
  protected:
-  DescribeProperties(ComponentKind kind, std::string type, std::string doc) {
-    spec_.kind = kind;
-    spec_.type = std::move(type);
-    spec_.doc = std::move(doc);
-  }
+  using ComponentDraft::ComponentDraft;
 
   // What builds a P, as a B, from values that have passed check_values.
   template <typename B>
   std::function<Result<std::unique_ptr<B>>(const PropertyValues&)> maker() const {
-    return [setters = setters_, dynamic = dynamic_,
-            spec = spec_](const PropertyValues& values) -> Result<std::unique_ptr<B>> {
+    return [setters = setters_](const PropertyValues& values) -> Result<std::unique_ptr<B>> {
       Config config{};
-      for (const auto& [name, set] : setters) {
-        const auto found = values.find(name);
-        if (found == values.end()) continue;
-        TRY(set(config, found->second).within("property `" + name + "`"));
-      }
-      if (dynamic) {
-        for (const auto& [name, value] : values) {
-          if (spec.property(name) == nullptr) (config.*dynamic).emplace_back(name, value);
-        }
-      }
+      TRY(setters.fill(&config, values));
       if constexpr (requires { P::make(std::move(config)); }) {
         TRY_ASSIGN(made, P::make(std::move(config)));
         return std::unique_ptr<B>(std::move(made));
@@ -296,25 +321,15 @@ class DescribeProperties {
     };
   }
 
-  ComponentSpec spec_;
-
  private:
-  using Setter = std::function<Result<>(Config&, std::string_view)>;
-
   D& self() { return static_cast<D&>(*this); }
 
-  template <typename T>
-  void note_member(T Config::*member) {
-    const Config probe{};
-    const auto offset = static_cast<std::size_t>(reinterpret_cast<const char*>(&(probe.*member)) -
-                                                 reinterpret_cast<const char*>(&probe));
-    for (const std::size_t known : members_) RUNNEL_ASSERT(known != offset);
-    members_.push_back(offset);
+  std::size_t offset_of(const void* member) const {
+    return static_cast<std::size_t>(static_cast<const char*>(member) -
+                                    reinterpret_cast<const char*>(&defaults_));
   }
 
-  std::vector<std::pair<std::string, Setter>> setters_;
-  std::vector<std::size_t> members_;
-  DynamicProperties Config::*dynamic_ = nullptr;
+  const Config defaults_{};
 };
 
 template <typename P>

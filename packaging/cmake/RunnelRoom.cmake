@@ -48,6 +48,20 @@ function(runnel_room NAME FOLDER)
   endif()
 endfunction()
 
+# Release builds: what runs once in a while is small (a whole library, or files of the present directory), what each FlowFile passes through is fast.
+set(RUNNEL_SMALL $<$<CONFIG:Release>:-Os>)
+function(runnel_small)
+  foreach(target ${ARGN})
+    target_compile_options(${target} PRIVATE ${RUNNEL_SMALL})
+  endforeach()
+endfunction()
+function(runnel_small_files)
+  set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS ${RUNNEL_SMALL})
+endfunction()
+function(runnel_fast_files)
+  set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS $<$<CONFIG:Release>:-O2>)
+endfunction()
+
 # runnel_alone(FILE…): compiled by themselves also where several files make one unit (the sanitizer builds), as their file-local names
 # are those of their neighbours. In the directory of their target.
 function(runnel_alone)

@@ -70,7 +70,7 @@ struct JsonAppender {
 }  // namespace
 
 Result<> ByteSource::fill() {
-  TRY_ASSIGN(count, content_.read(buffer_));
+  TRY_ASSIGN(count, content_.read({buffer_.get(), kBuffer}));
   at_ = 0;
   end_ = count;
   return {};

@@ -128,7 +128,8 @@ class ByteSource {
   Result<> fill();
 
   ContentReader& content_;
-  std::vector<char> buffer_ = std::vector<char>(32 << 10);
+  static constexpr std::size_t kBuffer = 32 << 10;
+  std::unique_ptr<char[]> buffer_ = std::make_unique_for_overwrite<char[]>(kBuffer);
   std::size_t at_ = 0;
   std::size_t end_ = 0;
   std::uint64_t offset_ = 0;

@@ -1,6 +1,6 @@
 """What an idle agent costs, with an MQTT to Kafka flow connected and nothing to do; beside the bare libraries in one program that does the same.
 
-A quiet agent frees what bursts have left and unmaps code that only its start needed (agent/idle_memory.h); the bare libraries do neither. What of the RSS is
+A quiet agent frees what bursts have left (agent/idle_memory.h); the bare libraries do not. What of the RSS is
 anonymous cannot be read again from a file."""
 
 import json
