@@ -221,8 +221,9 @@ Task* Scheduler::pick(Worker& worker) {
   // A chain that was cut short takes its turn behind the others.
   worker.later.insert(worker.later.end(), worker.chain.begin(), worker.chain.end());
   worker.chain.clear();
-  const bool prefers_later = picks_ % 2 == 0;
-  if (!worker.later.empty() && (prefers_later || shared_.empty())) {
+  // In turns, by a count of its own: a source and its sink may pick in step with any other.
+  worker.prefers_later = !worker.prefers_later;
+  if (!worker.later.empty() && (worker.prefers_later || shared_.empty())) {
     Task* next = worker.later.front();
     worker.later.pop_front();
     return taken(next);

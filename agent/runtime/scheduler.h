@@ -92,6 +92,7 @@ class Scheduler {
     std::vector<Task*> chain;  // last in, first out: downstream first
     std::deque<Task*> later;   // its tasks that have more than one slice
     unsigned chain_run = 0;    // since it last looked elsewhere
+    bool prefers_later = false;
     std::uint64_t runs = 0;
     std::uint64_t runs_seen = 0;  // by the watcher, one tick ago
     bool is_running = false;

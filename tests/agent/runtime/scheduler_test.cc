@@ -55,6 +55,30 @@ TEST_CASE("a task that is woken while it runs is run again") {
   d.scheduler.retire(task);
 }
 
+TEST_CASE("a source that is always busy leaves its turn to what was woken from outside") {
+  // Whatever else was picked before: the source and its sink are picked in pairs.
+  for (int before = 0; before < 4; ++before) {
+    Driven d;
+    FunctionTask earlier([] { return Task::Next::kIdle; });
+    FunctionTask sink([] { return Task::Next::kIdle; });
+    FunctionTask source([&] { return d.scheduler.wake(sink), Task::Next::kAgain; });
+    int runs = 0;
+    FunctionTask other([&] { return ++runs, Task::Next::kIdle; });
+    const std::initializer_list<Task*> all{&earlier, &sink, &source, &other};
+    for (Task* task : all) d.scheduler.activate(*task);
+    for (int i = 0; i < before; ++i) {
+      d.scheduler.wake(earlier);
+      CHECK(d.scheduler.run_ready(1) == 1);
+    }
+    d.scheduler.wake(source);
+    d.scheduler.run_ready(10);
+    d.scheduler.wake(other);
+    d.scheduler.run_ready(6);
+    CHECK(runs == 1);
+    for (Task* task : all) d.scheduler.retire(*task);
+  }
+}
+
 TEST_CASE("a worker runs a chain to its end before the source is run again") {
   Driven d;
   std::string order;
