@@ -34,22 +34,22 @@ int print(const std::string& text) {
   return failed(unavailable(std::string("writing the output: ") + std::strerror(errno)));
 }
 
+void Table::add(std::vector<std::string> cells) {
+  widths_.resize(std::max(widths_.size(), cells.size()));
+  for (std::size_t i = 0; i < cells.size(); ++i) widths_[i] = std::max(widths_[i], cells[i].size());
+  rows_.push_back(std::move(cells));
+}
+
 std::string Table::text() const {
   std::string out;
   for (const auto& row : rows_) {
     for (std::size_t i = 0; i < row.size(); ++i) {
       const bool is_last = i + 1 == row.size();
-      out += is_last ? row[i] : fmt::format("{:<{}}  ", row[i], width(i));
+      out += is_last ? row[i] : fmt::format("{:<{}}  ", row[i], widths_[i]);
     }
     out += '\n';
   }
   return out;
-}
-
-std::size_t Table::width(std::size_t column) const {
-  std::size_t widest = 0;
-  for (const auto& row : rows_) widest = std::max(widest, row[column].size());
-  return widest;
 }
 
 }  // namespace runnel

@@ -23,12 +23,12 @@ std::string laid_out(const nlohmann::ordered_json& json);
 class Table {
  public:
   explicit Table(std::vector<std::string> heads) { add(std::move(heads)); }
-  void add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
+  void add(std::vector<std::string> cells);
   std::string text() const;
 
  private:
-  std::size_t width(std::size_t column) const;
   std::vector<std::vector<std::string>> rows_;
+  std::vector<std::size_t> widths_;  // of the columns
 };
 
 }  // namespace runnel
