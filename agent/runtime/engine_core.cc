@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <thread>
+#include <unordered_set>
 
 #include "agent/base/log.h"
 
@@ -19,8 +20,9 @@ constexpr std::size_t kDrivenSlices = 100'000;
 class HeldAlive {
  public:
   HeldAlive(const FlowServices::List& before, const FlowServices::List& after) {
+    const std::unordered_set<std::shared_ptr<SharedService>> stays(after.begin(), after.end());
     for (const std::shared_ptr<SharedService>& one : before) {
-      if (std::find(after.begin(), after.end(), one) == after.end()) continue;
+      if (!stays.contains(one)) continue;
       if (one->acquire_running(kUser)) held_.push_back(one);
     }
   }
@@ -96,11 +98,14 @@ EngineCore::~EngineCore() {
   ledger_->set_provenance(nullptr);
 }
 
+void EngineCore::Running::add(std::shared_ptr<Node> node) {
+  index_.emplace(node->plan().model.id, nodes.size());
+  nodes.push_back(std::move(node));
+}
+
 const std::shared_ptr<Node>* EngineCore::Running::find(std::string_view id) const {
-  for (const std::shared_ptr<Node>& node : nodes) {
-    if (node->plan().model.id == id) return &node;
-  }
-  return nullptr;
+  const auto found = index_.find(id);
+  return found == index_.end() ? nullptr : &nodes[found->second];
 }
 
 std::shared_ptr<const EngineCore::Running> EngineCore::running() const {
@@ -144,7 +149,7 @@ Result<EngineCore::Change> EngineCore::plan_change(const std::shared_ptr<const F
   for (NodePlan& plan : topology.plans) {
     const std::shared_ptr<Node>* before = old ? old->find(plan.model.id) : nullptr;
     if (before && (*before)->plan().is_alike(plan)) {
-      change.next->nodes.push_back(*before);
+      change.next->add(*before);
       continue;
     }
     if (before) change.gone.push_back(*before);
@@ -153,7 +158,7 @@ Result<EngineCore::Change> EngineCore::plan_change(const std::shared_ptr<const F
       for (Queue* queue : change.attached) ledger_->park(*queue, flow->name);
       return node.error();
     }
-    change.next->nodes.push_back(*node);
+    change.next->add(*node);
     change.fresh.push_back(std::move(node).value());
   }
   if (old) {
@@ -271,11 +276,10 @@ void EngineCore::disconnect(const Running& running) {
 }
 
 void EngineCore::park_missing(const Running& old, const Running& next) {
+  std::unordered_set<const Queue*> stays;
+  for (const PlannedQueue& one : next.queues) stays.insert(one.queue);
   for (const PlannedQueue& one : old.queues) {
-    const bool is_there =
-        std::any_of(next.queues.begin(), next.queues.end(),
-                    [&one](const PlannedQueue& other) { return other.queue == one.queue; });
-    if (is_there) continue;
+    if (stays.contains(one.queue)) continue;
     {
       Lock lock(view_);
       if (const auto found = ends_.find(one.queue->id()); found != ends_.end()) {
@@ -294,10 +298,12 @@ void EngineCore::park_missing(const Running& old, const Running& next) {
 
 void EngineCore::respecify(const Running& next) {
   for (const PlannedQueue& one : next.queues) {
+    QueueSpec spec = queue_spec_of(*one.connection);
     {
       Lock lock(ledger_->mutex());
       one.queue->held();
-      one.queue->respecify(queue_spec_of(*one.connection));
+      if (spec == one.queue->spec()) continue;
+      one.queue->respecify(std::move(spec));
     }
     // Its limits may be higher now, its order another one.
     if (one.queue->on_room) one.queue->on_room();

@@ -8,6 +8,8 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "agent/base/mutex.h"
@@ -74,7 +76,11 @@ class EngineCore final : public Engine {
     FlowServices::List services;               // in the order of the flow
     std::int64_t started_ms = 0;
 
+    void add(std::shared_ptr<Node> node);
     const std::shared_ptr<Node>* find(std::string_view id) const;
+
+   private:
+    std::unordered_map<std::string_view, std::size_t> index_;  // of `nodes`, by their ids
   };
   // From one flow to the next.
   struct Change {

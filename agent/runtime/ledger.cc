@@ -58,6 +58,7 @@ Ledger::~Ledger() {
     for (const auto& segment : batch.segments) segment->keep();
   }
   batches_.clear();
+  occupied_.clear();
   queues_.clear();
 }
 
@@ -158,6 +159,7 @@ void Ledger::put(Queue& queue, FlowRecord record, std::uint32_t now_ms,
     return;
   }
   queue.append(record, now_ms);
+  note_occupied(queue);
   if (Epoch* const epoch = epoch_at(record.epoch)) ++epoch->live;
   const std::uint64_t bytes =
       record.content != nullptr && record.content->is_in_memory() ? record.size : 0;

@@ -105,6 +105,7 @@ class SafeLine {
   std::uint64_t told_ = 0;      // were called
   bool is_closed_ = false;
   bool is_calling_ = false;
+  bool is_listed_ = false;  // among the ledger's `waiting_lines_`
 };
 
 struct ParkedQueue {
@@ -196,7 +197,7 @@ class Ledger {
   void clear_state(const std::string& processor);
 
   // ---- waiting
-  std::shared_ptr<SafeLine> open_line();
+  static std::shared_ptr<SafeLine> open_line() { return std::make_shared<SafeLine>(); }
   // Nobody of this line is called any more when it returns.
   void close_line(const std::shared_ptr<SafeLine>& line);
   // Somebody cannot go on before what waits is safe.
@@ -356,6 +357,8 @@ class Ledger {
   static bool is_removable(const Batch& batch) {
     return batch.left == 0 && batch.targets_alive == 0;
   }
+  void note_occupied(Queue& queue) REQUIRES(mutex_);
+  void sift_occupied() REQUIRES(mutex_);
   void cut_queue(Queue& queue, Write& write) REQUIRES(mutex_);
   void cut_effects(Write& write) REQUIRES(mutex_);
   void pack(Write& write) const;
@@ -382,6 +385,7 @@ class Ledger {
   LedgerOptions options_;
   const SteadyTime opened_;
   SteadyTime clock_began_{};  // of options_.clock
+  static constexpr std::size_t kOccupiedMin = 64;
   static constexpr std::int64_t kClockStepMs = 500;
   // Of less time what is written in a day is not known.
   static constexpr std::int64_t kDayKnownMs = 60'000;
@@ -425,6 +429,10 @@ class Ledger {
   std::map<std::string, std::unique_ptr<Queue>> queues_
       GUARDED_BY(mutex_);  // by id; parked ones, too
   std::map<std::uint64_t, Queue*> queues_by_key_ GUARDED_BY(mutex_);
+  // All of which something is in memory, and some that were emptied since: of ten thousand queues
+  // only these are looked at by each write.
+  std::vector<Queue*> occupied_ GUARDED_BY(mutex_);
+  std::size_t sift_at_ GUARDED_BY(mutex_) = kOccupiedMin;
   std::map<std::string, std::string> parked_of_ GUARDED_BY(mutex_);  // queue id -> flow
   std::set<std::string> attached_ GUARDED_BY(mutex_);
   struct QueueRow {
@@ -481,7 +489,8 @@ class Ledger {
   std::map<std::string, std::map<std::string, std::string>> state_ GUARDED_BY(mutex_);
   std::deque<StateChange> state_changes_ GUARDED_BY(mutex_);
 
-  std::vector<std::shared_ptr<SafeLine>> lines_ GUARDED_BY(mutex_);
+  // Those in which somebody waits or is being called; they take turns.
+  std::deque<std::shared_ptr<SafeLine>> waiting_lines_ GUARDED_BY(mutex_);
   ProvenanceLog* provenance_ GUARDED_BY(mutex_) = nullptr;
   Mutex provenance_use_mutex_;  // held while a write takes its events; outside of `mutex_`
   bool is_closing_ GUARDED_BY(mutex_) = false;

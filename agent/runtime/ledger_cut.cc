@@ -144,7 +144,8 @@ std::unique_ptr<Ledger::Write> Ledger::cut(bool is_all, bool needs_row) {
   if (is_all) is_cut_wanted_ = true;
   write->epoch = cut_epoch();
   write->cut = ++cuts_;
-  for (const auto& [id, queue] : queues_) cut_queue(*queue, *write);
+  sift_occupied();
+  for (Queue* const queue : occupied_) cut_queue(*queue, *write);
   while (!state_changes_.empty() && state_changes_.front().epoch <= write->epoch) {
     write->state.push_back(std::move(state_changes_.front()));
     state_changes_.pop_front();
@@ -163,7 +164,7 @@ std::unique_ptr<Ledger::Write> Ledger::cut(bool is_all, bool needs_row) {
     epochs_[i].has_state = false;
   is_cut_wanted_ = false;
   unsaved_bytes_ = 0;
-  for (const auto& [id, queue] : queues_) {
+  for (Queue* const queue : occupied_) {
     queue->held();
     unsaved_bytes_ += queue->unsaved() * 128;
   }

@@ -205,6 +205,7 @@ Result<> Ledger::load() {
   Lock lock(mutex_);
   // What an earlier try has read is let go; the files that it refers to are not.
   segments_->keep_all();
+  occupied_.clear();
   queues_.clear();
   queues_by_key_.clear();
   batches_.clear();

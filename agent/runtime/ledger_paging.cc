@@ -139,6 +139,7 @@ Result<> Ledger::page_in_batch(Queue& queue, Queue::Position first, Queue::Paged
           gone.push_back(record);
         } else {
           queue.restore(range.first + i, record, {paged.batch, index}, at_ms);
+          note_occupied(queue);
         }
       }
     }

@@ -61,6 +61,26 @@ Queue* Ledger::find(const std::string& id) {
   return found == queues_.end() ? nullptr : found->second.get();
 }
 
+void Ledger::note_occupied(Queue& queue) {
+  queue.held();
+  if (queue.list()) return;
+  if (occupied_.size() >= sift_at_) sift_occupied();
+  occupied_.push_back(&queue);
+}
+
+// Those that are empty keep no memory: one FlowFile that goes through ten thousand queues shall not
+// leave a chunk in each.
+void Ledger::sift_occupied() {
+  std::erase_if(occupied_, [this](Queue* queue) REQUIRES(mutex_) {
+    queue->held();
+    if (queue->is_occupied()) return false;
+    queue->unlist();
+    queue->shrink();
+    return true;
+  });
+  sift_at_ = std::max(kOccupiedMin, 2 * occupied_.size());
+}
+
 // ---- expiry
 
 std::int64_t Ledger::follow_wall() {

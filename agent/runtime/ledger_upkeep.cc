@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::uint64_t kPassiveAt = 4 << 20;   // bytes of WAL: move it into the database
 constexpr std::uint64_t kRestartAt = 16 << 20;  // make the writer wait until the WAL can begin anew
-constexpr std::size_t kChunksKept = 8;  // of a queue's head, in memory whatever the budget says
+constexpr std::size_t kChunksKept = 32;  // of a queue's head, in memory whatever the budget says
 constexpr std::uint64_t kMeasureEvery = 16;  // writes
 
 // Of the log: no other file of a database may be opened and closed here, as that would let go of
@@ -73,11 +73,11 @@ void Ledger::page_out() {
   {
     Lock lock(mutex_);
     std::uint64_t held = 0;
-    for (const auto& [id, queue] : queues_) {
+    for (Queue* const queue : occupied_) {
       queue->held();
       held += queue->memory_bytes();
     }
-    for (const auto& [id, queue] : queues_) {
+    for (Queue* const queue : occupied_) {
       if (held <= options_.memory_budget) break;
       queue->held();
       const auto found = queue->pageable({.chunks_kept = kChunksKept,

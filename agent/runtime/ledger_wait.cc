@@ -1,6 +1,7 @@
 // Waiting until something is safe: lines, those who wait in them, urging and flushing.
 
 #include <algorithm>
+#include <utility>
 
 #include "agent/runtime/ledger.h"
 #include "agent/runtime/ledger_parts.h"
@@ -17,6 +18,7 @@ void Ledger::wait(const std::shared_ptr<SafeLine>& line, EpochNumber number, boo
   if (Epoch* const epoch = epoch_at(number)) epoch->has_waiter = true;
   if (needs_write) is_cut_wanted_ = true;
   line->waiters_.push_back({number, needs_write ? cuts_ + 1 : 0, std::move(then)});
+  if (!std::exchange(line->is_listed_, true)) waiting_lines_.push_back(line);
   has_news_ = true;
 }
 
@@ -26,20 +28,13 @@ void Ledger::settle() {
   // The writer is woken only when what it waits for has become earlier.
   if (is_idle_ && (is_cut_wanted_ || next_cut_at() < sleeps_until_)) writer_wake_.notify_one();
   if (is_worth_packing_ahead()) packer_wake_.notify_one();
-  for (const auto& line : lines_) {
+  for (const auto& line : waiting_lines_) {
     if (!line->waiters_.empty() && !line->is_calling_ && is_safe(line->waiters_.front())) {
       has_news_ = true;
       notifier_wake_.notify_one();
       return;
     }
   }
-}
-
-std::shared_ptr<SafeLine> Ledger::open_line() {
-  auto line = std::make_shared<SafeLine>();
-  Lock lock(mutex_);
-  lines_.push_back(line);
-  return line;
 }
 
 void Ledger::close_line(const std::shared_ptr<SafeLine>& line) {
@@ -50,14 +45,14 @@ void Ledger::close_line(const std::shared_ptr<SafeLine>& line) {
     gone.swap(line->waiters_);
     written_wake_.notify_all();  // a flush that waits for these
     while (line->is_calling_) written_wake_.wait(mutex_);
-    std::erase(lines_, line);
+    if (std::exchange(line->is_listed_, false)) std::erase(waiting_lines_, line);
   }
 }
 
 // Calls those of one line whose waiting is over; false when there are none.
 bool Ledger::call_ready(std::vector<SafeLine::Then>& ready) {
   std::shared_ptr<SafeLine> line;
-  for (const auto& one : lines_) {
+  for (const auto& one : waiting_lines_) {
     if (!one->waiters_.empty() && is_safe(one->waiters_.front())) {
       line = one;
       break;
@@ -77,8 +72,11 @@ bool Ledger::call_ready(std::vector<SafeLine::Then>& ready) {
   line->is_calling_ = false;
   line->told_ = line->begun_;
   written_wake_.notify_all();
+  if (!line->is_listed_) return true;  // it was closed
   // The lines take turns.
-  if (lines_.size() > 1) std::rotate(lines_.begin(), lines_.begin() + 1, lines_.end());
+  std::erase(waiting_lines_, line);
+  line->is_listed_ = !line->waiters_.empty();
+  if (line->is_listed_) waiting_lines_.push_back(std::move(line));
   return true;
 }
 
@@ -94,7 +92,7 @@ void Ledger::notify_loop() {
 
 void Ledger::urge() {
   Lock lock(mutex_);
-  for (const auto& line : lines_) {
+  for (const auto& line : waiting_lines_) {
     if (line->waiters_.empty() || is_safe(line->waiters_.front())) continue;
     is_cut_wanted_ = true;
     if (is_idle_) writer_wake_.notify_one();
@@ -125,7 +123,7 @@ Result<> Ledger::flush(std::chrono::milliseconds within) {
 
 // Those whose waiting is over now; who comes later is not waited for.
 void Ledger::wait_until_told(SteadyTime deadline) {
-  const auto lines = lines_;
+  const auto lines = waiting_lines_;
   for (const auto& line : lines) {
     std::uint64_t wanted = line->begun_;
     for (const SafeLine::Waiter& waiter : line->waiters_) {

@@ -164,8 +164,8 @@ class NodeTask final : public Task, public Context {
 
   Node& node_;
   SessionCore session_;
-  SessionCore cycle_session_;
-  std::vector<ArrivalIntake*> intakes_;  // the worker's, except while it is paused
+  std::optional<SessionCore> cycle_session_;  // where there are cycle inputs
+  std::vector<ArrivalIntake*> intakes_;       // the worker's, except while it is paused
   std::unique_ptr<DurableMap> durable_;
 
   // How it is scheduled.

@@ -34,10 +34,11 @@ std::int64_t ns_of(SteadyTime when) { return when.time_since_epoch().count(); }
 NodeTask::NodeTask(Node& node, std::unique_ptr<Processor> processor)
     : node_(node),
       session_(node.host_.ledger, node.wiring_, *node.hand_over_),
-      cycle_session_(node.host_.ledger, node.cycle_wiring_, *node.hand_over_),
       backoff_(kBackoffFirst, kBackoffMax),
       services_(node.plan_.services),
       processor_(std::move(processor)) {
+  if (!node.plan_.cycle_inputs.empty())
+    cycle_session_.emplace(node.host_.ledger, node.cycle_wiring_, *node.hand_over_);
   const ProcessorNode& model = node.plan_.model;
   kind_ = model.schedule.kind;
   if (kind_ == Schedule::Kind::kDefault) {
@@ -255,7 +256,7 @@ Result<> NodeTask::call(SessionCore& session) {
 }
 
 Task::Next NodeTask::run_slice(SteadyTime now) {
-  SessionCore& session = node_.has_full_cycle_input() ? cycle_session_ : session_;
+  SessionCore& session = node_.has_full_cycle_input() ? *cycle_session_ : session_;
   const auto began = std::chrono::steady_clock::now();
   const SteadyTime deadline = now + slice_time_;
   // A source that is called between two ticks has arrivals to take, or more of what it began; what

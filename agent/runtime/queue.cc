@@ -90,6 +90,13 @@ void Queue::forget_chunk(std::uint64_t number) {
   chunks_.erase(found);
 }
 
+void Queue::shrink() {
+  RUNNEL_ASSERT(present_ == 0);
+  chunks_.clear();
+  found_chunk_ = tail_chunk_ = nullptr;
+  spare_.reset();
+}
+
 void Queue::publish() {
   count_.store(present_ + paged_count_, std::memory_order_relaxed);
   bytes_.store(queued_bytes_ + paged_bytes_, std::memory_order_relaxed);
@@ -156,13 +163,6 @@ void Queue::restore(Position position, const FlowRecord& record, SavedPlace plac
   publish();
 }
 
-void Queue::begin_at(Position tail) {
-  tail_ = std::max(tail_, tail);
-  tail_chunk_ = nullptr;
-  tail_chunk_ = slot(tail_) == 0 ? nullptr : &chunk_for(tail_);
-  if (chunks_.size() == 1 && present_ == 0) take_ = tail_;
-}
-
 std::pair<double, std::string> Queue::key_of(Position position, const FlowRecord& record) const {
   const auto lineage = static_cast<double>(record.lineage_start_ms());
   switch (spec_.order) {
@@ -189,8 +189,6 @@ std::pair<double, std::string> Queue::key_of(Position position, const FlowRecord
 void Queue::enter_order(Position position, const FlowRecord& record) {
   ordered_.insert({key_of(position, record), position});
 }
-
-void Queue::mark_taken(Position position) { put(chunk_at(position)->taken, slot(position)); }
 
 bool Queue::take_at(Position position, std::uint32_t, Taken& taken) {
   Chunk* const chunk = chunk_at(position);

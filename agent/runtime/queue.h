@@ -18,6 +18,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "agent/base/mutex.h"
@@ -43,6 +44,8 @@ struct QueueSpec {
   std::chrono::milliseconds expire{0};  // 0: never
   QueueRule order = QueueRule::kFirstIn;
   std::string order_attribute = {};
+
+  bool operator==(const QueueSpec&) const = default;
 };
 
 // The ledger's clock in ms begins anew after 49 days: times are compared by their distance, which
@@ -151,9 +154,16 @@ class Queue {
   // Those that were saved in rows that are gone are unsaved again.
   void unsave(const std::function<bool(std::uint64_t row)>& is_gone) REQUIRES(mutex_);
   Position next_position() const REQUIRES(mutex_) { return tail_; }
-  void begin_at(Position tail) REQUIRES(mutex_);
 
   std::uint64_t memory_bytes() const REQUIRES(mutex_) { return memory_bytes_; }
+  // Whether something of it is in memory.
+  bool is_occupied() const REQUIRES(mutex_) { return present_ != 0; }
+  std::size_t chunks() const REQUIRES(mutex_) { return chunks_.size() + (spare_ ? 1 : 0); }
+  // Nothing is: what it keeps for the next FlowFiles is given back.
+  void shrink() REQUIRES(mutex_);
+  // Whether the ledger has it on its list of those that may be occupied; true from now on.
+  bool list() REQUIRES(mutex_) { return std::exchange(is_listed_, true); }
+  void unlist() REQUIRES(mutex_) { is_listed_ = false; }
   // When it came here, or was paged in again, by the ledger's clock; 0: it is not in memory.
   std::uint32_t queued_at_ms(Position position) const REQUIRES(mutex_);
   std::uint32_t oldest_queued_at_ms() const REQUIRES(mutex_);
@@ -218,7 +228,7 @@ class Queue {
   std::function<void(const FlowRecord&)> tap GUARDED_BY(mutex_);
 
  private:
-  static constexpr std::size_t kChunk = 256;
+  static constexpr std::size_t kChunk = 64;
   using Bits = std::array<std::uint64_t, kChunk / 64>;
   struct Chunk {
     std::array<FlowRecord, kChunk> at;
@@ -262,7 +272,6 @@ class Queue {
   void enter_order(Position position, const FlowRecord& record) REQUIRES(mutex_);
   std::pair<double, std::string> key_of(Position position, const FlowRecord& record) const
       REQUIRES(mutex_);
-  void mark_taken(Position position) REQUIRES(mutex_);
   static std::uint64_t weight(const FlowRecord& record);
   // By position, without an order of its own.
   bool is_sequential() const REQUIRES(mutex_) {
@@ -302,6 +311,7 @@ class Queue {
   std::uint64_t paged_count_ GUARDED_BY(mutex_) = 0;
   std::uint64_t paged_bytes_ GUARDED_BY(mutex_) = 0;
   std::unordered_map<Position, std::int64_t> owed_ms_ GUARDED_BY(mutex_);
+  bool is_listed_ GUARDED_BY(mutex_) = false;
   Traffic traffic_ GUARDED_BY(mutex_);
 
   std::atomic<std::uint64_t> count_{0};

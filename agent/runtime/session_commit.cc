@@ -42,6 +42,9 @@ bool sent_back(Ledger& ledger, const Outlet& outlet, Queue& from, Queue::Positio
   return true;
 }
 
+// A session of more FlowFiles gives back what it needed: there may be ten thousand of them.
+constexpr std::size_t kSmall = 16;
+
 }  // namespace
 
 // ---- sessions
@@ -113,7 +116,14 @@ void SessionCore::rollback() {
   finish();
 }
 
+// What a large session needed.
+void SessionCore::give_back_room() {
+  const auto give_back = [](auto&... used) { (used.shrink_to_fit(), ...); };
+  give_back(taken_, gone_, records_, valued_, values_, marks_, own_values_, own_text_);
+}
+
 void SessionCore::finish() {
+  const bool was_large = works_.size() > kSmall || taken_.size() > kSmall;
   // What was taken from the queue and never asked for goes back to its place.
   if (next_taken_ < taken_.size()) {
     Lock lock(ledger_.mutex());
@@ -125,6 +135,10 @@ void SessionCore::finish() {
   next_taken_ = 0;
   works_.clear();
   told_.clear();
+  gone_.clear();
+  records_.clear();
+  valued_.clear();
+  values_.clear();
   marks_.clear();
   own_values_.clear();
   own_.clear();
@@ -137,6 +151,7 @@ void SessionCore::finish() {
   call_begin_ = 0;
   read_bytes_ = written_bytes_ = 0;
   wants_yield_ = false;
+  if (was_large) give_back_room();
 }
 
 // A relationship with several connections: each but the last gets a clone.
@@ -162,9 +177,6 @@ void SessionCore::commit() {
   if (call_ == 0) return finish();
   fan_out();
   mark_attributes();
-  gone_.clear();
-  readied_.clear();
-  roomy_.clear();
   {
     Lock lock(ledger_.mutex());
     commit_locked();
@@ -186,6 +198,8 @@ void SessionCore::commit() {
   if (gives_back && taken_from_->on_ready) taken_from_->on_ready();
   call_each(readied_, &Queue::on_ready);
   call_each(roomy_, &Queue::on_room);
+  readied_.clear();
+  roomy_.clear();
 }
 
 // Delivered, dropped on purpose or auto-terminated: what expired would only expire again.

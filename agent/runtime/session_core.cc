@@ -310,8 +310,7 @@ Result<std::string_view> SessionCore::content(FlowFile of, std::size_t at_most) 
   std::string bytes(work.size, '\0');
   TRY_ASSIGN(got, reader_of(work.content, work.offset, work.size)->read(bytes));
   if (got != bytes.size()) return corrupt("content ends early");
-  texts_.push_back(std::move(bytes));
-  return std::string_view(texts_.back());
+  return std::string_view(texts_.emplace_front(std::move(bytes)));
 }
 
 Result<std::unique_ptr<ContentReader>> SessionCore::reader(FlowFile of) {
@@ -521,8 +520,7 @@ std::optional<std::string_view> SessionCore::attribute(const FlowRecord& record,
     if (found) return found;
   }
   if (name == "uuid" || name == "filename") {  // NiFi's core attributes are always there
-    texts_.push_back(uuid(record));
-    return std::string_view(texts_.back());
+    return std::string_view(texts_.emplace_front(uuid(record)));
   }
   if (name == "path") return std::string_view("./");
   return std::nullopt;

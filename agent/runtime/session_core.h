@@ -4,12 +4,14 @@
 
 #include <atomic>
 #include <cstdint>
-#include <deque>
+#include <forward_list>
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
+#include "agent/runtime/block_cache.h"
 #include "agent/runtime/id_set.h"
 #include "agent/runtime/ledger.h"
 #include "agent/runtime/provenance_told.h"
@@ -102,7 +104,7 @@ class HandOver final : public Handed::Owner {
   Ledger& ledger_;
   const Wiring& wiring_;
   Mutex mutex_;
-  std::deque<Slot> slots_ GUARDED_BY(mutex_);
+  std::vector<Slot> slots_ GUARDED_BY(mutex_);
   std::vector<std::uint64_t> free_ GUARDED_BY(mutex_);
 };
 
@@ -194,9 +196,15 @@ class SessionCore final : public Session {
     bool is_penalized = false;
     bool may_be_marked = false;  // has got an attribute that can be searched for
   };
-  // The session's FlowFiles, at addresses that stay; blocks are used again by the next session.
+  // The session's FlowFiles, at addresses that stay, in small blocks that the thread's next session
+  // uses again, whoever's it is: ten thousand processors keep none.
   class Works {
    public:
+    Works() = default;
+    ~Works() { clear(); }
+    Works(const Works&) = delete;
+    Works& operator=(const Works&) = delete;
+
     template <typename OfWorks, typename One>
     class Iterator {
      public:
@@ -219,15 +227,15 @@ class SessionCore final : public Session {
     const Work& operator[](std::size_t i) const { return blocks_[i / kBlock][i % kBlock]; }
     Work& back() { return (*this)[size_ - 1]; }
     Work& add() {
-      if (size_ == blocks_.size() * kBlock) blocks_.push_back(std::make_unique<Work[]>(kBlock));
-      Work& work = (*this)[size_++];
-      work = Work{};
-      return work;
+      if (size_ == blocks_.size() * kBlock)
+        blocks_.push_back(static_cast<Work*>(take_block(kBlock * sizeof(Work))));
+      return *new (&(*this)[size_++]) Work{};
     }
     void pop_back() { --size_; }
     void clear() {
       size_ = 0;
-      if (blocks_.size() > kBlocksKept) blocks_.resize(kBlocksKept);
+      for (Work* const block : blocks_) give_block(block, kBlock * sizeof(Work));
+      blocks_.clear();
     }
     Iterator<Works, Work> begin() { return {*this, 0}; }
     Iterator<Works, Work> end() { return {*this, size_}; }
@@ -235,9 +243,10 @@ class SessionCore final : public Session {
     Iterator<const Works, const Work> end() const { return {*this, size_}; }
 
    private:
-    static constexpr std::size_t kBlock = 64;
-    static constexpr std::size_t kBlocksKept = 4;
-    std::vector<std::unique_ptr<Work[]>> blocks_;
+    static constexpr std::size_t kBlock = 8;
+    static_assert(kBlock * sizeof(Work) <= 1024, "the cache keeps no larger ones");
+    static_assert(std::is_trivially_destructible_v<Work>);
+    std::vector<Work*> blocks_;
     std::size_t size_ = 0;
   };
   struct StateEdit {
@@ -279,6 +288,7 @@ class SessionCore final : public Session {
   void tell_provenance();
   bool tell_single();
   void finish();
+  void give_back_room();
 
   Ledger& ledger_;
   const Wiring& wiring_;
@@ -339,7 +349,7 @@ class SessionCore final : public Session {
   std::int64_t wall_shift_ms_ = 0;  // then
   std::uint64_t read_bytes_ = 0;
   std::uint64_t written_bytes_ = 0;
-  mutable std::deque<std::string> texts_;  // that views of this session point into
+  mutable std::forward_list<std::string> texts_;  // that views of this session point into
 };
 
 // The uuid that FlowFile `id` of this agent has, and back.

@@ -3,7 +3,8 @@
 #include "agent/runtime/topology.h"
 
 #include <algorithm>
-#include <set>
+#include <unordered_map>
+#include <unordered_set>
 
 namespace runnel {
 namespace {
@@ -124,23 +125,37 @@ class Planner {
         queue = attached;
       }
       topology_.queues.push_back({connection, queue});
+      from_[connection->from.id].push_back(topology_.queues.back());
+      to_[connection->to.id].push_back(queue);
     }
     return {};
   }
 
   std::vector<Queue*> inputs_of(std::string_view id) const {
-    std::vector<Queue*> inputs;
-    for (const PlannedQueue& one : topology_.queues) {
-      if (one.connection->to.id == id) inputs.push_back(one.queue);
-    }
-    return inputs;
+    const auto found = to_.find(id);
+    return found == to_.end() ? std::vector<Queue*>() : found->second;
   }
 
-  void note_blocking(NodePlan& plan, const PlannedQueue& output) const {
-    const bool blocks = output.connection->when_full == WhenFull::kBlock;
-    const bool is_known =
-        std::find(plan.blocking.begin(), plan.blocking.end(), output.queue) != plan.blocking.end();
-    if (blocks && !is_known) plan.blocking.push_back(output.queue);
+  std::span<const PlannedQueue> outputs_of(std::string_view id) const {
+    const auto found = from_.find(id);
+    if (found == from_.end()) return {};
+    return found->second;
+  }
+
+  // Each once, in the order in which the relationships have them.
+  static std::vector<Queue*> blocking_of(std::span<const PlannedQueue> outputs,
+                                         const std::vector<Outlet>& outlets) {
+    std::unordered_set<const Queue*> blocks;
+    for (const PlannedQueue& one : outputs) {
+      if (one.connection->when_full == WhenFull::kBlock) blocks.insert(one.queue);
+    }
+    std::vector<Queue*> blocking;
+    for (const Outlet& outlet : outlets) {
+      for (Queue* const queue : outlet.queues) {
+        if (blocks.erase(queue) != 0) blocking.push_back(queue);
+      }
+    }
+    return blocking;
   }
 
   Result<> add_processor(const ProcessorNode& model) {
@@ -156,18 +171,18 @@ class Planner {
     TRY_ASSIGN(uses, services_.uses_of(model, type->spec));
     plan.services = std::move(uses);
     plan.inputs = inputs_of(model.id);
+    const std::span<const PlannedQueue> outputs = outputs_of(model.id);
     for (const std::string& name : relationships_of(model, type->spec)) {
       Outlet outlet{.name = name, .queues = {}, .retry = retry_of(model, name)};
-      for (const PlannedQueue& one : topology_.queues) {
-        if (one.connection->from.id != model.id || !one.connection->carries(name)) continue;
-        outlet.queues.push_back(one.queue);
-        note_blocking(plan, one);
+      for (const PlannedQueue& one : outputs) {
+        if (one.connection->carries(name)) outlet.queues.push_back(one.queue);
       }
       const RelationshipSpec* spec = type->spec.relationship(name);
       const bool is_left_out =
           spec && spec->is_optional && outlet.queues.empty() && !model.terminates(name);
       if (!is_left_out) plan.outlets.push_back(std::move(outlet));
     }
+    plan.blocking = blocking_of(outputs, plan.outlets);
     topology_.plans.push_back(std::move(plan));
     return {};
   }
@@ -183,59 +198,57 @@ class Planner {
     plan.type = &pass_through_type();
     plan.inputs = inputs_of(id);
     Outlet outlet{.name = "onward", .queues = {}, .retry = std::nullopt};
-    for (const PlannedQueue& one : topology_.queues) {
-      if (one.connection->from.id != id) continue;
-      outlet.queues.push_back(one.queue);
-      note_blocking(plan, one);
-    }
+    for (const PlannedQueue& one : outputs_of(id)) outlet.queues.push_back(one.queue);
     // What leads nowhere keeps what it gets.
     plan.model.is_stopped = outlet.queues.empty();
     plan.outlets.push_back(std::move(outlet));
+    plan.blocking = blocking_of(outputs_of(id), plan.outlets);
     topology_.plans.push_back(std::move(plan));
   }
 
   // A walk from the sources: a connection to a node that the walk is still inside of closes a
   // cycle.
   void find_cycles() {
-    for (const NodePlan& plan : topology_.plans) plans_[plan.model.id] = nullptr;
     for (NodePlan& plan : topology_.plans) plans_[plan.model.id] = &plan;
-    for (NodePlan& plan : topology_.plans) {
+    for (const NodePlan& plan : topology_.plans) {
       if (plan.inputs.empty()) walk(plan.model.id);
     }
-    for (NodePlan& plan : topology_.plans) walk(plan.model.id);
+    for (const NodePlan& plan : topology_.plans) walk(plan.model.id);
   }
 
-  void walk(const std::string& start) {
+  void walk(std::string_view start) {
     struct Step {
-      std::string id;
-      std::size_t next = 0;
+      std::string_view id;
+      std::span<const PlannedQueue> left;  // of its outputs
     };
     if (done_.contains(start)) return;
-    std::vector<Step> way{{start}};
+    std::vector<Step> way{{start, outputs_of(start)}};
     inside_.insert(start);
     while (!way.empty()) {
       Step& step = way.back();
-      if (step.next == topology_.queues.size()) {
+      if (step.left.empty()) {
         inside_.erase(step.id);
         done_.insert(step.id);
         way.pop_back();
         continue;
       }
-      const PlannedQueue& out = topology_.queues[step.next++];
-      if (out.connection->from.id != step.id) continue;
-      const std::string& to = out.connection->to.id;
+      const PlannedQueue& out = step.left.front();
+      step.left = step.left.subspan(1);
+      const std::string_view to = out.connection->to.id;
       if (inside_.contains(to)) {
         close_cycle(step.id, to, out.queue);
       } else if (!done_.contains(to)) {
         inside_.insert(to);
-        way.push_back({to});
+        way.push_back({to, outputs_of(to)});
       }
     }
   }
 
-  void close_cycle(const std::string& from, const std::string& to, Queue* queue) {
-    if (NodePlan* plan = plans_[from]) std::erase(plan->blocking, queue);
-    if (NodePlan* plan = plans_[to]) plan->cycle_inputs.push_back(queue);
+  void close_cycle(std::string_view from, std::string_view to, Queue* queue) {
+    if (const auto plan = plans_.find(from); plan != plans_.end())
+      std::erase(plan->second->blocking, queue);
+    if (const auto plan = plans_.find(to); plan != plans_.end())
+      plan->second->cycle_inputs.push_back(queue);
   }
 
   const Flow& flow_;
@@ -244,9 +257,12 @@ class Planner {
   Ledger& ledger_;
   const std::map<std::string, Queue*, std::less<>>& known_;
   Topology topology_;
-  std::map<std::string, NodePlan*, std::less<>> plans_;
-  std::set<std::string> inside_;
-  std::set<std::string> done_;
+  // By the ids of the flow.
+  std::unordered_map<std::string_view, std::vector<PlannedQueue>> from_;
+  std::unordered_map<std::string_view, std::vector<Queue*>> to_;
+  std::unordered_map<std::string_view, NodePlan*> plans_;
+  std::unordered_set<std::string_view> inside_;
+  std::unordered_set<std::string_view> done_;
 };
 
 }  // namespace
