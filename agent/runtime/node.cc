@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <unordered_map>
 
 namespace runnel {
 namespace {
@@ -28,6 +29,22 @@ bool are_outlets_alike(const std::vector<Outlet>& a, const std::vector<Outlet>& 
   });
 }
 
+std::vector<Node::Blocking> blocking_of(const NodePlan& plan) {
+  std::vector<Node::Blocking> blocking;
+  std::unordered_map<const Queue*, std::size_t> known;
+  for (const Queue* const queue : plan.blocking) {
+    known.emplace(queue, blocking.size());
+    blocking.push_back({queue, {}});
+  }
+  for (std::size_t i = 0; i < plan.outlets.size(); ++i) {
+    for (const Queue* const queue : plan.outlets[i].queues) {
+      if (const auto at = known.find(queue); at != known.end())
+        blocking[at->second].outlets.push_back(i);
+    }
+  }
+  return blocking;
+}
+
 std::int64_t ns_of(SteadyTime when) { return when.time_since_epoch().count(); }
 
 }  // namespace
@@ -48,6 +65,7 @@ bool NodePlan::is_alike(const NodePlan& other) const {
 Node::Node(NodeHost host, NodePlan plan)
     : host_(host),
       plan_(std::move(plan)),
+      blocking_(blocking_of(plan_)),
       source_{plan_.model.id, plan_.model.path, plan_.model.type, plan_.model.group_id} {
   wiring_.processor_id = plan_.model.id;
   wiring_.inputs = plan_.inputs;
@@ -171,6 +189,21 @@ void Node::on_room() {
 bool Node::is_blocked() const {
   return std::any_of(plan_.blocking.begin(), plan_.blocking.end(),
                      [](const Queue* queue) { return queue->is_full(); });
+}
+
+Queue::Room Node::room(SessionCore* session) const {
+  Queue::Room least;
+  const auto loads = session == nullptr ? std::span<const SessionCore::Load>() : session->loads();
+  for (const Blocking& one : blocking_) {
+    Queue::Room room = one.queue->room();
+    for (const std::size_t outlet : one.outlets) {
+      if (loads.empty()) break;
+      if (room.count != UINT64_MAX) room.count -= std::min(room.count, loads[outlet].count);
+      if (room.bytes != UINT64_MAX) room.bytes -= std::min(room.bytes, loads[outlet].bytes);
+    }
+    least = {std::min(least.count, room.count), std::min(least.bytes, room.bytes)};
+  }
+  return least;
 }
 
 bool Node::has_full_cycle_input() const {

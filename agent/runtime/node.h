@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -66,6 +67,12 @@ class Node {
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
 
+  // An output that stops this node, and the outlets that lead to it.
+  struct Blocking {
+    const Queue* queue;
+    std::vector<std::size_t> outlets;
+  };
+
   const NodePlan& plan() const { return plan_; }
   bool is_source() const { return plan_.inputs.empty(); }
 
@@ -93,9 +100,13 @@ class Node {
   void post(BulletinLevel level, std::string_view text);
   bool is_blocked() const;
   bool has_full_cycle_input() const;
+  // What may still be transferred, wherever to, before one of the outputs that stop this node is
+  // full; without `session`: before any was.
+  Queue::Room room(SessionCore* session = nullptr) const;
 
   NodeHost host_;
   const NodePlan plan_;
+  const std::vector<Blocking> blocking_;
   BulletinBoard::Source source_;
   ProcessorCounters counters_;
   std::atomic<std::uint64_t> invocations_{0};
@@ -149,6 +160,7 @@ class NodeTask final : public Task, public Context {
  private:
   friend class Node;
   using Manner = Schedule::Kind;
+  class Limit;
 
   bool is_due(SteadyTime now);
   bool is_called(SteadyTime now);

@@ -31,6 +31,29 @@ std::int64_t ns_of(SteadyTime when) { return when.time_since_epoch().count(); }
 
 }  // namespace
 
+// How far a slice may go before one of the outputs is full. As long as all that it has done would
+// fit into the fullest one, which costs one look at each output, nothing more is counted.
+class NodeTask::Limit {
+ public:
+  Limit(const Node& node, SessionCore& session)
+      : node_(node), session_(session), at_(node.room()) {}
+
+  bool is_reached() {
+    const std::uint64_t bytes = session_.transferred_bytes();
+    if (session_.flowfiles() < at_.count && bytes < at_.bytes) return false;
+    const Queue::Room left = node_.room(&session_);
+    if (left.count == 0 || left.bytes == 0) return true;
+    at_.count = left.count == UINT64_MAX ? left.count : session_.flowfiles() + left.count;
+    at_.bytes = left.bytes == UINT64_MAX ? left.bytes : bytes + left.bytes;
+    return false;
+  }
+
+ private:
+  const Node& node_;
+  SessionCore& session_;
+  Queue::Room at_;
+};
+
 NodeTask::NodeTask(Node& node, std::unique_ptr<Processor> processor)
     : node_(node),
       session_(node.host_.ledger, node.wiring_, *node.hand_over_),
@@ -267,13 +290,14 @@ Task::Next NodeTask::run_slice(SteadyTime now) {
   Result<> outcome;
   bool has_progress = false;  // of any call: what a commit sends back is to be taken again
   bool wants_yield = false;
+  Limit limit(node_, session);
   for (unsigned calls = 1;; ++calls) {
     outcome = call(session);
     const bool goes_on = outcome.ok() && session.has_progress();
     has_progress = has_progress || goes_on;
     wants_yield = session.wants_yield();
     if (!goes_on || wants_yield || is_one_call) break;
-    if (session.flowfiles() >= kSliceMax) break;
+    if (session.flowfiles() >= kSliceMax || limit.is_reached()) break;
     if (calls % kCallsPerClockLook == 0 && clock().steady() >= deadline) break;
   }
   for (ArrivalIntake* intake : intakes_) intake->before_commit(session);

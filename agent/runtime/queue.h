@@ -7,6 +7,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
@@ -84,6 +85,18 @@ class Queue {
     const std::uint64_t count_max = count_max_.load(std::memory_order_relaxed);
     const std::uint64_t bytes_max = bytes_max_.load(std::memory_order_relaxed);
     return (count_max != 0 && count() >= count_max) || (bytes_max != 0 && bytes() >= bytes_max);
+  }
+  // What it takes before it is full; UINT64_MAX where there is no limit.
+  struct Room {
+    std::uint64_t count = UINT64_MAX;
+    std::uint64_t bytes = UINT64_MAX;
+  };
+  Room room() const {
+    const auto left = [](std::uint64_t max, std::uint64_t used) {
+      return max == 0 ? UINT64_MAX : max - std::min(max, used);
+    };
+    return {left(count_max_.load(std::memory_order_relaxed), count()),
+            left(bytes_max_.load(std::memory_order_relaxed), bytes())};
   }
   // Whether a session would get something: queued and neither taken nor penalized.
   bool is_ready() const { return ready_.load(std::memory_order_relaxed) != 0; }

@@ -149,7 +149,9 @@ void SessionCore::finish() {
   texts_.clear();
   call_ = 0;
   call_begin_ = 0;
-  read_bytes_ = written_bytes_ = 0;
+  loads_.clear();
+  loaded_ = 0;
+  read_bytes_ = written_bytes_ = transferred_bytes_ = 0;
   wants_yield_ = false;
   if (was_large) give_back_room();
 }

@@ -90,6 +90,17 @@ Result<> SessionCore::end_call() {
   return {};
 }
 
+std::span<const SessionCore::Load> SessionCore::loads() {
+  loads_.resize(wiring_.outlets.size());
+  for (; loaded_ < works_.size(); ++loaded_) {
+    const Work& work = works_[loaded_];
+    if (work.fate != Fate::kTransfer) continue;
+    ++loads_[work.to].count;
+    loads_[work.to].bytes += work.size;
+  }
+  return loads_;
+}
+
 // ---- taking and making
 
 SessionCore::Work& SessionCore::add_work() {
@@ -352,6 +363,7 @@ void SessionCore::transfer(FlowFile what, Relationship to) {
   Work& work = work_of(what);
   work.to = to.index;
   work.fate = Fate::kTransfer;
+  transferred_bytes_ += work.size;
 }
 
 void SessionCore::drop(FlowFile what) { work_of(what).fate = Fate::kDrop; }

@@ -7,6 +7,7 @@
 #include <forward_list>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -128,6 +129,13 @@ class SessionCore final : public Session {
   bool has_progress() const { return has_progress_; }
   std::size_t flowfiles() const { return works_.size(); }
   bool wants_yield() const { return wants_yield_; }
+  // What was transferred by the calls since the last commit.
+  struct Load {
+    std::uint64_t count = 0;
+    std::uint64_t bytes = 0;
+  };
+  std::uint64_t transferred_bytes() const { return transferred_bytes_; }
+  std::span<const Load> loads();  // by outlet
   // Commits all calls since the last commit.
   void commit();
   void rollback();
@@ -347,6 +355,9 @@ class SessionCore final : public Session {
   std::uint64_t ids_end_ = 0;
   std::int64_t wall_ms_ = 0;        // of this session
   std::int64_t wall_shift_ms_ = 0;  // then
+  std::uint64_t transferred_bytes_ = 0;
+  std::vector<Load> loads_;
+  std::size_t loaded_ = 0;  // so many works are in `loads_`
   std::uint64_t read_bytes_ = 0;
   std::uint64_t written_bytes_ = 0;
   mutable std::forward_list<std::string> texts_;  // that views of this session point into

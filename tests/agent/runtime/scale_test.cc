@@ -107,7 +107,7 @@ TEST_CASE(
   for (int i = 0; i < kRing; ++i) flow.connect(name_of(i), name_of((i + 1) % kRing), one);
   role("source").to_make = 10;
   REQUIRE(engine->start(flow.build()).ok());
-  engine.run(20 * kRing);
+  engine.run(100 * kRing);
   CHECK(role("source").to_make == 0);
   CHECK(role(name_of(kRing - 1)).seen >= 10);  // round, and round again
   CHECK(engine->stop(1s).ok());
