@@ -154,7 +154,7 @@ HubControl::HubControl(Engine& engine, ParameterValues parameters, ProviderAllow
 
 std::string HubControl::manifest_json() { return to_json(manifest()); }
 
-Result<> HubControl::apply_flow(const DeliveredFlow& flow) {
+Result<std::vector<std::string>> HubControl::apply_flow(const DeliveredFlow& flow) {
   FlowReading reading = read_flow(
       flow.text,
       {.file = "the hub's flow",
@@ -168,7 +168,12 @@ Result<> HubControl::apply_flow(const DeliveredFlow& flow) {
   TRY(engine_.flow() == nullptr ? engine_.start(std::move(reading.flow))
                                 : engine_.update(std::move(reading.flow)));
   on_running_(name);
-  return {};
+  std::vector<std::string> not_started;
+  for (const ProcessorStatus& one : engine_.status().processors) {
+    if (one.state == RunState::kStarting || one.state == RunState::kFailed)
+      not_started.push_back("`" + one.path + "`: " + one.last_error);
+  }
+  return not_started;
 }
 
 AgentFigures HubControl::figures() {

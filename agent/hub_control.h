@@ -26,7 +26,7 @@ class HubControl final : public AgentControl {
   AgentFigures figures() override;
   std::string manifest_json() override;
   std::string manifest_hash() override { return manifest_hash_; }
-  Result<> apply_flow(const DeliveredFlow& flow) override;
+  Result<std::vector<std::string>> apply_flow(const DeliveredFlow& flow) override;
   Result<> start_flow() override { return engine_.start_flow(); }
   Result<> stop_flow() override { return engine_.stop_flow(); }
   Result<> start_processor(std::string_view which) override {

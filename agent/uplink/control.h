@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "agent/base/result.h"
 #include "agent/c2/messages.h"
@@ -40,9 +41,10 @@ class AgentControl {
   virtual std::string manifest_json() = 0;
   virtual std::string manifest_hash() = 0;
 
-  // Checks the flow and runs it instead of the present one. Well: it runs. An error: the present
-  // one runs on; one complaint a line.
-  virtual Result<> apply_flow(const DeliveredFlow& flow) = 0;
+  // Checks the flow and runs it instead of the present one. Well: it runs, but for the processors
+  // that are named with their reasons, one each; they are tried again. An error: the present one
+  // runs on; one complaint a line.
+  virtual Result<std::vector<std::string>> apply_flow(const DeliveredFlow& flow) = 0;
   virtual Result<> start_flow() = 0;
   virtual Result<> stop_flow() = 0;
   // By id, path or unique name.

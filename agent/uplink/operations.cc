@@ -1,5 +1,7 @@
 // What the hub's operations do: each is carried out once and acknowledged on disk.
 
+#include <algorithm>
+
 #include "agent/base/bytes.h"
 #include "agent/base/hash.h"
 #include "agent/base/log.h"
@@ -33,6 +35,21 @@ Acknowledgement not_applied(const Operation& operation, std::string details, con
     if (cause.message.empty()) cause.message = line;
     if (cause.caused_by.size() < kComplaintsMax) cause.caused_by.emplace_back(line);
   }
+  out.failure = std::move(cause);
+  return out;
+}
+
+Acknowledgement partially_applied(const Operation& operation,
+                                  const std::vector<std::string>& not_started) {
+  Acknowledgement out =
+      acknowledged(operation, AckState::kPartiallyApplied,
+                   "the flow runs, but " + counted(not_started.size(), "processor") +
+                       " could not be started; this is tried again");
+  c2::FailureCause cause;
+  cause.message = not_started.front();
+  const std::size_t told = std::min(not_started.size(), kComplaintsMax);
+  cause.caused_by.assign(not_started.begin(),
+                         not_started.begin() + static_cast<std::ptrdiff_t>(told));
   out.failure = std::move(cause);
   return out;
 }
@@ -135,18 +152,19 @@ Acknowledgement Uplink::update_configuration(const Operation& operation) {
     return not_applied(operation, "the flow was refused; the one before runs on", applied.error());
   }
   note_update(c2::UpdateState::kApplied, *flow_id, {});
+  if (!applied->empty()) return partially_applied(operation, *applied);
   return acknowledged(operation, AckState::kFullyApplied, "the flow runs");
 }
 
-Result<> Uplink::apply(const DeliveredFlow& flow) {
-  TRY(agent_.apply_flow(flow));
+Result<std::vector<std::string>> Uplink::apply(const DeliveredFlow& flow) {
+  TRY_ASSIGN(not_started, agent_.apply_flow(flow));
   running_ = flow;
   running_->text.clear();
   const auto kept = keeper_.keep(flow);
   if (!kept.ok())
     log_error("uplink", "the flow runs, but is not kept for the next start",
               {{"reason", kept.error().text()}});
-  return {};
+  return not_started;
 }
 
 Result<DeliveredFlow> Uplink::fetch(const Operation& operation, const std::string& flow_id) {

@@ -85,7 +85,7 @@ class Uplink {
   c2::Acknowledgement perform(const c2::Operation& operation);
   c2::Acknowledgement update_configuration(const c2::Operation& operation);
   Result<DeliveredFlow> fetch(const c2::Operation& operation, const std::string& flow_id);
-  Result<> apply(const DeliveredFlow& flow);
+  Result<std::vector<std::string>> apply(const DeliveredFlow& flow);
   void note_update(c2::UpdateState state, const std::string& flow_id, const std::string& reason);
   Result<HubAnswer> post(const std::string& url, std::string body);
 

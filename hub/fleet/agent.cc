@@ -34,6 +34,22 @@ const Operation* open_update(const Agent& agent) {
   return nullptr;
 }
 
+// What of the flow that runs could not be started; empty: nothing that the agent tells of.
+std::string not_started(const Agent& agent) {
+  constexpr std::size_t kNamed = 3;
+  if (!agent.last.runnel) return {};
+  std::string text;
+  std::size_t count = 0;
+  for (const c2::ProcessorDetail& one : agent.last.runnel->processors) {
+    if (one.run_state != "starting" && one.run_state != "invalid") continue;
+    if (++count > kNamed) continue;
+    text += (count == 1 ? "not all of it runs: `" : "; `") + one.name + "`";
+    if (!one.error.empty()) text += ": " + one.error;
+  }
+  if (count > kNamed) text += "; and " + std::to_string(count - kNamed) + " more";
+  return text;
+}
+
 void judge_sync(const Agent& agent, const ClassState* wanted, Judgement& judgement) {
   if (wanted == nullptr || wanted->desired == nullptr) return;
   const std::string& desired = wanted->desired->id;
@@ -49,6 +65,7 @@ void judge_sync(const Agent& agent, const ClassState* wanted, Judgement& judgeme
   if (agent.is_runnel() ? reports
                         : agent.acked_flow_id == desired || (reports && update == nullptr)) {
     judgement.sync = Sync::kInSync;
+    judgement.sync_reason = not_started(agent);
     return;
   }
   const auto& runnel = agent.last.runnel;

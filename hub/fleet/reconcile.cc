@@ -290,7 +290,7 @@ void Fleet::acknowledge(c2::Acknowledgement acknowledgement) {
     const c2::AgentInfo& info = acknowledgement.described->agent;
     manifest = parts_.manifests.add(info.manifest_hash, info.manifest_json).value_or(nullptr);
   }
-  const bool is_done = acknowledgement.is_success();
+  const bool is_partial = acknowledgement.state == c2::AckState::kPartiallyApplied;
   Shard& shard = shard_of(id);
   Lock lock(shard.mutex);
   const auto found = shard.agents.find(id);
@@ -302,8 +302,11 @@ void Fleet::acknowledge(c2::Acknowledgement acknowledgement) {
   }
   for (Operation& operation : agent.operations) {
     if (operation.id != acknowledgement.operation_id || !operation.is_open()) continue;
+    // A Runnel agent that could not start all of a flow runs it, and tries again by itself.
+    const bool is_done = acknowledgement.is_success() ||
+                         (is_partial && operation.verb == "update" && agent.is_runnel());
     const std::string detail =
-        is_done ? acknowledgement.details.value_or("") : reason_of(acknowledgement);
+        is_done && !is_partial ? acknowledgement.details.value_or("") : reason_of(acknowledgement);
     if (operation.verb == "update" && operation.target == agent.target_flow_id) {
       if (is_done) {
         agent.acked_flow_id = agent.target_flow_id;
@@ -320,11 +323,17 @@ void Fleet::acknowledge(c2::Acknowledgement acknowledgement) {
 }
 
 void Fleet::note_sync(Agent& agent, const ClassState* wanted) {
-  const Sync sync = judge(agent, wanted, parts_.clock.steady()).sync;
+  const Judgement judgement = judge(agent, wanted, parts_.clock.steady());
+  const Sync sync = judgement.sync;
   if (sync == agent.noted_sync) return;
   const FlowVersion* version = wanted == nullptr ? nullptr : wanted->desired.get();
   if (version != nullptr && sync == Sync::kInSync) {
-    say(agent, "flow_applied", "info", agent.id + " runs " + ref_text(*version), version);
+    const std::string runs = agent.id + " runs " + ref_text(*version);
+    if (judgement.sync_reason.empty()) {
+      say(agent, "flow_applied", "info", runs, version);
+    } else {
+      say(agent, "flow_applied", "warning", runs + "; " + judgement.sync_reason, version);
+    }
   } else if (version != nullptr && sync == Sync::kFailed) {
     say(agent, "flow_failed", "error",
         agent.id + " could not run " + ref_text(*version) + ": " + agent.failure, version);

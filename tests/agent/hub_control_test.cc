@@ -39,6 +39,19 @@ TEST_CASE("a delivered flow is checked, run under the hub's id, and told of") {
   CHECK(control.figures().runnel.flow_sha256.size() == 64);
 }
 
+TEST_CASE("processors of a delivered flow that could not be started are named with their reasons") {
+  FakeEngine engine;
+  engine.state.processors[1].state = RunState::kStarting;
+  engine.state.processors[1].last_error = "starting: port 8080 is taken";
+  HubControl control(
+      engine, {{"say", "hi"}}, {}, [](const std::string&) {}, [] {});
+  const auto applied = control.apply_flow({.id = "77", .text = kFlow});
+  REQUIRE(applied.ok());
+  CHECK(*applied == std::vector<std::string>{"`log`: starting: port 8080 is taken"});
+  engine.state.processors[1].state = RunState::kBackingOff;  // it runs
+  CHECK(control.apply_flow({.id = "78", .text = kFlow})->empty());
+}
+
 TEST_CASE("a flow that is wrong or does not start leaves the old one, with every complaint") {
   FakeEngine engine;
   HubControl control(

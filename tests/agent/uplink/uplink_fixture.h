@@ -41,10 +41,10 @@ class TestAgent final : public AgentControl {
   }
   std::string manifest_json() override { return R"({"identifier":"test","bundles":[]})"; }
   std::string manifest_hash() override { return "cafe"; }
-  Result<> apply_flow(const DeliveredFlow& flow) override {
+  Result<std::vector<std::string>> apply_flow(const DeliveredFlow& flow) override {
     done.push_back("apply " + flow.id + " " + flow.version + " " + flow.text);
     if (flow.text == "broken") return invalid("77:1:1: this is broken\n77:2:1: and that too");
-    return {};
+    return not_started;
   }
   Result<> start_flow() override { return note("start flow"); }
   Result<> stop_flow() override { return note("stop flow"); }
@@ -62,6 +62,7 @@ class TestAgent final : public AgentControl {
   void restart() override { done.push_back("restart"); }
 
   std::vector<std::string> done;
+  std::vector<std::string> not_started;  // of flows that it applies
 
  private:
   Result<> note(std::string what) {

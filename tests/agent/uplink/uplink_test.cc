@@ -170,6 +170,26 @@ TEST_CASE("a flow that is refused leaves the old one, on disk too, and every com
   CHECK(FlowKeeper(line.folder.path()).kept()[0].id == "77");
 }
 
+TEST_CASE("a flow that runs but for a processor that cannot start yet is partially applied") {
+  Line line;
+  line.hub.flows[kFlowUrl] = "flow: x";
+  line.agent.not_started = {"`listen`: port 8080 is taken", "`depot/other`: no such host"};
+  line.hub.ask(kUpdate);
+  line.turn();
+  REQUIRE(line.hub.acknowledged().size() == 1);
+  const auto acknowledged = line.hub.acknowledged()[0];
+  CHECK(acknowledged.state == c2::AckState::kPartiallyApplied);
+  CHECK(acknowledged.details ==
+        "the flow runs, but 2 processors could not be started; this is tried again");
+  REQUIRE(acknowledged.failure);
+  CHECK(acknowledged.failure->caused_by == line.agent.not_started);
+  // It runs, is kept for the next start, and is not taken for one that failed.
+  line.turn();
+  CHECK(line.hub.last_heartbeat().flow.flow_id == "77");
+  CHECK(line.hub.last_heartbeat().runnel->update.state == c2::UpdateState::kApplied);
+  CHECK(FlowKeeper(line.folder.path()).kept()[0].id == "77");
+}
+
 TEST_CASE("a flow that cannot be fetched, or is not what was announced, is not run") {
   Line line;
   line.hub.ask(kUpdate);

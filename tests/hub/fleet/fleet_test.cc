@@ -162,6 +162,30 @@ TEST_CASE("a fetch that failed is tried again by itself, later and later") {
   CHECK(stage.beat(stage.heartbeat()).size() == 1);
 }
 
+TEST_CASE("a flow of which not all could be started is in sync, and says what does not run") {
+  Stage stage;
+  const VersionPtr version = stage.push();
+  stage.deploy(version);
+  const auto first = stage.beat(stage.heartbeat());
+  stage.acknowledge(first[0].identifier, c2::AckState::kPartiallyApplied, "the flow runs, but …");
+  c2::Heartbeat beat = stage.heartbeat(version->id);
+  beat.runnel->processors = {
+      {.id = "1", .name = "listen", .run_state = "starting", .error = "port 8080 is taken"},
+      {.id = "2", .name = "log", .run_state = "running"}};
+  CHECK(stage.beat(beat).empty());
+  CHECK(stage.judged().sync == Sync::kInSync);
+  CHECK(stage.judged().sync_reason == "not all of it runs: `listen`: port 8080 is taken");
+  stage.fleet->look_at("truck-1", [&](const Agent& agent) {
+    CHECK(agent.operations[0].state == OperationState::kDone);
+    CHECK(!agent.is_failed);
+  });
+  // It is not sent again; and as soon as it starts, nothing is wrong.
+  stage.clock.advance(std::chrono::minutes(10));
+  beat.runnel->processors[0] = {.id = "1", .name = "listen", .run_state = "running"};
+  CHECK(stage.beat(beat).empty());
+  CHECK(stage.judged().sync_reason.empty());
+}
+
 TEST_CASE("a newer deployment takes the place of one that is under way") {
   Stage stage;
   stage.deploy(stage.push());
