@@ -152,8 +152,9 @@ class TestSource final : public StageProcessor {
     if (role_->to_make <= 0) return outcome(session);
     --role_->to_make;
     FlowFile made = session.create();
-    TRY(session.write(made, std::to_string(next_++)));
-    made.set("kind", next_ % 2 == 0 ? "even" : "odd");
+    const int number = role_->next++;
+    TRY(session.write(made, std::to_string(number)));
+    made.set("kind", number % 2 == 0 ? "odd" : "even");
     session.transfer(made, success_);
     session.when_safe([role = role_] {
       ++role->safe;
@@ -165,7 +166,6 @@ class TestSource final : public StageProcessor {
 
  private:
   Relationship success_;
-  int next_ = 1;
 };
 
 class TestPass final : public StageProcessor {

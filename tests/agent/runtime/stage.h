@@ -20,6 +20,7 @@ namespace runnel {
 // What the processor of one name in the flow does and has done.
 struct Role {
   std::atomic<int> to_make{0};      // TestSource: FlowFiles it has still to make
+  std::atomic<int> next{1};         // TestSource: the content of the next one
   std::atomic<int> fails{0};        // so many calls return `error` after they took one
   std::atomic<int> start_fails{0};  // so many starts return `start_error`
   Code error = Code::kInvalid;

@@ -2,6 +2,11 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <array>
+#include <numeric>
+#include <random>
+
 #include "tests/agent/runtime/stage.h"
 
 namespace runnel {
@@ -199,6 +204,121 @@ TEST_CASE("what a replaced sink had in flight is delivered by the new one") {
   CHECK(role("async").all() ==
         std::vector<std::string>{"1", "2", "3", "4", "5", "1", "2", "3", "4", "5"});
   engine.check_balanced();
+}
+
+// Of the flow that random updates change: source, two processors, sink.
+struct RandomChain {
+  bool is_there = true;
+  bool has_middle = true;
+  int note = 0;
+  std::chrono::milliseconds period{1};
+  std::uint64_t count_max = 50;
+};
+constexpr int kRandomChains = 6;
+using RandomChains = std::array<RandomChain, kRandomChains>;
+
+void change(RandomChains& chains, std::mt19937& random) {
+  for (auto left = 1 + random() % 3; left > 0; --left) {
+    RandomChain& chain = chains[random() % chains.size()];
+    switch (random() % 5) {
+      case 0:
+        ++chain.note;
+        break;
+      case 1:
+        chain.has_middle = !chain.has_middle;
+        break;
+      case 2:
+        chain.is_there = !chain.is_there;
+        break;
+      case 3:
+        chain.period = std::chrono::milliseconds(1 + random() % 3);
+        break;
+      default:
+        chain.count_max = 1 + random() % 100;
+    }
+  }
+}
+
+// `drains`: with every connection that there ever was, and sources that stand still.
+std::shared_ptr<const Flow> flow_of(const RandomChains& chains, bool drains = false) {
+  FlowBuilder flow;
+  flow.processor("steady", "TestSource").processor("steady sink", "TestSink");
+  flow.connect("steady", "steady sink");
+  for (int i = 0; i < kRandomChains; ++i) {
+    const RandomChain& chain = chains[static_cast<std::size_t>(i)];
+    if (!chain.is_there && !drains) continue;
+    const std::string n = std::to_string(i);
+    const auto limit = [&chain](Connection& connection) {
+      connection.back_pressure = {.count = chain.count_max, .bytes = 0};
+    };
+    flow.processor("source" + n, "TestSource",
+                   [&](ProcessorNode& node) {
+                     node.is_stopped = drains;
+                     if (i == 0) return;  // as fast as it can
+                     node.schedule.kind = Schedule::Kind::kEvery;
+                     node.schedule.period = chain.period;
+                   })
+        .processor(
+            "first" + n, "TestPass",
+            [&](ProcessorNode& node) { node.properties["Note"] = std::to_string(chain.note); })
+        .processor("middle" + n, "TestPass")
+        .processor("sink" + n, "TestSink")
+        .connect("source" + n, "first" + n, limit)
+        .connect("middle" + n, "sink" + n, limit);
+    if (chain.has_middle || drains) flow.connect("first" + n, "middle" + n, limit);
+    // By another relationship when all drains: else what comes from the source would come twice.
+    if (!chain.has_middle || drains) {
+      flow.connect("first" + n + (drains ? ".failure" : ""), "sink" + n, [&](Connection& c) {
+        limit(c);
+        c.id = connection_id("stage", "", "around" + n);
+      });
+    }
+  }
+  return flow.build();
+}
+
+TEST_CASE(
+    "a hundred random updates under load lose and double nothing, nor touch what they do not "
+    "change") {
+  clear_roles();
+  TemporaryDirectory directory;
+  EngineOptions options;
+  options.state_dir = directory.path;
+  options.types = stage_types();
+  options.workers = 2;
+  auto engine = EngineCore::open(std::move(options));
+  REQUIRE(engine.ok());
+  role("steady").to_make = 20'000;
+  role("source0").to_make = 20'000;
+  for (int i = 1; i < kRandomChains; ++i) role("source" + std::to_string(i)).to_make = 1'000'000;
+  RandomChains chains;
+  std::mt19937 random(20);
+  REQUIRE((*engine)->start(flow_of(chains)).ok());
+  for (int i = 0; i < 100; ++i) {
+    change(chains, random);
+    const Result<> updated = (*engine)->update(flow_of(chains));
+    REQUIRE_MESSAGE(updated.ok(), updated.error().text());
+  }
+  CHECK(role("steady").starts == 1);
+  CHECK(role("steady").stops == 0);
+  REQUIRE((*engine)->update(flow_of(chains, true)).ok());
+  for (int i = 0; i < kRandomChains; ++i) {
+    const std::string n = std::to_string(i);
+    const int made = role("source" + n).next - 1;
+    role("sink" + n).wait_for_seen(made);
+    std::vector<int> numbers;
+    for (const std::string& one : role("sink" + n).all()) numbers.push_back(std::stoi(one));
+    std::sort(numbers.begin(), numbers.end());
+    std::vector<int> all(static_cast<std::size_t>(made));
+    std::iota(all.begin(), all.end(), 1);
+    CHECK_MESSAGE(numbers == all, "chain " << n);
+  }
+  role("steady sink").wait_for_seen(20'000);
+  CHECK((*engine)->stop(10s).ok());
+  const LossFigures loss = (*engine)->status().loss;
+  CHECK(loss.is_balanced());
+  CHECK(loss.in == loss.out);
+  CHECK(loss.queued == 0);
 }
 
 TEST_CASE("updates under load lose and double nothing") {
