@@ -75,18 +75,26 @@ Queue::Chunk* Queue::chunk_at(Position position) const {
 
 Queue::Chunk& Queue::chunk_for(Position position) {
   std::unique_ptr<Chunk>& chunk = chunks_[position / kChunk];
-  if (!chunk) chunk = spare_ ? std::move(spare_) : std::make_unique<Chunk>();
+  if (chunk) return *chunk;
+  if (spares_.empty()) {
+    chunk = std::make_unique<Chunk>();
+  } else {
+    chunk = std::move(spares_.back());
+    spares_.pop_back();
+  }
   return *chunk;
 }
 
-// One that was emptied is kept for the next: a queue that is filled and drained slice by slice
+// Some that were emptied are kept for the next: a queue that is filled and drained slice by slice
 // needs no memory from elsewhere.
 void Queue::forget_chunk(std::uint64_t number) {
   const auto found = chunks_.find(number);
   if (found == chunks_.end() || found->second->count != 0) return;
   if (found_number_ == number) found_chunk_ = nullptr;
-  spare_ = std::move(found->second);
-  spare_->places.reset();
+  if (spares_.size() < kSparesMax) {
+    found->second->places.reset();
+    spares_.push_back(std::move(found->second));
+  }
   chunks_.erase(found);
 }
 
@@ -94,7 +102,7 @@ void Queue::shrink() {
   RUNNEL_ASSERT(present_ == 0);
   chunks_.clear();
   found_chunk_ = tail_chunk_ = nullptr;
-  spare_.reset();
+  spares_.clear();
 }
 
 void Queue::publish() {

@@ -171,7 +171,7 @@ class Queue {
   std::uint64_t memory_bytes() const REQUIRES(mutex_) { return memory_bytes_; }
   // Whether something of it is in memory.
   bool is_occupied() const REQUIRES(mutex_) { return present_ != 0; }
-  std::size_t chunks() const REQUIRES(mutex_) { return chunks_.size() + (spare_ ? 1 : 0); }
+  std::size_t chunks() const REQUIRES(mutex_) { return chunks_.size() + spares_.size(); }
   // Nothing is: what it keeps for the next FlowFiles is given back.
   void shrink() REQUIRES(mutex_);
   // Whether the ledger has it on its list of those that may be occupied; true from now on.
@@ -242,6 +242,7 @@ class Queue {
 
  private:
   static constexpr std::size_t kChunk = 64;
+  static constexpr std::size_t kSparesMax = 4;  // what a slice empties
   using Bits = std::array<std::uint64_t, kChunk / 64>;
   struct Chunk {
     std::array<FlowRecord, kChunk> at;
@@ -301,8 +302,8 @@ class Queue {
   mutable Chunk* found_chunk_ GUARDED_BY(mutex_) = nullptr;
   mutable std::uint64_t found_number_ GUARDED_BY(mutex_) = 0;
   Chunk* tail_chunk_ GUARDED_BY(mutex_) = nullptr;
-  std::unique_ptr<Chunk> spare_ GUARDED_BY(mutex_);  // empty
-  Position tail_ GUARDED_BY(mutex_) = 0;             // the next one to be given
+  std::vector<std::unique_ptr<Chunk>> spares_ GUARDED_BY(mutex_);  // empty
+  Position tail_ GUARDED_BY(mutex_) = 0;                           // the next one to be given
   Position take_ GUARDED_BY(mutex_) =
       0;  // first-in: everything before was taken once, or is in `returned_`
   Position live_from_ GUARDED_BY(mutex_) = 0;      // live-first: what stands before it is backlog

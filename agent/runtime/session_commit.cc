@@ -116,14 +116,26 @@ void SessionCore::rollback() {
   finish();
 }
 
-// What a large session needed.
+// What a large session needed. The thread's next one has it of the thread.
 void SessionCore::give_back_room() {
-  const auto give_back = [](auto&... used) { (used.shrink_to_fit(), ...); };
-  give_back(taken_, gone_, records_, valued_, values_, marks_, own_values_, own_text_);
+  constexpr std::size_t kKept = 1024;  // bytes
+  Lent& lent = lent_by_thread();
+  if (taken_.capacity() > lent.taken.capacity()) lent.taken.swap(taken_);
+  if (gone_.capacity() > lent.gone.capacity()) lent.gone.swap(gone_);
+  const auto give_back = [](auto& used) {
+    if (used.capacity() * sizeof(used[0]) > kKept) used.shrink_to_fit();
+  };
+  const auto each = [&give_back](auto&... used) { (give_back(used), ...); };
+  each(taken_, gone_, records_, valued_, values_, marks_, own_values_, own_text_);
+}
+
+SessionCore::Lent& SessionCore::lent_by_thread() {
+  thread_local Lent lent;
+  return lent;
 }
 
 void SessionCore::finish() {
-  const bool was_large = works_.size() > kSmall || taken_.size() > kSmall;
+  const bool was_large = works_.size() > kSmall || taken_.capacity() > kSmall;
   // What was taken from the queue and never asked for goes back to its place.
   if (next_taken_ < taken_.size()) {
     Lock lock(ledger_.mutex());
@@ -179,6 +191,7 @@ void SessionCore::commit() {
   if (call_ == 0) return finish();
   fan_out();
   mark_attributes();
+  if (gone_.capacity() == 0 && works_.size() > kSmall) gone_.swap(lent_by_thread().gone);
   {
     Lock lock(ledger_.mutex());
     commit_locked();

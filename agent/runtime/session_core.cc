@@ -121,6 +121,7 @@ void SessionCore::follow_wall() {
 bool SessionCore::refill() {
   taken_.clear();
   next_taken_ = 0;
+  if (taken_.capacity() == 0) taken_.swap(lent_by_thread().taken);
   for (std::size_t i = 0; i < wiring_.inputs.size(); ++i) {
     Queue& queue = *wiring_.inputs[(next_input_ + i) % wiring_.inputs.size()];
     const bool has_penalties_over =

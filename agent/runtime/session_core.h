@@ -297,6 +297,12 @@ class SessionCore final : public Session {
   bool tell_single();
   void finish();
   void give_back_room();
+  // Room that one session after the other of a thread uses.
+  struct Lent {
+    std::vector<Queue::Taken> taken;
+    std::vector<FlowRecord> gone;
+  };
+  static Lent& lent_by_thread();
 
   Ledger& ledger_;
   const Wiring& wiring_;
