@@ -133,6 +133,7 @@ void SessionCore::finish() {
   edits_.clear();
   waiting_.clear();
   texts_.clear();
+  contents_.clear();
   call_ = 0;
   call_begin_ = 0;
   read_bytes_ = written_bytes_ = 0;

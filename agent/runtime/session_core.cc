@@ -78,6 +78,7 @@ void SessionCore::begin_call() {
   ++call_;
   call_begin_ = works_.size();
   has_progress_ = false;
+  if (!contents_.empty()) contents_.clear();
 }
 
 Result<> SessionCore::end_call() {
@@ -310,8 +311,8 @@ Result<std::string_view> SessionCore::content(FlowFile of, std::size_t at_most) 
   std::string bytes(work.size, '\0');
   TRY_ASSIGN(got, reader_of(work.content, work.offset, work.size)->read(bytes));
   if (got != bytes.size()) return corrupt("content ends early");
-  texts_.push_back(std::move(bytes));
-  return std::string_view(texts_.back());
+  contents_.push_back(std::move(bytes));
+  return std::string_view(contents_.back());
 }
 
 Result<std::unique_ptr<ContentReader>> SessionCore::reader(FlowFile of) {
