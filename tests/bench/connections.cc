@@ -7,7 +7,8 @@
 //
 // Figures are nanoseconds of this process' CPU time, so that others on the machine change them
 // little; the load leaves half a core idle. `raw` is what a FlowFile costs with one connection,
-// `value` the dearest with more, `ratio` how far apart the cheapest and the dearest are. Prints one JSON object.
+// `value` the dearest with more, `ratio` how far apart the cheapest and the dearest are. Prints one
+// JSON object.
 
 #include <sys/resource.h>
 
@@ -52,8 +53,9 @@ std::string flow_text(Shape shape, std::size_t count) {
     processors += "  make" + std::to_string(i) +
                   ":\n    type: GenerateFlowFile\n    properties: {Custom Text: telemetry, Unique "
                   "FlowFiles: \"false\", Data Format: Text, Batch Size: \"" +
-                  std::to_string(kBatch) + "\", vehicle: truck}\n    schedule: {every: " +
-                  std::to_string(every_ms) + " ms}\n";
+                  std::to_string(kBatch) +
+                  "\", vehicle: truck}\n    schedule: {every: " + std::to_string(every_ms) +
+                  " ms}\n";
   }
   for (std::size_t i = 0; i < count; ++i) {
     const std::string name = "hop" + std::to_string(i);
