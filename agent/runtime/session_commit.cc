@@ -440,7 +440,6 @@ void HandOver::transfer(std::span<const std::uint64_t> slots, Relationship to,
     for (std::size_t i = begin; i < end; ++i) transfer_one(taken[i], outlet, set, done);
     ledger_.settle();
   }
-  for (const FlowRecord& record : done.gone) release(record);
   if (!done.ended.empty()) wiring_.archive->keep(done.ended);
   tell(done, outlet, set);
   if (wiring_.counters != nullptr) {
@@ -457,6 +456,8 @@ void HandOver::transfer(std::span<const std::uint64_t> slots, Relationship to,
   call_each(done.retried, &Queue::on_ready);
   if (done.count > 0) call_each(outlet.queues, &Queue::on_ready);
   call_each(done.roomy, &Queue::on_room);
+  // Last: with the last piece of a large content its files go, which takes the disk seconds.
+  for (const FlowRecord& record : done.gone) release(record);
 }
 
 void HandOver::give_back(std::uint64_t at, bool is_penalized) {
