@@ -2,7 +2,9 @@
 // after the agent was opened again.
 
 #include <doctest/doctest.h>
+#include <malloc.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstdlib>
 #include <filesystem>
@@ -208,6 +210,27 @@ TEST_CASE("a call that is rolled back leaves everything as it was") {
   CHECK(again.attribute("name") == "1");
   session.rollback();
   CHECK(bench.a->count() == 2);
+}
+
+TEST_CASE("what a call has read from disk is freed by the next one, not with the session") {
+  const Folder folder;
+  Bench bench(folder.path());
+  const std::string large(1 << 20, 'x');
+  for (int i = 0; i < 16; ++i) bench.give(large);
+  SessionCore session(*bench.ledger, bench.middle_wiring, bench.middle_owner);
+  std::size_t most = 0;
+  const std::size_t before = ::mallinfo2().uordblks + ::mallinfo2().hblkhd;
+  for (int i = 0; i < 16; ++i) {
+    session.begin_call();
+    const FlowFile flowfile = session.get();
+    REQUIRE(flowfile);
+    CHECK(*session.content(flowfile, 1 << 20) == large);
+    session.transfer(flowfile, Relationship{0});
+    REQUIRE(session.end_call().ok());
+    most = std::max(most, ::mallinfo2().uordblks + ::mallinfo2().hblkhd);
+  }
+  session.commit();
+  CHECK(most < before + 4 * large.size());
 }
 
 TEST_CASE("a handed-over FlowFile counts as queued until it is acknowledged, in any order") {

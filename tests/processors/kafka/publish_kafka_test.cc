@@ -194,7 +194,8 @@ TEST_CASE("when one of a FlowFile's messages is refused the rest of it is not se
   KafkaMock kafka;
   ProcessorRunner runner(
       "PublishKafka",
-      to(kafka, {{"Max Flow Segment Size", "10 KB"}, {"Queue Max Message", "1"}, {"Partition", "0"}}),
+      to(kafka,
+         {{"Max Flow Segment Size", "10 KB"}, {"Queue Max Message", "1"}, {"Partition", "0"}}),
       in_real_time());
   kafka.fail_produce({10 /* message too large */});
   runner.enqueue(std::string(100'000, 'x'));
@@ -208,11 +209,11 @@ TEST_CASE("when one of a FlowFile's messages is refused the rest of it is not se
 
 TEST_CASE("a FlowFile that is half sent when its processor stops is sent again as a whole") {
   KafkaMock kafka;
-  ProcessorRunner runner("PublishKafka",
-                         to(kafka, {{"Max Flow Segment Size", "10 KB"},
-                                    {"Queue Max Message", "2"},
-                                    {"Partition", "0"}}),
-                         in_real_time());
+  ProcessorRunner runner(
+      "PublishKafka",
+      to(kafka,
+         {{"Max Flow Segment Size", "10 KB"}, {"Queue Max Message", "2"}, {"Partition", "0"}}),
+      in_real_time());
   kafka.down();
   const std::string large(100'000, 'x');
   runner.enqueue(large);
