@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <mutex>
+#include <random>
 
 #include "agent/runtime/session_core.h"
 
@@ -160,6 +161,23 @@ TEST_CASE("what was finished before the linger is safe and was never written") {
   CHECK(bench.drain().size() == 1);
   CHECK(safe.wait());
   CHECK(bench.ledger->status().written_bytes == before);
+}
+
+TEST_CASE("what checkpoints move into the database is counted once") {
+  const Folder folder;
+  Bench bench(folder.path());
+  std::mt19937 random(1);
+  std::uint64_t accepted = 0;
+  for (int i = 0; i < 700; ++i) {
+    std::string noise(16'000, '\0');
+    for (char& c : noise) c = static_cast<char>(random());
+    bench.give(noise);
+    REQUIRE(bench.ledger->flush(10s).ok());
+    accepted += noise.size();
+  }
+  const std::uint64_t written = bench.ledger->status().written_bytes;
+  CHECK(written > accepted);      // the log
+  CHECK(written < 4 * accepted);  // and the database, with what surrounds the rows
 }
 
 TEST_CASE("what was done of saved FlowFiles stays done after opening again") {
