@@ -118,7 +118,8 @@ void Ledger::page_out_batch(Queue& queue, std::uint64_t row,
 void Ledger::checkpoint_loop() {
   pthread_setname_np(pthread_self(), "checkpoint");
   std::unique_ptr<Database> database;
-  std::int64_t moved_before = 0;  // of the present log
+  std::int64_t moved_before = 0;  // pages of the present log
+  std::int64_t log_before = 0;
   unsigned salvages_seen = salvages_;
   while (true) {
     CheckpointMode mode = CheckpointMode::kPassive;
@@ -148,14 +149,16 @@ void Ledger::checkpoint_loop() {
       const Error& why = done.ok() ? cut.error() : done.error();
       log_warn("ledger", "checkpoint failed", {{"reason", why.text()}});
       database.reset();
-      moved_before = 0;
+      moved_before = log_before = 0;
       continue;
     }
     // SQLite tells what of the present log is in the database by now, also by earlier calls; and
     // nothing of one that it has cut off, which is why the passive one comes first.
-    const bool is_same_log = done->written_pages >= moved_before;
+    // A shorter log than before is another one.
+    const bool is_same_log = done->wal_pages >= log_before;
     const std::int64_t moved = done->written_pages - (is_same_log ? moved_before : 0);
-    moved_before = done->is_complete || cut->is_complete ? 0 : done->written_pages;
+    moved_before = cut->written_pages;
+    log_before = cut->wal_pages;
     Lock lock(mutex_);
     written_bytes_ += static_cast<std::uint64_t>(std::max<std::int64_t>(0, moved)) * 4096;
   }
