@@ -5,7 +5,7 @@ several kinds of content. The raw limit is one byte for one byte.
 
 `device` is what the block device has written, with a sync before and after: as root, a loop device with an ext4 of its own, so that its journal counts and nobody
 else's writes do; else the device that holds the directory, with all that others write there. `process` is what the kernel counts of the agent (`/proc/PID/io`: pages
-that it made dirty), `own` what the agent counts itself, which `status` and the metrics show.
+that it made dirty), `own` what the agent counts itself, which `status` and the metrics show. On a busy machine fewer messages share a write, and each byte costs more of them: `messages a write`.
 
 A message that its receiver acknowledges within the ledger's linger (5 ms) is not written. PublishKafka gathers messages for 1 ms (`Queue Buffering Max Time`); `steady`
 tells both: with that, and with MiNiFi's 5 ms."""
@@ -147,14 +147,16 @@ class Bench:
         """Filled while Kafka is away, then drained."""
         self.kafka.tell("down")
         time.sleep(0.5)
-        before = self.figures()
+        writes = lambda: self.stand.agent_json(self.agent, "status")["ledger"]["writes"]
+        before, writes_before = self.figures(), writes()
         self.publish(count)
         wait_until("filling", lambda: self.count("in") >= self.sent, 300)
         filled = self.since(before, count)
+        group = round(count / max(1, writes() - writes_before))
         self.kafka.tell("up")
         wait_until("draining", lambda: self.count("out") >= self.sent, 300)
         time.sleep(1)
-        return {"filled": filled, "drained": self.since(before, count)}
+        return {"messages a write": group, "filled": filled, "drained": self.since(before, count)}
 
 
 def main():
