@@ -14,6 +14,8 @@ namespace runnel {
 namespace {
 
 constexpr std::size_t kSpill = 64 * 4092;  // whole blocks of a segment file
+// 32 KiB would else be written as 36: a block's sum takes 4 bytes of it.
+constexpr std::size_t kTailMax = 2048;
 
 }  // namespace
 
@@ -197,20 +199,20 @@ Result<> ContentBuilder::write(std::string_view bytes) {
     const std::size_t take = std::min(bytes.size(), kSpill - pending_.size());
     pending_ += bytes.substr(0, take);
     bytes.remove_prefix(take);
-    if (pending_.size() == kSpill) TRY(spill());
+    if (pending_.size() == kSpill) TRY(spill(kSpill));
   }
   return {};
 }
 
-Result<> ContentBuilder::spill() {
-  TRY_ASSIGN(place, segments_.append(pending_));
+Result<> ContentBuilder::spill(std::size_t size) {
+  TRY_ASSIGN(place, segments_.append(std::string_view(pending_).substr(0, size)));
   if (!runs_.empty() && runs_.back().place.file == place.file &&
       runs_.back().place.offset + runs_.back().size == place.offset) {
-    runs_.back().size += pending_.size();
+    runs_.back().size += size;
   } else {
-    runs_.push_back({std::move(place), pending_.size()});
+    runs_.push_back({std::move(place), size});
   }
-  pending_.clear();
+  pending_.erase(0, size);
   return {};
 }
 
@@ -218,11 +220,16 @@ Result<Content*> ContentBuilder::finish() {
   if (runs_.empty() && pending_.size() <= kSmallContentMax) {
     return pending_.empty() ? nullptr : Content::of_bytes(pending_);
   }
-  if (!pending_.empty()) TRY(spill());
+  const std::size_t rest = pending_.size() % segments_.block_content();
+  const bool has_tail = rest > 0 && rest <= kTailMax;
+  if (const std::size_t whole = pending_.size() - (has_tail ? rest : 0); whole > 0)
+    TRY(spill(whole));
   std::vector<Content::Slice> parts;
   for (Run& run : runs_)
     parts.push_back({Content::of_segment(std::move(run.place), run.size), 0, run.size});
   runs_.clear();
+  if (has_tail) parts.push_back({Content::of_bytes(pending_), 0, rest});
+  pending_.clear();
   if (parts.size() == 1) return parts[0].of;
   Content* const whole = Content::of_slices(parts);
   for (const Content::Slice& part : parts) part.of->release();

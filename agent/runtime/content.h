@@ -102,6 +102,8 @@ class SegmentStore {
   Result<Place> append(std::string_view bytes);
   // The file of that number; kNotFound when it is not there.
   Result<std::shared_ptr<SegmentFile>> find(std::uint64_t number);
+  // Content in one block of what is appended.
+  std::size_t block_content() const;
   // Everything appended before the call is on disk when this returns.
   Result<> sync();
   // Removes the files that nobody refers to: what a crash left behind. After the ledger has read
@@ -211,7 +213,8 @@ class Content {
 std::unique_ptr<ContentReader> reader_of(Content* content, std::uint64_t offset,
                                          std::uint64_t size);
 
-// Collects bytes; what is above kSmallContentMax goes to segment files as it comes.
+// Collects bytes; what is above kSmallContentMax goes to segment files as it comes, but for a last
+// part that would leave most of a block empty: that stays in memory, and goes into the batch.
 class ContentBuilder {
  public:
   explicit ContentBuilder(SegmentStore& segments) : segments_(segments) {}
@@ -223,7 +226,7 @@ class ContentBuilder {
   Result<Content*> finish();
 
  private:
-  Result<> spill();
+  Result<> spill(std::size_t size);
 
   SegmentStore& segments_;
   // A stretch of one segment file: others may write in between.

@@ -22,7 +22,8 @@ constexpr std::ptrdiff_t kStateLookBack =
 Ledger::Ledger(LedgerOptions options)
     : options_(std::move(options)),
       opened_(std::chrono::steady_clock::now()),
-      first_epoch_(options_.first_epoch) {
+      first_epoch_(options_.first_epoch),
+      behind_at_(options_.memory_budget / 4) {
   if (options_.clock == nullptr) options_.clock = &system_clock();
 }
 
@@ -165,6 +166,7 @@ void Ledger::put(Queue& queue, FlowRecord record, std::uint32_t now_ms,
       record.content != nullptr && record.content->is_in_memory() ? record.size : 0;
   unsaved_bytes_ += bytes + 128;
   if (unsaved_bytes_ > unsaved_max_) is_over_quota_ = true;  // until the disk is measured again
+  if (unsaved_bytes_ > behind_at_) is_behind_ = true;        // until the next cut
   accepted_bytes_ += record.size;
   if (rule != FullRule::kDropOldest && rule != FullRule::kDropLowest) return;
   Queue::Position oldest = 0;
@@ -211,6 +213,7 @@ FlowRecord Ledger::take_out(Queue& queue, Queue::Position position) {
     const std::uint64_t bytes =
         (record.content != nullptr && record.content->is_in_memory() ? record.size : 0) + 128;
     unsaved_bytes_ -= std::min(unsaved_bytes_, bytes);
+    if (is_behind() && unsaved_bytes_ <= behind_at_) is_behind_ = false;
   }
   return record;
 }

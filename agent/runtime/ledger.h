@@ -239,6 +239,9 @@ class Ledger {
   // The quota of the disk is reached: sources must wait, unless all that they feed drops when it is
   // full; such queues drop one for each that comes.
   bool is_over_quota() const { return is_over_quota_.load(std::memory_order_relaxed); }
+  // More waits to be written than memory has room for, since sources are faster than the disk: they
+  // must wait for it, unless all that they feed drops when it is full.
+  bool is_behind() const { return is_behind_.load(std::memory_order_relaxed); }
   // What opening had to repair, for people; empty: nothing.
   const std::string& repaired() const { return repaired_; }
 
@@ -464,6 +467,9 @@ class Ledger {
   // Above so much of it sources wait: it needs its room twice, in the log and in the database, and
   // the disk has no more.
   std::uint64_t unsaved_max_ GUARDED_BY(mutex_) = UINT64_MAX;
+  // A quarter of the budget: as much may be being packed, and be at the disk, at the same time.
+  const std::uint64_t behind_at_;
+  std::atomic<bool> is_behind_{false};
   Counters totals_ GUARDED_BY(mutex_);
   std::array<DropExtent, kEnds> drops_ GUARDED_BY(mutex_);  // by End
 

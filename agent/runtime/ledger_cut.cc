@@ -168,6 +168,7 @@ std::unique_ptr<Ledger::Write> Ledger::cut(bool is_all, bool needs_row) {
     queue->held();
     unsaved_bytes_ += queue->unsaved() * 128;
   }
+  is_behind_ = unsaved_bytes_ > behind_at_;
   const bool has_more_removable = write->removed.size() == kRemovedMax;
   lazy_since_ = state_changes_.empty() && !has_more_removable ? SteadyTime::max() : now();
   return write;

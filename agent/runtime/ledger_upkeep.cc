@@ -118,6 +118,8 @@ void Ledger::page_out_batch(Queue& queue, std::uint64_t row,
 void Ledger::checkpoint_loop() {
   pthread_setname_np(pthread_self(), "checkpoint");
   std::unique_ptr<Database> database;
+  std::int64_t moved_before = 0;  // pages of the present log
+  std::int64_t log_before = 0;
   unsigned salvages_seen = salvages_;
   while (true) {
     CheckpointMode mode = CheckpointMode::kPassive;
@@ -138,17 +140,27 @@ void Ledger::checkpoint_loop() {
       if (!opened.ok()) continue;
       database = std::move(*opened);
     }
-    const Result<Database::CheckpointResult> done = database->checkpoint(mode);
-    if (!done.ok()) {
+    const Result<Database::CheckpointResult> done = database->checkpoint(CheckpointMode::kPassive);
+    const Result<Database::CheckpointResult> cut =
+        done.ok() && mode != CheckpointMode::kPassive ? database->checkpoint(mode) : done;
+    if (!done.ok() || !cut.ok()) {
       // Of what its fsync has dropped the writer's may never hear.
       is_unknown_ = true;
-      log_warn("ledger", "checkpoint failed", {{"reason", done.error().text()}});
+      const Error& why = done.ok() ? cut.error() : done.error();
+      log_warn("ledger", "checkpoint failed", {{"reason", why.text()}});
       database.reset();
+      moved_before = log_before = 0;
       continue;
     }
+    // SQLite tells what of the present log is in the database by now, also by earlier calls; and
+    // nothing of one that it has cut off, which is why the passive one comes first.
+    // A shorter log than before is another one.
+    const bool is_same_log = done->wal_pages >= log_before;
+    const std::int64_t moved = done->written_pages - (is_same_log ? moved_before : 0);
+    moved_before = cut->written_pages;
+    log_before = cut->wal_pages;
     Lock lock(mutex_);
-    written_bytes_ +=
-        static_cast<std::uint64_t>(std::max<std::int64_t>(0, done->written_pages)) * 4096;
+    written_bytes_ += static_cast<std::uint64_t>(std::max<std::int64_t>(0, moved)) * 4096;
   }
 }
 

@@ -23,6 +23,7 @@ constexpr auto kBackoffMax = 30s;
 // A source without a period that found nothing is asked again after this time.
 constexpr auto kBored = 100ms;
 constexpr auto kDiskFullWait = 1s;
+constexpr auto kBehindWait = 5ms;  // about as long as a write takes
 // The wall clock may be set; a cron timer looks at it at least this often.
 constexpr auto kWallLook = 10min;
 constexpr std::size_t kTimersMax = 4096;
@@ -213,6 +214,11 @@ bool NodeTask::has_reason(SteadyTime now) {
     if (!node_.plan_.blocking.empty() && node_.host_.ledger.is_over_quota()) {
       is_woken_ = true;
       node_.host_.scheduler.wake_at(*this, now + kDiskFullWait);
+      return false;
+    }
+    if (!node_.plan_.blocking.empty() && node_.host_.ledger.is_behind()) {
+      is_woken_ = true;
+      node_.host_.scheduler.wake_at(*this, now + kBehindWait);
       return false;
     }
     return is_woken || is_timer || is_continuing_ || kind_ != Schedule::Kind::kEvent;

@@ -185,6 +185,8 @@ std::string SegmentStore::path_of(std::uint64_t number, SegmentFile::Form form) 
   return directory_ + "/" + std::to_string(number) + std::string(ending);
 }
 
+std::size_t SegmentStore::block_content() const { return vault_.seals ? kHidden : kHeld; }
+
 Result<> SegmentStore::open_next() {
   const std::uint64_t number = next_number_++;
   const SegmentFile::Form form =

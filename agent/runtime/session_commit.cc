@@ -159,6 +159,7 @@ void SessionCore::finish() {
   edits_.clear();
   waiting_.clear();
   texts_.clear();
+  contents_.clear();
   call_ = 0;
   call_begin_ = 0;
   loads_.clear();
@@ -468,7 +469,6 @@ void HandOver::transfer(std::span<const std::uint64_t> slots, Relationship to,
     for (std::size_t i = begin; i < end; ++i) transfer_one(taken[i], outlet, set, done);
     ledger_.settle();
   }
-  for (const FlowRecord& record : done.gone) release(record);
   if (!done.ended.empty()) wiring_.archive->keep(done.ended);
   tell(done, outlet, set);
   if (wiring_.counters != nullptr) {
@@ -485,6 +485,8 @@ void HandOver::transfer(std::span<const std::uint64_t> slots, Relationship to,
   call_each(done.retried, &Queue::on_ready);
   if (done.count > 0) call_each(outlet.queues, &Queue::on_ready);
   call_each(done.roomy, &Queue::on_room);
+  // Last: with the last piece of a large content its files go, which takes the disk seconds.
+  for (const FlowRecord& record : done.gone) release(record);
 }
 
 void HandOver::give_back(std::uint64_t at, bool is_penalized) {

@@ -78,6 +78,7 @@ void SessionCore::begin_call() {
   ++call_;
   call_begin_ = works_.size();
   has_progress_ = false;
+  if (!contents_.empty()) contents_.clear();
 }
 
 Result<> SessionCore::end_call() {
@@ -322,7 +323,7 @@ Result<std::string_view> SessionCore::content(FlowFile of, std::size_t at_most) 
   std::string bytes(work.size, '\0');
   TRY_ASSIGN(got, reader_of(work.content, work.offset, work.size)->read(bytes));
   if (got != bytes.size()) return corrupt("content ends early");
-  return std::string_view(texts_.emplace_front(std::move(bytes)));
+  return std::string_view(contents_.emplace_front(std::move(bytes)));
 }
 
 Result<std::unique_ptr<ContentReader>> SessionCore::reader(FlowFile of) {

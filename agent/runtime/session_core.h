@@ -367,6 +367,8 @@ class SessionCore final : public Session {
   std::uint64_t read_bytes_ = 0;
   std::uint64_t written_bytes_ = 0;
   mutable std::forward_list<std::string> texts_;  // that views of this session point into
+  // What was read from disk for the present call; a slice of 256 calls would hold as many.
+  std::forward_list<std::string> contents_;
 };
 
 // The uuid that FlowFile `id` of this agent has, and back.

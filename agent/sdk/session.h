@@ -175,7 +175,7 @@ class Session {
 
   // ---- content
   // The whole content at once; kFull when it is larger than `at_most` bytes: read it by `reader`.
-  // The view holds until the session ends.
+  // The view holds until `on_trigger` returns: what was read from disk is freed then.
   virtual Result<std::string_view> content(FlowFile of, std::size_t at_most) = 0;
   virtual Result<std::unique_ptr<ContentReader>> reader(FlowFile of) = 0;
   // Replaces the content.

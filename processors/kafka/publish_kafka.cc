@@ -71,7 +71,7 @@ struct PublishKafkaConfig : kafka::AccessConfig {
   std::chrono::milliseconds message_timeout = 0ms;
   std::chrono::milliseconds queue_buffering_max_time = 1ms;
   std::uint32_t queue_max_message = 10'000;
-  Size queue_max_buffer_size{16 << 20};
+  Size queue_max_buffer_size{8 << 20};
   std::uint32_t batch_size = 10'000;
   Size target_batch_payload_size{512 << 10};
   Size max_request_size{1'000'000};
@@ -96,9 +96,23 @@ class PublishKafka final : public Processor {
  private:
   // A FlowFile on its way as several messages.
   struct Segmented {
-    std::uint64_t slot;  // of its Handed
-    std::uint32_t messages_left;
+    std::uint64_t slot;        // of its Handed
+    std::uint64_t parts_left;  // messages without a report, and one while it is still being read
     kafka::Fate fate = kafka::Fate::kDelivered;
+  };
+  // The one that is being read: no more of it is in memory than what is in flight.
+  struct Stream {
+    std::uint64_t number;  // in `segmented_`
+    std::unique_ptr<ContentReader> content;
+    std::uint64_t bytes_left;
+    std::string uuid;
+    std::string topic;
+    std::optional<std::string> key;
+    std::int32_t partition;
+  };
+  struct Unreadable {
+    std::string uuid;
+    Error why;
   };
   // What a message's cookie says: the slot of a FlowFile that is one message, or, with the lowest
   // bit set, the key of `segmented_`.
@@ -112,14 +126,19 @@ class PublishKafka final : public Processor {
     return in_flight_ < config_.queue_max_message &&
            in_flight_bytes_ < config_.queue_max_buffer_size.bytes;
   }
+  bool waits_for_room();
   void on_reports(std::span<const kafka::Report> reports);
-  bool note(const kafka::Report& report, std::uint32_t messages, std::vector<Handed>& delivered);
-  void note_unsent(const kafka::Message& message, std::uint64_t cookie, std::uint32_t messages,
-                   std::uint64_t bytes, const Error& why);
-  void settle(std::uint32_t flowfiles, std::uint64_t bytes);
+  void note(const kafka::Report& report, std::vector<Handed>& delivered);
+  void hand_to_client(const kafka::Message& message, std::uint64_t cookie);
+  void settle(std::uint32_t messages, std::uint64_t bytes);
   void use_smaller_batches(std::string_view topic, std::uint64_t refused_bytes);
-  Result<> send(Session& session, FlowFile flowfile, std::string_view content);
-  void send_segments(kafka::Message message, std::uint64_t slot, std::string_view content);
+  Result<> send(Session& session, FlowFile flowfile);
+  Result<std::optional<std::string_view>> whole_content(Session& session, FlowFile flowfile);
+  void begin_stream(std::unique_ptr<ContentReader> content, FlowFile flowfile,
+                    const kafka::Message& message, std::uint64_t slot);
+  void send_on();
+  Result<> read_segment();
+  void end_stream(kafka::Fate fate, std::string_view why);
   void refuse(Session& session, FlowFile flowfile, std::string_view why);
 
   const Config config_;
@@ -143,6 +162,9 @@ class PublishKafka final : public Processor {
   Mutex segments_mutex_;
   std::map<std::uint64_t, Segmented> segmented_ GUARDED_BY(segments_mutex_);
   std::uint64_t last_segmented_ = 0;
+  std::optional<Stream> stream_;
+  std::optional<Unreadable> unreadable_;  // given back; it is the next that is taken
+  std::string segment_;
   std::vector<Handed> delivered_;  // the reports' thread's
   // Reused from one FlowFile to the next.
   std::string uri_;
@@ -199,9 +221,12 @@ ProcessorType publish_kafka() {
            .min = 0ms,
            .max = 15min})
       .property("Queue Max Message", &C::queue_max_message,
-                {.doc = "FlowFiles in flight at most.", .min = 1, .max = 1'000'000})
+                {.doc = "Messages in flight at most.", .min = 1, .max = 1'000'000})
       .property("Queue Max Buffer Size", &C::queue_max_buffer_size,
-                {.doc = "Bytes in flight at most.", .min = Size{1024}, .max = Size{1ULL << 31}})
+                {.doc = "Bytes in flight at most: no more content stands in memory, and one "
+                        "message.",
+                 .min = Size{1024},
+                 .max = Size{1ULL << 31}})
       .property("Batch Size", &C::batch_size,
                 {.doc = "Messages in one batch at most.", .min = 1, .max = 1'000'000})
       .property("Target Batch Payload Size", &C::target_batch_payload_size,
@@ -216,8 +241,9 @@ ProcessorType publish_kafka() {
                  .min = Size{1000},
                  .max = Size{1'000'000'000}})
       .property("Max Flow Segment Size", &C::max_flow_segment_size,
-                {.doc = "Content above this size is sent as several messages of at most this size. "
-                        "`0 B`: as one."})
+                {.doc = "Content above this size, however large, is sent as several messages of at "
+                        "most this size, while it is read. If one of them is not acknowledged, all "
+                        "are sent again. `0 B`: as one."})
       .property("Fail empty flow files", &C::fail_empty_flow_files,
                 {.doc = "Whether a FlowFile without content goes to `failure`, or is sent as an "
                         "empty message."})
@@ -259,9 +285,8 @@ kafka::Settings PublishKafka::settings() const {
   add("message.timeout.ms", number(static_cast<std::uint64_t>(config_.message_timeout.count())));
   add("queue.buffering.max.ms",
       number(static_cast<std::uint64_t>(config_.queue_buffering_max_time.count())));
-  // Our own window is in FlowFiles; segments of one FlowFile need room beyond it.
-  add("queue.buffering.max.messages",
-      number(std::uint64_t{config_.queue_max_message} * 2 + 100'000));
+  // Our own window is the bound; this is never reached.
+  add("queue.buffering.max.messages", number(std::uint64_t{config_.queue_max_message} * 2 + 1000));
   add("queue.buffering.max.kbytes",
       number(config_.queue_max_buffer_size.bytes / 1024 * 2 + 262'144));
   add("batch.num.messages", number(config_.batch_size));
@@ -299,6 +324,8 @@ Result<> PublishKafka::start(Context& context) {
 void PublishKafka::stop() {
   if (producer_) producer_->close(kFlushMs);
   producer_.reset();
+  if (stream_) end_stream(kafka::Fate::kUndelivered, "");
+  unreadable_.reset();
   is_undelivered_ = false;
 }
 
@@ -312,39 +339,44 @@ Result<> PublishKafka::on_trigger(Session& session) {
     session.yield();
     return {};
   }
-  if (!has_room()) {
-    is_waiting_for_room_ = true;
-    if (!has_room()) return {};  // a report wakes us
-    is_waiting_for_room_ = false;
-  }
+  if (stream_) send_on();
+  if (stream_ || waits_for_room()) return {};  // a report wakes us
   const FlowFile flowfile = session.get();
   if (!flowfile) return {};
+  if (unreadable_) {
+    const Unreadable known = std::move(*std::exchange(unreadable_, std::nullopt));
+    if (known.uuid == flowfile.uuid()) return known.why;
+  }
   if (flowfile.size() == 0 && config_.fail_empty_flow_files) {
     refuse(session, flowfile, "the FlowFile is empty");
     return {};
   }
-  const std::uint64_t segment = config_.max_flow_segment_size.bytes;
+  return send(session, flowfile);
+}
+
+bool PublishKafka::waits_for_room() {
+  if (has_room()) return false;
+  is_waiting_for_room_ = true;
+  if (!has_room()) return true;
+  is_waiting_for_room_ = false;
+  return false;
+}
+
+// None: it is too large, and refused.
+Result<std::optional<std::string_view>> PublishKafka::whole_content(Session& session,
+                                                                    FlowFile flowfile) {
   const std::uint64_t largest = config_.max_request_size.bytes;
-  if (segment == 0 && flowfile.size() > largest) {
+  if (flowfile.size() > largest) {
     refuse(session, flowfile,
            "its " + std::to_string(flowfile.size()) + " bytes are more than `Max Request Size` (" +
                size_text(largest) + ")");
-    return {};
+    return std::optional<std::string_view>{};
   }
-  // Segmented content is bounded by what may be in flight.
-  const Result<std::string_view> content = session.content(
-      flowfile, std::max<std::uint64_t>(largest, config_.queue_max_buffer_size.bytes));
-  if (!content.ok()) {
-    if (content.code() == Code::kFull) {
-      refuse(session, flowfile, content.error().text());
-      return {};
-    }
-    return content.error();
-  }
-  return send(session, flowfile, *content);
+  TRY_ASSIGN(content, session.content(flowfile, largest));
+  return std::optional<std::string_view>(content);
 }
 
-Result<> PublishKafka::send(Session& session, FlowFile flowfile, std::string_view content) {
+Result<> PublishKafka::send(Session& session, FlowFile flowfile) {
   const Result<std::string_view> topic = config_.topic_name.of(flowfile, topic_text_);
   if (!topic.ok() || topic->empty()) {
     refuse(session, flowfile,
@@ -377,6 +409,18 @@ Result<> PublishKafka::send(Session& session, FlowFile flowfile, std::string_vie
   }
   message.headers = header_list_;
 
+  const std::uint64_t segment_max = config_.max_flow_segment_size.bytes;
+  const bool is_segmented = segment_max > 0 && flowfile.size() > segment_max;
+  std::unique_ptr<ContentReader> reader;
+  if (is_segmented) {
+    TRY_ASSIGN(opened, session.reader(flowfile));
+    reader = std::move(opened);
+  } else {
+    TRY_ASSIGN(content, whole_content(session, flowfile));
+    if (!content) return {};
+    message.value = *content;
+  }
+
   if (uri_topic_ != *topic) {
     uri_topic_ = *topic;
     uri_ = "kafka://" + config_.brokers.value + "/" + uri_topic_;
@@ -385,58 +429,99 @@ Result<> PublishKafka::send(Session& session, FlowFile flowfile, std::string_vie
   Handed handed = session.hand_over(flowfile, uri_);
   handed_owner_ = handed.owner();
   const std::uint64_t slot = handed.release();
-  in_flight_.fetch_add(1);
-  in_flight_bytes_.fetch_add(content.size());
-  const std::uint64_t segment_max = config_.max_flow_segment_size.bytes;
-  if (segment_max > 0 && content.size() > segment_max) {
-    send_segments(message, slot, content);
-    return {};
+  if (is_segmented) {
+    begin_stream(std::move(reader), flowfile, message, slot);
+    send_on();
+  } else {
+    hand_to_client(message, cookie_of(slot, false));
   }
-  message.value = content;
-  const std::uint64_t cookie = cookie_of(slot, false);
-  const Result<> sent = producer_->send(message, cookie);
-  if (!sent.ok()) note_unsent(message, cookie, 1, content.size(), sent.error());
   return {};
 }
 
-void PublishKafka::send_segments(kafka::Message message, std::uint64_t slot,
-                                 std::string_view content) {
-  const std::uint64_t step = config_.max_flow_segment_size.bytes;
-  const auto count = static_cast<std::uint32_t>((content.size() + step - 1) / step);
-  const std::uint64_t cookie = cookie_of(++last_segmented_, true);
-  {
-    Lock lock(segments_mutex_);
-    segmented_.emplace(last_segmented_, Segmented{slot, count});
-  }
-  for (std::uint32_t i = 0; i < count; ++i) {
-    message.value = content.substr(i * step, step);
-    const Result<> sent = producer_->send(message, cookie);
-    if (sent.ok()) continue;
-    return note_unsent(message, cookie, count - i, content.size() - i * step, sent.error());
-  }
+void PublishKafka::hand_to_client(const kafka::Message& message, std::uint64_t cookie) {
+  const std::uint64_t bytes = message.value.size();
+  in_flight_.fetch_add(1);
+  in_flight_bytes_.fetch_add(bytes);
+  const Result<> sent = producer_->send(message, cookie);
+  if (sent.ok()) return;
+  // The client would not take it: nobody else will report it.
+  const kafka::Fate fate =
+      sent.code() == Code::kInvalid ? kafka::Fate::kRefused : kafka::Fate::kUndelivered;
+  std::vector<Handed> delivered;  // none
+  note({cookie, fate, bytes, message.topic, sent.error().text()}, delivered);
+  settle(1, bytes);
 }
 
-// The client would not take these messages of a FlowFile: nobody else will report them.
-void PublishKafka::note_unsent(const kafka::Message& message, std::uint64_t cookie,
-                               std::uint32_t messages, std::uint64_t bytes, const Error& why) {
-  const kafka::Fate fate =
-      why.code() == Code::kInvalid ? kafka::Fate::kRefused : kafka::Fate::kUndelivered;
-  std::vector<Handed> delivered;  // none
-  const bool is_last = note({cookie, fate, bytes, message.topic, why.text()}, messages, delivered);
-  settle(is_last ? 1 : 0, bytes);
+// ---- content that is sent while it is read
+
+void PublishKafka::begin_stream(std::unique_ptr<ContentReader> content, FlowFile flowfile,
+                                const kafka::Message& message, std::uint64_t slot) {
+  Stream stream{.number = ++last_segmented_,
+                .content = std::move(content),
+                .bytes_left = flowfile.size(),
+                .uuid = flowfile.uuid(),
+                .topic = std::string(message.topic),
+                .key = {},
+                .partition = message.partition};
+  if (message.key) stream.key = std::string(*message.key);
+  stream_ = std::move(stream);
+  Lock lock(segments_mutex_);
+  segmented_.emplace(last_segmented_, Segmented{slot, 1});
 }
+
+// As much as there is room for.
+void PublishKafka::send_on() {
+  while (stream_->bytes_left > 0) {
+    if (waits_for_room()) return;
+    const Result<> read = read_segment();
+    if (!read.ok()) {
+      unreadable_ = Unreadable{stream_->uuid, read.error()};
+      return end_stream(kafka::Fate::kUndelivered, "");
+    }
+    {
+      Lock lock(segments_mutex_);
+      Segmented& whole = segmented_.at(stream_->number);
+      if (whole.fate != kafka::Fate::kDelivered) break;  // all of it is sent again, or none
+      ++whole.parts_left;
+    }
+    stream_->bytes_left -= segment_.size();
+    kafka::Message message{.topic = stream_->topic,
+                           .partition = stream_->partition,
+                           .key = {},
+                           .value = segment_,
+                           .headers = header_list_};
+    if (stream_->key) message.key = *stream_->key;
+    hand_to_client(message, cookie_of(stream_->number, true));
+  }
+  end_stream(kafka::Fate::kDelivered, "");
+}
+
+Result<> PublishKafka::read_segment() {
+  segment_.resize(std::min(config_.max_flow_segment_size.bytes, stream_->bytes_left));
+  TRY_ASSIGN(got, stream_->content->read(segment_));
+  if (got != segment_.size()) return corrupt("content ends early");
+  return {};
+}
+
+void PublishKafka::end_stream(kafka::Fate fate, std::string_view why) {
+  const Stream ended = std::move(*std::exchange(stream_, std::nullopt));
+  std::vector<Handed> delivered;
+  note({cookie_of(ended.number, true), fate, 0, ended.topic, why}, delivered);
+  Handed::transfer_all(delivered, success_);
+}
+
+// ---- reports
 
 // From librdkafka's thread.
 void PublishKafka::on_reports(std::span<const kafka::Report> reports) {
-  std::uint32_t flowfiles = 0;
   std::uint64_t bytes = 0;
   const bool is_crowded = !reports.empty() && reports[0].fate == kafka::Fate::kCrowded;
   for (const kafka::Report& report : reports) {
-    if (note(report, 1, delivered_)) ++flowfiles;
+    note(report, delivered_);
     bytes += report.value_size;
   }
   Handed::transfer_all(delivered_, success_);
-  settle(flowfiles, bytes);
+  settle(static_cast<std::uint32_t>(reports.size()), bytes);
   if (is_crowded) use_smaller_batches(reports[0].topic, bytes);
 }
 
@@ -453,10 +538,8 @@ void PublishKafka::use_smaller_batches(std::string_view topic, std::uint64_t ref
   context_->wake();
 }
 
-// Notes the fate of so many messages of one FlowFile; true when they were its last, and it is
-// decided. Delivered ones are left to the caller.
-bool PublishKafka::note(const kafka::Report& report, std::uint32_t messages,
-                        std::vector<Handed>& delivered) {
+// Notes the fate of a message. FlowFiles that are delivered with it are left to the caller.
+void PublishKafka::note(const kafka::Report& report, std::vector<Handed>& delivered) {
   if (report.fate == kafka::Fate::kRefused) {
     context_->bulletin(BulletinLevel::kError, "refused by Kafka: topic `" +
                                                   std::string(report.topic) +
@@ -469,8 +552,7 @@ bool PublishKafka::note(const kafka::Report& report, std::uint32_t messages,
     const auto found = segmented_.find(slot);
     Segmented& whole = found->second;
     if (whole.fate != kafka::Fate::kRefused && fate != kafka::Fate::kDelivered) whole.fate = fate;
-    whole.messages_left -= messages;
-    if (whole.messages_left > 0) return false;
+    if (--whole.parts_left > 0) return;
     slot = whole.slot;
     fate = whole.fate;
     segmented_.erase(found);
@@ -489,12 +571,11 @@ bool PublishKafka::note(const kafka::Report& report, std::uint32_t messages,
       std::move(handed).give_back();
       break;
   }
-  return true;
 }
 
-void PublishKafka::settle(std::uint32_t flowfiles, std::uint64_t bytes) {
+void PublishKafka::settle(std::uint32_t messages, std::uint64_t bytes) {
   in_flight_bytes_.fetch_sub(bytes);
-  const std::uint32_t left = in_flight_.fetch_sub(flowfiles) - flowfiles;
+  const std::uint32_t left = in_flight_.fetch_sub(messages) - messages;
   // Half empty is soon enough, and wakes the worker once for many reports.
   if (left <= config_.queue_max_message / 2 && is_waiting_for_room_.exchange(false)) {
     context_->wake();

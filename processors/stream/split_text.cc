@@ -53,7 +53,6 @@ class SplitText final : public Processor {
 
 constexpr std::size_t kPiece = 64 << 10;
 constexpr std::size_t kHeaderMax = 1 << 20;
-constexpr std::size_t kBodyMax = 256 << 20;  // of a piece with a header
 constexpr std::size_t kFragmentsMax = 1'000'000;
 
 // Reads content line by line; remembers, of each line, where it is and how many bytes its end has.
@@ -103,6 +102,19 @@ class Lines {
   std::size_t used_ = 0;
   std::uint64_t at_ = 0;
 };
+
+// However large the body is: it is copied in pieces.
+Result<> write_with_header(Session& session, FlowFile to, std::string_view header,
+                           ContentReader& body) {
+  TRY_ASSIGN(writer, session.writer(to));
+  TRY(writer->write(header));
+  std::vector<char> piece(kPiece);
+  while (true) {
+    TRY_ASSIGN(got, body.read(piece));
+    if (got == 0) return writer->finish();
+    TRY(writer->write({piece.data(), got}));
+  }
+}
 
 }  // namespace
 
@@ -192,11 +204,6 @@ Result<SplitText::Plan> SplitText::plan(Session& session, FlowFile flowfile) con
     if (plan.fragments.size() > kFragmentsMax) return invalid("it has more than 1,000,000 pieces");
   }
   close();
-  for (const Fragment& one : plan.fragments) {
-    if (!plan.header.empty() && one.size > kBodyMax) {
-      return invalid("a piece above 256 MB cannot have a header put before it");
-    }
-  }
   if (header_lines < config_.header_line_count) {
     return invalid("it has " + std::to_string(header_lines) + " of " +
                    std::to_string(config_.header_line_count) + " header lines");
@@ -229,9 +236,8 @@ Result<> SplitText::emit(Session& session, FlowFile original, const Plan& plan) 
   for (const Fragment& fragment : plan.fragments) {
     FlowFile piece = session.clone(original, fragment.from, fragment.size);
     if (!plan.header.empty()) {
-      TRY_ASSIGN(body, session.content(piece, kBodyMax));
-      const std::string with_header = plan.header + std::string(body);
-      TRY(session.write(piece, with_header));
+      TRY_ASSIGN(body, session.reader(piece));
+      TRY(write_with_header(session, piece, plan.header, *body));
     }
     piece.set("text.line.count", std::to_string(fragment.lines));
     piece.set("fragment.size", std::to_string(fragment.size + plan.header.size()));

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The benchmarks, each beside its raw limit in the same run: `./dev bench [--json] [NAME…]`.
+"""The benchmarks, each beside its raw limit in the same run: `./dev bench [--json] [NAME[=ARGUMENT]…]`.
 `./dev bench --record` counts instructions instead (instructions.py), and keeps them for the test that holds others against them.
 
 A benchmark is a program build/release/bin/runnel-bench-NAME, or a script tests/bench/NAME_bench.py where servers are needed; its last line is one JSON object with
-at least "value", "unit", "raw" and "ratio".
+at least "value", "unit", "raw" and "ratio". What stands behind `=` is its argument: a number of FlowFiles or GiB, smaller than usual.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def all_benches(folder):
 
 def run(command, folder):
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL,
-                          env=dict(os.environ, RUNNEL_BIN=folder), timeout=1800)
+                          env=dict(os.environ, RUNNEL_BIN=folder), timeout=3600)
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode != 0 or not lines:
         return {"error": (done.stderr or done.stdout).strip()[-500:] or f"exit code {done.returncode}"}
@@ -49,21 +49,22 @@ def main():
     parser.add_argument("--bin", default=os.path.join(os.path.dirname(os.path.dirname(HERE)), "build", "release", "bin"), help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--record", action="store_true", help="count the instructions of the hottest paths, and keep them")
-    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("names", nargs="*", metavar="NAME[=ARGUMENT]", help="one of them, perhaps smaller: `drain=500000`")
     options = parser.parse_args()
     folder = os.path.abspath(options.bin)
     if options.record:
         print(json.dumps(instructions.record(folder)))
         return 0
     benches = all_benches(folder)
-    unknown = [name for name in options.names if name not in benches]
+    wanted = [name.partition("=") for name in options.names] or [(name, "", "") for name in benches]
+    unknown = [name for name, _, _ in wanted if name not in benches]
     if unknown:
         parser.error(f"no benchmark is called {unknown[0]}; there are {', '.join(benches)}")
     results = {}
     if not options.json:
         print(f"{'benchmark':12} {'value':>14} {'raw':>14} {'ratio':>7}  unit")
-    for name in options.names or benches:
-        result = results[name] = run(benches[name], folder)
+    for name, _, argument in wanted:
+        result = results[name] = run(benches[name] + [argument] * bool(argument), folder)
         if options.json:
             continue
         if "error" in result:

@@ -140,7 +140,7 @@ def main():
             raise SystemExit(f"{found['split']['last_in_count']} splits instead of {splits}")
         records = -(-size // (LINE * LINES_A_RECORD))
         if found["kafka"]["last_in_count"] != records:
-            raise SystemExit(f"{found['kafka']['last_in_count']} records instead of {records}")
+            raise SystemExit(f"{found['kafka']['last_in_count']} records instead of {records}: {json.dumps(found)}")
         value = max(one["peak_rss_mib"] for one in found.values())
         print(json.dumps({"value": value, "unit": "MiB of peak memory", "raw": raw, "ratio": value / raw, "limit": LIMIT_MIB,
                           "is_within": value < LIMIT_MIB, "file_gib": GIB, "cp_seconds": cp_seconds, **found}))

@@ -578,6 +578,49 @@ TEST_CASE("a source is told that its FlowFiles are safe when the sink has finish
   CHECK(role("source").safe == 50);
 }
 
+TEST_CASE("a source that is faster than the disk waits for it, so that memory is bounded") {
+  clear_roles();
+  TemporaryDirectory directory;
+  ManualClock clock;
+  EngineOptions options;
+  options.state_dir = directory.path;
+  options.types = stage_types();
+  options.clock = &clock;
+  options.is_driven = true;
+  options.ledger.memory_budget = 1 << 20;
+  options.ledger.is_driven = true;
+  auto engine = std::move(*EngineCore::open(std::move(options)));
+  Ledger& ledger = engine->ledger();
+  constexpr int kWanted = 20'000;
+  role("source").to_make = kWanted;
+  auto flow = FlowBuilder();
+  flow.processor("source", "TestSource")
+      .processor("sink", "TestSink", [](ProcessorNode& node) { node.is_stopped = true; })
+      .connect("source", "sink", [](Connection& c) { limited(c, 0); });
+  REQUIRE(engine->start(flow.build()).ok());
+  const auto run = [&] {
+    for (int i = 0; i < 200; ++i) {
+      engine->scheduler().run_ready(1);
+      clock.advance(5ms);
+    }
+  };
+  run();  // the disk takes nothing
+  CHECK(ledger.is_behind());
+  const int made = kWanted - role("source").to_make;
+  CHECK(made > 0);
+  CHECK(made < kWanted / 2);
+  run();
+  CHECK(kWanted - role("source").to_make == made);
+  for (int i = 0; i < 1000 && role("source").to_make > 0; ++i) {
+    REQUIRE(ledger.flush(1s).ok());
+    run();
+  }
+  CHECK(role("source").to_make == 0);
+  REQUIRE(ledger.flush(1s).ok());
+  CHECK_FALSE(ledger.is_behind());
+  CHECK(engine->status().loss.queued == kWanted);
+}
+
 TEST_CASE("at the quota of the disk the source stops; drained, it goes on, and nothing is lost") {
   clear_roles();
   TemporaryDirectory directory;

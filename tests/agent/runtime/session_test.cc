@@ -2,11 +2,14 @@
 // after the agent was opened again.
 
 #include <doctest/doctest.h>
+#include <malloc.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstdlib>
 #include <filesystem>
 #include <mutex>
+#include <random>
 
 #include "agent/runtime/session_core.h"
 
@@ -160,6 +163,23 @@ TEST_CASE("what was finished before the linger is safe and was never written") {
   CHECK(bench.ledger->status().written_bytes == before);
 }
 
+TEST_CASE("what checkpoints move into the database is counted once") {
+  const Folder folder;
+  Bench bench(folder.path());
+  std::mt19937 random(1);
+  std::uint64_t accepted = 0;
+  for (int i = 0; i < 700; ++i) {
+    std::string noise(16'000, '\0');
+    for (char& c : noise) c = static_cast<char>(random());
+    bench.give(noise);
+    REQUIRE(bench.ledger->flush(10s).ok());
+    accepted += noise.size();
+  }
+  const std::uint64_t written = bench.ledger->status().written_bytes;
+  CHECK(written > accepted);      // the log
+  CHECK(written < 4 * accepted);  // and the database, with what surrounds the rows
+}
+
 TEST_CASE("what was done of saved FlowFiles stays done after opening again") {
   const Folder folder;
   {
@@ -208,6 +228,27 @@ TEST_CASE("a call that is rolled back leaves everything as it was") {
   CHECK(again.attribute("name") == "1");
   session.rollback();
   CHECK(bench.a->count() == 2);
+}
+
+TEST_CASE("what a call has read from disk is freed by the next one, not with the session") {
+  const Folder folder;
+  Bench bench(folder.path());
+  const std::string large(1 << 20, 'x');
+  for (int i = 0; i < 16; ++i) bench.give(large);
+  SessionCore session(*bench.ledger, bench.middle_wiring, bench.middle_owner);
+  std::size_t most = 0;
+  const std::size_t before = ::mallinfo2().uordblks + ::mallinfo2().hblkhd;
+  for (int i = 0; i < 16; ++i) {
+    session.begin_call();
+    const FlowFile flowfile = session.get();
+    REQUIRE(flowfile);
+    CHECK(*session.content(flowfile, 1 << 20) == large);
+    session.transfer(flowfile, Relationship{0});
+    REQUIRE(session.end_call().ok());
+    most = std::max(most, ::mallinfo2().uordblks + ::mallinfo2().hblkhd);
+  }
+  session.commit();
+  CHECK(most < before + 4 * large.size());
 }
 
 TEST_CASE("a handed-over FlowFile counts as queued until it is acknowledged, in any order") {

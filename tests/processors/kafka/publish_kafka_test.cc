@@ -164,6 +164,72 @@ TEST_CASE("large content goes as several messages, in order") {
   CHECK(messages[0].value + messages[1].value + messages[2].value == "0123456789");
 }
 
+TEST_CASE("content larger than what may be in flight goes as messages while it is read") {
+  const KafkaMock kafka;
+  ProcessorRunner runner("PublishKafka",
+                         to(kafka, {{"Max Flow Segment Size", "10 KB"},
+                                    {"Queue Max Buffer Size", "64 KB"},
+                                    {"Queue Max Message", "3"},
+                                    {"Kafka Key", "${vehicle}"},
+                                    {"Attributes to Send as Headers", "vehicle"}}),
+                         in_real_time());
+  std::string large;
+  for (int i = 0; large.size() < 300'000; ++i) large += std::to_string(i) + '\n';
+  runner.enqueue(large, {{"vehicle", "v1"}});
+  runner.enqueue("behind it", {{"vehicle", "v1"}});
+  REQUIRE(runner.run_until([&] { return runner.count("success") == 2; }));
+  std::string whole;
+  const std::size_t count = (large.size() + 10'239) / 10'240;
+  const auto messages = kafka.read("t", count + 1);
+  REQUIRE(messages.size() == count + 1);
+  for (const KafkaMock::Message& one : messages) {
+    CHECK(one.key == "v1");
+    CHECK(one.headers.size() == 1);
+    whole += one.value;
+  }
+  CHECK(whole == large + "behind it");
+}
+
+TEST_CASE("when one of a FlowFile's messages is refused the rest of it is not sent") {
+  KafkaMock kafka;
+  ProcessorRunner runner(
+      "PublishKafka",
+      to(kafka,
+         {{"Max Flow Segment Size", "10 KB"}, {"Queue Max Message", "1"}, {"Partition", "0"}}),
+      in_real_time());
+  kafka.fail_produce({10 /* message too large */});
+  runner.enqueue(std::string(100'000, 'x'));
+  runner.enqueue("behind it");
+  REQUIRE(runner.run_until([&] { return runner.count("success") == 1; }));
+  CHECK(runner.count("failure") == 1);
+  const auto messages = kafka.read("t", 1);
+  REQUIRE(messages.size() == 1);
+  CHECK(messages[0].value == "behind it");
+}
+
+TEST_CASE("a FlowFile that is half sent when its processor stops is sent again as a whole") {
+  KafkaMock kafka;
+  ProcessorRunner runner(
+      "PublishKafka",
+      to(kafka,
+         {{"Max Flow Segment Size", "10 KB"}, {"Queue Max Message", "2"}, {"Partition", "0"}}),
+      in_real_time());
+  kafka.down();
+  const std::string large(100'000, 'x');
+  runner.enqueue(large);
+  runner.run();
+  CHECK(runner.queued() == 1);
+  runner.stop();
+  CHECK(runner.queued() == 1);
+  kafka.up();
+  runner.start();
+  REQUIRE(runner.run_until([&] { return runner.count("success") == 1; }, 60s));
+  std::string whole;
+  for (const KafkaMock::Message& one : kafka.read("t", 10)) whole += one.value;
+  CHECK(whole == large);
+  check_balanced(runner.loss());
+}
+
 TEST_CASE("a window of few bytes does not stand still") {
   const KafkaMock kafka;
   ProcessorRunner runner("PublishKafka", to(kafka, {{"Queue Max Buffer Size", "1 KB"}}),

@@ -57,6 +57,14 @@ TEST_CASE("header lines stand before each piece") {
             .pieces == Pieces{"#h\n#i\na", "#h\n#i\nb"});
 }
 
+TEST_CASE("a header stands before a piece that is larger than what stays in memory") {
+  const std::string body = std::string(40'000, 'a') + '\n' + std::string(40'000, 'b');
+  const Split out =
+      split_up("h\n" + body + "\n", {{"Line Split Count", "2"}, {"Header Line Count", "1"}});
+  CHECK(out.pieces == Pieces{"h\n" + body});
+  CHECK(out.splits[0].attribute("fragment.size") == std::to_string(body.size() + 2));
+}
+
 TEST_CASE("fewer lines than the header should have are a failure") {
   const Split out = split_up("h\n", {{"Line Split Count", "1"}, {"Header Line Count", "2"}});
   CHECK(out.failures == 1);
