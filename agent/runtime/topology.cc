@@ -94,8 +94,14 @@ std::vector<std::string> relationships_of(const ProcessorNode& model, const Comp
 class Planner {
  public:
   Planner(const Flow& flow, std::span<const ProcessorType> types, const FlowServices& services,
-          Ledger& ledger, const std::map<std::string, Queue*, std::less<>>& known)
-      : flow_(flow), types_(types), services_(services), ledger_(ledger), known_(known) {}
+          const GroupGates& gates, Ledger& ledger,
+          const std::map<std::string, Queue*, std::less<>>& known)
+      : flow_(flow),
+        types_(types),
+        services_(services),
+        gates_(gates),
+        ledger_(ledger),
+        known_(known) {}
 
   Result<Topology> plan() {
     TRY(attach_queues());
@@ -137,7 +143,8 @@ class Planner {
   }
 
   void note_blocking(NodePlan& plan, const PlannedQueue& output) const {
-    const bool blocks = output.connection->when_full == WhenFull::kBlock;
+    const bool blocks = output.connection->when_full == WhenFull::kBlock &&
+                        !gates_.is_open_ended(*output.connection);
     const bool is_known =
         std::find(plan.blocking.begin(), plan.blocking.end(), output.queue) != plan.blocking.end();
     if (blocks && !is_known) plan.blocking.push_back(output.queue);
@@ -180,7 +187,9 @@ class Planner {
     plan.model.path = path;
     plan.model.group_id = group_id;
     plan.model.type = kind;
-    plan.type = &pass_through_type();
+    plan.gated_type = gates_.port_type(id);
+    plan.type = plan.gated_type ? plan.gated_type.get() : &pass_through_type();
+    if (gates_.takes_one(id)) plan.take_max = 1;
     plan.inputs = inputs_of(id);
     Outlet outlet{.name = "onward", .queues = {}, .retry = std::nullopt};
     for (const PlannedQueue& one : topology_.queues) {
@@ -241,6 +250,7 @@ class Planner {
   const Flow& flow_;
   const std::span<const ProcessorType> types_;
   const FlowServices& services_;
+  const GroupGates& gates_;
   Ledger& ledger_;
   const std::map<std::string, Queue*, std::less<>>& known_;
   Topology topology_;
@@ -267,9 +277,9 @@ QueueSpec queue_spec_of(const Connection& connection) {
 }
 
 Result<Topology> plan_flow(const Flow& flow, std::span<const ProcessorType> types,
-                           const FlowServices& services, Ledger& ledger,
+                           const FlowServices& services, const GroupGates& gates, Ledger& ledger,
                            const std::map<std::string, Queue*, std::less<>>& known) {
-  return Planner(flow, types, services, ledger, known).plan();
+  return Planner(flow, types, services, gates, ledger, known).plan();
 }
 
 }  // namespace runnel
