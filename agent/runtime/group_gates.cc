@@ -120,7 +120,7 @@ std::shared_ptr<GroupGates> GroupGates::plan(const Flow& flow, Ledger& ledger,
     around[group->id] = here;
     if (!here.empty()) gates->around_[group->id] = std::move(here);
   }
-  gates->find_ways_beyond(flow);
+  gates->find_ways(flow);
   return gates;
 }
 
@@ -153,17 +153,18 @@ void GroupGates::add_port(const std::shared_ptr<GroupGate>& gate, const Port& po
   ports_.emplace(port.id, std::move(made));
 }
 
-void GroupGates::find_ways_beyond(const Flow& flow) {
+void GroupGates::find_ways(const Flow& flow) {
   for (const Connection* one : all_connections(flow)) {
-    const auto from = ports_.find(one->from.id);
     const auto to = ports_.find(one->to.id);
-    if (from == ports_.end() || to == ports_.end()) continue;
-    if (from->second.kind != PortKind::kOutput || to->second.kind != PortKind::kInput) continue;
+    if (to == ports_.end() || to->second.kind != PortKind::kInput) continue;
+    const std::set<std::string_view> reached = reached_from(flow, one->to.id);
+    if (reached.contains(one->from.id)) closing_.insert(one->id);
+    const auto from = ports_.find(one->from.id);
+    if (from == ports_.end() || from->second.kind != PortKind::kOutput) continue;
     const std::shared_ptr<GroupGate>& first = from->second.gate;
     const std::shared_ptr<GroupGate>& second = to->second.gate;
     if (first == second || !first->is_batch_output() || !second->takes_batches()) continue;
     bool leads_back = false;
-    const std::set<std::string_view> reached = reached_from(flow, one->to.id);
     for (const auto& [id, port] : ports_) {
       leads_back = leads_back || (port.gate == first && reached.contains(id));
     }

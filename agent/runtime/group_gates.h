@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,6 +33,9 @@ class GroupGates : public std::enable_shared_from_this<GroupGates> {
   bool takes_one(std::string_view port_id) const;
   // Whether it holds back nobody who feeds it, since what it holds can only leave together.
   bool is_open_ended(const Connection& connection) const;
+  // Whether it feeds a port with a gate from where that port leads. Such a cycle is closed there: a
+  // gate that waits for its group would else hold back what the group waits for.
+  bool closes_cycle(const Connection& connection) const { return closing_.contains(connection.id); }
 
   // From now on these gates count, and no others: before the ports start, and again when an update
   // is taken back. `queues` are the flow's.
@@ -63,7 +67,7 @@ class GroupGates : public std::enable_shared_from_this<GroupGates> {
   void add(const ProcessGroup& group, const GroupGates* known);
   void add_port(const std::shared_ptr<GroupGate>& gate, const Port& port, std::size_t number,
                 const GroupGates* known);
-  void find_ways_beyond(const Flow& flow);
+  void find_ways(const Flow& flow);
   void add_roles(const Connection& connection, Counted& counted, Queue& queue);
   void on_touched();
 
@@ -72,6 +76,7 @@ class GroupGates : public std::enable_shared_from_this<GroupGates> {
   std::map<std::string, std::vector<GroupGate*>, std::less<>> around_;    // gates, by group id
   std::map<std::string, PortOf, std::less<>> ports_;                      // by id
   std::map<std::string, GroupGate*, std::less<>> beyond_;  // by connection: who takes its batch
+  std::set<std::string, std::less<>> closing_;             // connections
   std::vector<std::string> ungated_;                       // groups without a gate
   std::deque<Counted> counted_;                            // addresses stay
 };

@@ -208,6 +208,10 @@ class Planner {
   void find_cycles() {
     for (const NodePlan& plan : topology_.plans) plans_[plan.model.id] = nullptr;
     for (NodePlan& plan : topology_.plans) plans_[plan.model.id] = &plan;
+    for (const PlannedQueue& one : topology_.queues) {
+      if (gates_.closes_cycle(*one.connection))
+        close_cycle(one.connection->from.id, one.connection->to.id, one.queue);
+    }
     for (NodePlan& plan : topology_.plans) {
       if (plan.inputs.empty()) walk(plan.model.id);
     }
@@ -231,7 +235,7 @@ class Planner {
         continue;
       }
       const PlannedQueue& out = topology_.queues[step.next++];
-      if (out.connection->from.id != step.id) continue;
+      if (out.connection->from.id != step.id || gates_.closes_cycle(*out.connection)) continue;
       const std::string& to = out.connection->to.id;
       if (inside_.contains(to)) {
         close_cycle(step.id, to, out.queue);

@@ -307,6 +307,45 @@ TEST_CASE("a group with a rule can be stopped and started in the middle") {
   }
 }
 
+TEST_CASE("a circle that comes back into a group with a rule does not stand still") {
+  for (const std::string& policy :
+       {std::string("flowfile_concurrency: single"), kBatch, kBatches}) {
+    CAPTURE(policy);
+    clear_roles();
+    DrivenEngine engine;
+    role("source").to_make = 200;
+    REQUIRE(engine
+                ->start(flow_of(R"(flow: f
+processors: {source: {type: TestSource}, work: {type: TestPass}, sink: {type: TestSink}}
+groups:
+  g:
+    )" + policy + R"(
+    input_ports: [a, b]
+    output_ports: [out]
+    funnels: [join]
+    processors: {hold: {type: TestPass, terminate: [failure]}}
+    connections:
+      - {from: a, to: join}
+      - {from: b, to: join}
+      - {from: join, to: hold, back_pressure: {count: 1}}
+      - {from: hold.success, to: out, back_pressure: {count: 1}}
+connections:
+  - {from: source, to: g.a, back_pressure: {count: 1}}
+  - {from: g.out, to: work, back_pressure: {count: 1}}
+  - {from: work.success, to: g.b, back_pressure: {count: 1}}
+  - {from: work.failure, to: sink}
+)"))
+                .ok());
+    engine.run(5000);
+    CHECK(role("work").calls > 1000);
+    CHECK(role("sink").seen == 0);
+    role("work").send_to = "failure";
+    engine.run();
+    CHECK(sorted(role("sink").all()) == numbers(1, 200));
+    engine.check_balanced();
+  }
+}
+
 TEST_CASE(
     "nothing is lost, doubled or left behind when workers, failures and stops come together") {
   clear_roles();
