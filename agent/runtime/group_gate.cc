@@ -45,6 +45,7 @@ void GroupGate::leave(PortKind kind, std::size_t port) {
   one.context = nullptr;
   one.is_refused = false;
   if (kind == PortKind::kInput) one.quota = 0;
+  ledger_.held();
   ledger_.tell_watchers();
 }
 
@@ -100,6 +101,7 @@ void GroupGate::ended(PortKind kind, std::size_t port, const Outcome& outcome) {
     if (outcome.is_dry && kind == PortKind::kInput) one.quota = 0;
   }
   if (kind == PortKind::kInput && one.quota > 0) call(one);
+  ledger_.held();
   ledger_.tell_watchers();
 }
 

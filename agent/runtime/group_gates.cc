@@ -218,6 +218,7 @@ void GroupGates::add_roles(const Connection& connection, Counted& counted, Queue
   if (const auto beyond = beyond_.find(connection.id); beyond != beyond_.end()) {
     GroupGate& first = *ports_.at(connection.from.id).gate;
     add(first, GroupGate::Place::kBeyond, 0);
+    first.held();
     first.add_beyond(*beyond->second);
   }
 }

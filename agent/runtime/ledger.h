@@ -126,6 +126,8 @@ class Ledger {
   Ledger& operator=(const Ledger&) = delete;
 
   Mutex& mutex() RETURN_CAPABILITY(mutex_) { return mutex_; }
+  // Tells the thread-safety analysis that it is held here, where somebody keeps a reference to it.
+  void held() const ASSERT_CAPABILITY(mutex_) {}
   Clock& clock() { return *options_.clock; }
   const std::string& instance_id() const { return instance_id_; }
   SegmentStore& segments() { return *segments_; }
