@@ -56,6 +56,7 @@ struct Words {
   std::string interval = "1 sec";
   std::string shell;
   bool is_of_tests = false;
+  bool is_once = false;
   std::int64_t content_max = 4096;
   Inspection where;
   ProvenanceRequest provenance;
@@ -483,8 +484,11 @@ void add_inspections(CLI::App& app, Words& words) {
   CLI::App* start = add_inspection(
       app, words, "start",
       "Start a processor that stands still, a process group or all; enable a service.",
-      [&words] { return start_command(words.where, words.target); });
+      [&words] { return start_command(words.where, words.target, words.is_once); });
   start->add_option("COMPONENT", words.target, "Name, path or id; none: all.")->check(kNamed);
+  start->add_flag("--once", words.is_once,
+                  "Trigger what stands still a single time, then stop it again; exit 1 if that "
+                  "fails.");
   CLI::App* stop = add_inspection(
       app, words, "stop",
       "Stop a processor, a process group or all; disable a service. The agent stays.",

@@ -101,7 +101,7 @@ struct TapRequest {
   std::vector<std::string> masks;  // names of attributes; JSON paths begin with `$`
 };
 int tap_command(const Inspection& where, const TapRequest& request);
-int start_command(const Inspection& where, const std::string& processor);
+int start_command(const Inspection& where, const std::string& processor, bool is_once);
 int stop_command(const Inspection& where, const std::string& processor);
 // For completion: the names of connections, or the paths of processors; none when nothing runs.
 std::vector<std::string> names_at(const std::string& state_dir, bool is_connections);

@@ -86,13 +86,21 @@ class Drawing {
     out_ += std::string(static_cast<std::size_t>(depth) * 2, ' ') + text + '\n';
   }
 
+  // What a group's ports let in and out, where that is not everything at once.
+  static std::string policies_of(const Json& group) {
+    const std::string concurrency = member(group, "flowfile_concurrency");
+    if (concurrency.empty()) return {};
+    const bool is_batch_output = member(group, "outbound_policy") == "batch";
+    return "\n(" + concurrency + " in" + (is_batch_output ? ", batch out)" : ")");
+  }
+
   void group(const std::string& id, int depth) {
     for (const Json* one : in_group_[id]) {
       if (member(*one, "kind") != "group") {
         node(*one, depth);
         continue;
       }
-      const std::string label = escaped(member(*one, "name"));
+      const std::string label = escaped(member(*one, "name") + policies_of(*one));
       const std::string& name = names_[member(*one, "id")];
       line(depth, is_mermaid_ ? fmt::format("subgraph {}[\"{}\"]", name, label)
                               : fmt::format("subgraph \"cluster_{}\" {{", name));

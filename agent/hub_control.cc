@@ -7,6 +7,7 @@
 
 #include "agent/admin/health.h"
 #include "agent/base/log.h"
+#include "agent/base/words.h"
 #include "agent/c2/supported_operations.h"
 #include "agent/spec/manifest.h"
 #include "processors/registry.h"
@@ -174,6 +175,18 @@ Result<std::vector<std::string>> HubControl::apply_flow(const DeliveredFlow& flo
       not_started.push_back("`" + one.path + "`: " + one.last_error);
   }
   return not_started;
+}
+
+Result<std::string> HubControl::run_processor_once(std::string_view which) {
+  TRY_ASSIGN(all, engine_.run_once(which));
+  std::string text;
+  for (const RanOnce& one : all) {
+    if (!one.error.empty()) return invalid("`" + one.path + "` has run once: " + one.error);
+    text += (text.empty() ? "" : "; ") + one.path +
+            " has run once: " + counted(one.in_count, "FlowFile") + " in, " +
+            std::to_string(one.out_count) + " out";
+  }
+  return text;
 }
 
 AgentFigures HubControl::figures() {

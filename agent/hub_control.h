@@ -33,6 +33,7 @@ class HubControl final : public AgentControl {
     return engine_.start_processor(which);
   }
   Result<> stop_processor(std::string_view which) override { return engine_.stop_processor(which); }
+  Result<std::string> run_processor_once(std::string_view which) override;
   Result<std::uint64_t> clear_connection(std::string_view which) override {
     return engine_.purge(which);
   }

@@ -78,6 +78,15 @@ std::string status_text(const Json& status) {
                   std::to_string(one["users"].size()), text_member(one, "last_error")});
   out += processors.text() + "\n";
   if (!status["services"].empty()) out += services.text() + "\n";
+  Table groups({"GROUP", "IN", "OUT", "INSIDE", "AT OUTPUT", ""});
+  for (const Json& one : status["groups"])
+    groups.add({text_member(one, "path"), text_member(one, "flowfile_concurrency"),
+                text_member(one, "outbound_policy"), count_text(one, "inside_count"),
+                count_text(one, "at_output_count"),
+                one["is_taking_in"].get<bool>()     ? "takes a batch in"
+                : one["is_letting_out"].get<bool>() ? "lets a batch out"
+                                                    : ""});
+  if (!status["groups"].empty()) out += groups.text() + "\n";
   return out + connections.text();
 }
 
@@ -236,7 +245,40 @@ int tap_command(const Inspection& where, const TapRequest& request) {
   return code;
 }
 
-int start_command(const Inspection& where, const std::string& processor) {
+namespace {
+
+std::string ran_text(const Json& answer) {
+  std::string out;
+  for (const Json& one : answer["ran"]) {
+    out += text_member(one, "path") + " ran once: ";
+    if (const std::string error = text_member(one, "error"); !error.empty()) {
+      out += error + "\n";
+      continue;
+    }
+    out += count_text(one, "in_count") + " in, " + count_text(one, "out_count") + " out";
+    if (one["dropped_count"] != 0) out += ", " + count_text(one, "dropped_count") + " ended";
+    if (one["unanswered_count"] != 0)
+      out += "; " + count_text(one, "unanswered_count") + " not answered, queued again";
+    out += "\n";
+  }
+  return out;
+}
+
+int run_once_command(const Inspection& where, const std::string& processor) {
+  bool has_failed = false;
+  const StatusJson request = {{"command", "start"}, {"processor", processor}, {"once", true}};
+  const int code = ask(where, request, [&has_failed](const Json& answer) {
+    for (const Json& one : answer["ran"])
+      has_failed = has_failed || !text_member(one, "error").empty();
+    return ran_text(answer);
+  });
+  return code == kExitGood && has_failed ? kExitFailed : code;
+}
+
+}  // namespace
+
+int start_command(const Inspection& where, const std::string& processor, bool is_once) {
+  if (is_once) return run_once_command(where, processor);
   return ask(where, {{"command", "start"}, {"processor", processor}}, [&processor](const Json&) {
     return "started " + (processor.empty() ? "all" : processor) + "\n";
   });

@@ -28,6 +28,7 @@ class WaitingEngine final : public Engine {
   Result<> stop_processor(std::string_view) override { return refused(); }
   Result<> start_component(std::string_view) override { return refused(); }
   Result<> stop_component(std::string_view) override { return refused(); }
+  Result<std::vector<RanOnce>> run_once(std::string_view) override { return refused(); }
   Result<> start_flow() override { return refused(); }
   Result<> stop_flow() override { return refused(); }
   Result<std::uint64_t> purge(std::string_view) override { return refused(); }

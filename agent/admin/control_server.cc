@@ -159,6 +159,10 @@ Result<StatusJson> flush(Engine& engine, const Request& request) {
 
 Result<StatusJson> start(Engine& engine, const Request& request) {
   const std::string processor = text_of(request, "processor");
+  if (is_true(request, "once")) {
+    TRY_ASSIGN(ran, engine.run_once(processor));
+    return ran_json(ran);
+  }
   TRY(processor.empty() ? engine.start_flow() : engine.start_component(processor));
   return StatusJson::object();
 }

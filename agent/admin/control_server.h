@@ -19,13 +19,14 @@
 //   queue_attach parked, connection                     → {"moved_count": N}
 //   flush        within_ms                              → {"took_ms": T} when everything is on disk
 //   start, stop  processor (empty: all)                 → {}
+//   start        processor, once: true                  → {"ran": [what each has done]}
 //   tap          connection, count, one_of (shows one of so many), rate (so many a second, at
 //   most),
 //                mask_attributes, mask_json (lists)     → {"left_out_count": N} after the items
 //   end          (while a tap goes on)                  → ends it
 //   graph                                               → the flow (agent/flow/graph.h), null: none
 //
-// One thread, `admin`; start and stop wait there for the processor.
+// One thread, `admin`; start and stop wait there for the processor, and with `once` for its call.
 
 #pragma once
 

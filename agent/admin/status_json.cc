@@ -70,6 +70,18 @@ StatusJson connection_json(const ConnectionStatus& one) {
           {"out_bytes", one.out_bytes}};
 }
 
+StatusJson group_json(const GroupStatus& one) {
+  return {{"id", one.id},
+          {"name", one.name},
+          {"path", one.path},
+          {"flowfile_concurrency", one.flowfile_concurrency},
+          {"outbound_policy", one.outbound_policy},
+          {"inside_count", one.inside_count},
+          {"at_output_count", one.at_output_count},
+          {"is_taking_in", one.is_taking_in},
+          {"is_letting_out", one.is_letting_out}};
+}
+
 StatusJson loss_json(const LossFigures& loss) {
   return {{"in", loss.in},
           {"out", loss.out},
@@ -132,6 +144,8 @@ StatusJson status_json(const Status& status) {
   for (const ConnectionStatus& one : status.connections)
     connections.push_back(connection_json(one));
   out["connections"] = std::move(connections);
+  out["groups"] = StatusJson::array();
+  for (const GroupStatus& one : status.groups) out["groups"].push_back(group_json(one));
   return out;
 }
 
@@ -215,6 +229,23 @@ StatusJson lineage_json(const ProvenanceLineage& lineage) {
   out["children_left_out"] = counts_json(lineage.children_left_out);
   out["is_cut"] = lineage.is_cut;
   out["damaged_blocks"] = lineage.damaged_blocks;
+  return out;
+}
+
+StatusJson ran_json(const std::vector<RanOnce>& all) {
+  StatusJson ran = StatusJson::array();
+  for (const RanOnce& one : all) {
+    ran.push_back({{"id", one.id},
+                   {"path", one.path},
+                   {"in_count", one.in_count},
+                   {"out_count", one.out_count},
+                   {"made_count", one.made_count},
+                   {"dropped_count", one.dropped_count},
+                   {"unanswered_count", one.unanswered_count},
+                   {"error", one.error}});
+  }
+  StatusJson out = StatusJson::object();
+  out["ran"] = std::move(ran);
   return out;
 }
 

@@ -18,6 +18,7 @@ StatusJson bulletin_json(const Bulletin& bulletin);
 StatusJson event_json(const ProvenanceEvent& event);
 StatusJson answer_json(const ProvenanceAnswer& answer);
 StatusJson lineage_json(const ProvenanceLineage& lineage);
+StatusJson ran_json(const std::vector<RanOnce>& all);
 StatusJson replay_json(const ReplayAnswer& answer);
 StatusJson flowfile_json(const QueuedFlowFile& flowfile);
 // Content as `text` where it is UTF-8, else as `base64`.

@@ -59,6 +59,10 @@ class GraphWriter {
     if (&group != &flow_.root) {
       Json out = node(group, "group", group.parent_id);
       out["doc"] = group.doc;
+      if (group.flowfile_concurrency != FlowFileConcurrency::kUnbounded) {
+        out["flowfile_concurrency"] = name_of(group.flowfile_concurrency);
+        out["outbound_policy"] = name_of(group.outbound_policy);
+      }
       nodes_.push_back(std::move(out));
     }
     for (const ProcessorNode& one : group.processors) nodes_.push_back(processor(one));

@@ -4,7 +4,8 @@
 //    "nodes": [{"id", "kind": "processor|input port|output port|funnel|group", "name", "path",
 //               "group": id of the group it stands in, "type", "doc", "schedule", "is_stopped",
 //               "properties": {name: value as written; of sensitive ones nothing},
-//               "terminate": […], "retry": […]}],
+//               "terminate": […], "retry": […], "flowfile_concurrency" and "outbound_policy" of a
+//               group that lets FlowFiles in singly or in batches}],
 //    "edges": [{"id", "name", "group", "from": id, "to": id, "relationships": […], "count_max",
 //               "bytes_max", "when_full", "expire_ms", "order", "order_attribute"}],
 //    "labels": [{"group", "text"}]}

@@ -281,4 +281,20 @@ std::string_view name_of(QueueOrder order) {
   return "first-in";
 }
 
+std::string_view name_of(FlowFileConcurrency concurrency) {
+  switch (concurrency) {
+    case FlowFileConcurrency::kUnbounded:
+      return "unbounded";
+    case FlowFileConcurrency::kSingle:
+      return "single";
+    case FlowFileConcurrency::kBatch:
+      return "batch";
+  }
+  return "unbounded";
+}
+
+std::string_view name_of(OutboundPolicy policy) {
+  return policy == OutboundPolicy::kBatch ? "batch" : "stream";
+}
+
 }  // namespace runnel

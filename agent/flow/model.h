@@ -242,6 +242,19 @@ struct Label {
   Position at;
 };
 
+// NiFi's FlowFile Concurrency: what a group's input ports let in.
+enum class FlowFileConcurrency {
+  kUnbounded,
+  kSingle,  // one FlowFile, when nothing is in the group
+  kBatch,   // all that waits when nothing is in the group
+};
+// NiFi's Outbound Policy: when a group's output ports let FlowFiles out. Means nothing where the
+// concurrency is unbounded.
+enum class OutboundPolicy {
+  kStream,  // as they come
+  kBatch,   // together, when nothing else is left in the group
+};
+
 struct ProcessGroup {
   std::string name;  // the flow's name at the root
   std::string path;  // empty at the root
@@ -258,6 +271,8 @@ struct ProcessGroup {
   std::vector<Funnel> funnels;
   std::vector<Connection> connections;
   std::vector<Label> labels;
+  FlowFileConcurrency flowfile_concurrency = FlowFileConcurrency::kUnbounded;
+  OutboundPolicy outbound_policy = OutboundPolicy::kStream;
   Position at;
 };
 
@@ -314,5 +329,7 @@ std::string_view name_of(Retry::Manner manner);          // "penalize", "yield"
 std::string_view name_of(EndpointKind kind);             // "processor", "input port", …
 std::string_view name_of(WhenFull when);                 // "block", "drop-oldest", …
 std::string_view name_of(QueueOrder order);  // "first-in", …, "attribute", "live-first"
+std::string_view name_of(FlowFileConcurrency concurrency);  // "unbounded", "single", "batch"
+std::string_view name_of(OutboundPolicy policy);            // "stream", "batch"
 
 }  // namespace runnel

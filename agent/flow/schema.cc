@@ -418,6 +418,14 @@ std::string flow_schema(std::span<const ComponentSpec> specs) {
   Json group = group_keys();
   group["input_ports"] = ports("By which FlowFiles enter.");
   group["output_ports"] = ports("By which FlowFiles leave.");
+  group["flowfile_concurrency"] =
+      choice({"unbounded", "single", "batch"},
+             "What its input ports let in: all; one FlowFile, when nothing is in the group; all "
+             "that waits then. Default: unbounded.");
+  group["outbound_policy"] =
+      choice({"stream", "batch"},
+             "When its output ports let FlowFiles out: as they come; together, when nothing else "
+             "is left in the group. Default: stream.");
   definitions["group"] = object(std::move(group));
   definitions["processor"] = processor(specs);
   definitions["service"] = service(specs);

@@ -2,6 +2,7 @@
 
 #include "agent/flow/yaml_reader.h"
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <deque>
@@ -54,6 +55,7 @@ class GroupReader {
     if (const YamlNode* node = fields.find("connections")) read_connections(*node);
     link_connections(group_, reading_);
     if (const YamlNode* node = fields.find("labels")) read_labels(*node);
+    depth_ > 0 ? read_policies(fields) : refuse_policies(fields);
   }
 
  private:
@@ -138,6 +140,39 @@ class GroupReader {
     GroupReader(inner, scope_, depth_ + 1, contexts_, reading_).read(fields);
     fields.refuse_others();
     group_.groups.push_back(std::move(inner));
+  }
+
+  void refuse_policies(Fields& fields) {
+    for (const char* key : {"flowfile_concurrency", "outbound_policy"}) {
+      if (const YamlNode* node = fields.find(key)) {
+        reading_.complaints.add(node->at, backquoted(key) +
+                                              " is a group's: a flow has no ports by which "
+                                              "FlowFiles enter and leave");
+      }
+    }
+  }
+
+  // How its ports let FlowFiles in and out. What has no effect is a warning.
+  void read_policies(Fields& fields) {
+    constexpr std::array<std::string_view, 3> kConcurrencies{"unbounded", "single", "batch"};
+    constexpr std::array<std::string_view, 2> kPolicies{"stream", "batch"};
+    const auto concurrency = fields.choice("flowfile_concurrency", kConcurrencies);
+    const auto policy = fields.choice("outbound_policy", kPolicies);
+    group_.flowfile_concurrency = static_cast<FlowFileConcurrency>(concurrency.value_or(0));
+    group_.outbound_policy = static_cast<OutboundPolicy>(policy.value_or(0));
+    const bool is_bounded = group_.flowfile_concurrency != FlowFileConcurrency::kUnbounded;
+    const bool is_batch_output = group_.outbound_policy == OutboundPolicy::kBatch;
+    if (is_batch_output && !is_bounded) {
+      reading_.complaints.add(fields.find("outbound_policy")->at,
+                              "`outbound_policy: batch` has no effect without "
+                              "`flowfile_concurrency: single` or `batch`",
+                              Severity::kWarning);
+    }
+    if (is_bounded && !is_batch_output && group_.input_ports.empty()) {
+      reading_.complaints.add(fields.find("flowfile_concurrency")->at,
+                              "`flowfile_concurrency` has no effect: the group has no input port",
+                              Severity::kWarning);
+    }
   }
 
   // A list of names, or of maps with `name` and `doc`.

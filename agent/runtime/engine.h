@@ -75,6 +75,11 @@ class Engine {
   // or a service, which is then enabled or disabled.
   virtual Result<> start_component(std::string_view which) = 0;
   virtual Result<> stop_component(std::string_view which) = 0;
+  // Triggers once what stands still, and stops it again: one call, whatever waits and whatever the
+  // schedule says, with a commit as always. Of a group (empty: of the flow) all that stands still,
+  // ports and funnels too, each after those that feed it. kInvalid: it runs, or is a service;
+  // kFull: there is no room for what it would send.
+  virtual Result<std::vector<RanOnce>> run_once(std::string_view which) = 0;
   virtual Result<> start_flow() = 0;  // all processors that stand still
   virtual Result<> stop_flow() = 0;   // all processors; the flow stays
   // Removes what is queued and not taken; says how many. Counted in the loss ledger.

@@ -134,9 +134,11 @@ Result<EngineCore::Change> EngineCore::plan_change(const std::shared_ptr<const F
   }
   TRY_ASSIGN(services, FlowServices::plan(*flow, options_.services, *ledger_, bulletins_,
                                           old ? old->services : FlowServices::List{}));
-  TRY_ASSIGN(topology, plan_flow(*flow, options_.types, services, *ledger_, known));
+  const auto gates = GroupGates::plan(*flow, *ledger_, old ? old->gates.get() : nullptr);
+  TRY_ASSIGN(topology, plan_flow(*flow, options_.types, services, *gates, *ledger_, known));
   Change change;
   change.next = std::make_shared<Running>();
+  change.next->gates = gates;
   change.next->flow = flow;
   change.next->queues = std::move(topology.queues);
   change.next->services = services.all();
@@ -265,9 +267,11 @@ void EngineCore::connect(const Running& running) {
     const std::shared_ptr<Node>* consumer = running.find(one.connection->to.id);
     ends->connect(producer ? *producer : nullptr, consumer ? *consumer : nullptr);
   }
+  running.gates->connect(running.queues);
 }
 
 void EngineCore::disconnect(const Running& running) {
+  running.gates->disconnect();
   for (const PlannedQueue& one : running.queues) {
     Lock lock(view_);
     const auto found = ends_.find(one.queue->id());

@@ -40,6 +40,7 @@ class EngineCore final : public Engine {
   Result<> stop_processor(std::string_view processor) override;
   Result<> start_component(std::string_view which) override;
   Result<> stop_component(std::string_view which) override;
+  Result<std::vector<RanOnce>> run_once(std::string_view which) override;
   Result<> start_flow() override;
   Result<> stop_flow() override;
   Result<std::uint64_t> purge(std::string_view connection) override;
@@ -74,6 +75,7 @@ class EngineCore final : public Engine {
     std::vector<std::shared_ptr<Node>> nodes;  // in the order of the flow
     std::vector<PlannedQueue> queues;          // their connections live in `flow`
     FlowServices::List services;               // in the order of the flow
+    std::shared_ptr<GroupGates> gates;         // of its process groups
     std::int64_t started_ms = 0;
 
     void add(std::shared_ptr<Node> node);
@@ -121,6 +123,7 @@ class EngineCore final : public Engine {
   void drain(const Running& running, SteadyTime deadline);
   void fill(ConnectionStatus& status, const PlannedQueue& planned) const;
   void add_parked(Status& status) const;
+  static void add_groups(const Running& running, Status& status);
 
   Result<> open_provenance();
   Result<> open_archive();
@@ -135,6 +138,8 @@ class EngineCore final : public Engine {
   Result<Named> find_named(std::string_view which) const;
   static std::vector<std::shared_ptr<Node>> nodes_in(const Running& running,
                                                      const ProcessGroup& group);
+  static std::vector<std::shared_ptr<Node>> downstream(
+      const Running& running, const std::vector<std::shared_ptr<Node>>& nodes);
   Result<std::shared_ptr<SharedService>> find_service(std::string_view which) const;
   Result<Queue*> find_queue(std::string_view which) const;
 

@@ -178,6 +178,24 @@ void EngineCore::add_parked(Status& status) const {
   }
 }
 
+void EngineCore::add_groups(const Running& running, Status& status) {
+  const auto figures = running.gates->figures();
+  for (const ProcessGroup* group : all_groups(*running.flow)) {
+    const auto found = figures.find(group->id);
+    if (found == figures.end()) continue;
+    GroupStatus& one = status.groups.emplace_back();
+    one.id = group->id;
+    one.name = group->name;
+    one.path = group->path;
+    one.flowfile_concurrency = name_of(group->flowfile_concurrency);
+    one.outbound_policy = name_of(group->outbound_policy);
+    one.inside_count = found->second.inside;
+    one.at_output_count = found->second.at_output;
+    one.is_taking_in = found->second.is_taking_in;
+    one.is_letting_out = found->second.is_letting_out;
+  }
+}
+
 Status EngineCore::status() const {
   Status status;
   std::shared_ptr<const Running> now;
@@ -202,6 +220,7 @@ Status EngineCore::status() const {
       service->fill(status.services.emplace_back());
     }
     for (const PlannedQueue& queue : now->queues) fill(status.connections.emplace_back(), queue);
+    add_groups(*now, status);
   }
   add_parked(status);
   status.loss = ledger_->loss();

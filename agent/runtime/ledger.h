@@ -127,6 +127,8 @@ class Ledger {
   Ledger& operator=(const Ledger&) = delete;
 
   Mutex& mutex() RETURN_CAPABILITY(mutex_) { return mutex_; }
+  // Tells the thread-safety analysis that it is held here, where somebody keeps a reference to it.
+  void held() const ASSERT_CAPABILITY(mutex_) {}
   Clock& clock() { return *options_.clock; }
   const std::string& instance_id() const { return instance_id_; }
   SegmentStore& segments() { return *segments_; }
@@ -187,6 +189,16 @@ class Ledger {
             SafeLine::Then then) REQUIRES(mutex_);
   // At the end of each commit.
   void settle() REQUIRES(mutex_);
+
+  // ---- who counts what stands in queues (gates of process groups), under the mutex
+  using Watched = std::pair<Queue*, QueueWatch*>;
+  // In the place of all who counted before. `on_touched` is called at the end of each commit that
+  // has touched one of the queues; it empties `touched`, and keeps the watches alive.
+  void watch(std::span<const Watched> queues, std::function<void()> on_touched) REQUIRES(mutex_);
+  std::vector<QueueWatch*>& touched() REQUIRES(mutex_) { return touched_; }
+  void tell_watchers() REQUIRES(mutex_) {
+    if (on_touched_) on_touched_();
+  }
 
   // ---- the processors' state
   std::optional<std::string> state(const std::string& processor, const std::string& name)
@@ -497,6 +509,8 @@ class Ledger {
 
   // Those in which somebody waits or is being called; they take turns.
   std::deque<std::shared_ptr<SafeLine>> waiting_lines_ GUARDED_BY(mutex_);
+  std::vector<QueueWatch*> touched_ GUARDED_BY(mutex_);
+  std::function<void()> on_touched_ GUARDED_BY(mutex_);
   ProvenanceLog* provenance_ GUARDED_BY(mutex_) = nullptr;
   Mutex provenance_use_mutex_;  // held while a write takes its events; outside of `mutex_`
   bool is_closing_ GUARDED_BY(mutex_) = false;

@@ -81,6 +81,20 @@ void Ledger::sift_occupied() {
   sift_at_ = std::max(kOccupiedMin, 2 * occupied_.size());
 }
 
+void Ledger::watch(std::span<const Watched> queues, std::function<void()> on_touched) {
+  for (const auto& [id, queue] : queues_) {
+    queue->held();
+    queue->set_watch(nullptr);
+  }
+  touched_.clear();
+  for (const auto& [queue, watch] : queues) {
+    queue->held();
+    queue->set_watch(watch);
+    *watch = {.touched = &touched_};
+  }
+  on_touched_.swap(on_touched);
+}
+
 // ---- expiry
 
 std::int64_t Ledger::follow_wall() {

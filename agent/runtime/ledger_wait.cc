@@ -23,6 +23,7 @@ void Ledger::wait(const std::shared_ptr<SafeLine>& line, EpochNumber number, boo
 }
 
 void Ledger::settle() {
+  if (!touched_.empty()) tell_watchers();
   forget_old_epochs();
   if (unsaved_bytes_ >= kUnsavedMax) is_cut_wanted_ = true;
   // The writer is woken only when what it waits for has become earlier.

@@ -69,6 +69,7 @@ Node::Node(NodeHost host, NodePlan plan)
       source_{plan_.model.id, plan_.model.path, plan_.model.type, plan_.model.group_id} {
   wiring_.processor_id = plan_.model.id;
   wiring_.inputs = plan_.inputs;
+  wiring_.take_max = plan_.take_max;
   wiring_.outlets = plan_.outlets;
   wiring_.penalty =
       std::chrono::duration_cast<std::chrono::milliseconds>(plan_.model.penalty_period);

@@ -46,6 +46,8 @@ struct NodeHost {
 struct NodePlan {
   ProcessorNode model;  // of a port or funnel: id, path, group; type "funnel", "input port", …
   const ProcessorType* type = nullptr;
+  std::shared_ptr<const ProcessorType> gated_type;  // `type` of a port with a gate
+  std::size_t take_max = Wiring::kTakeMax;
   ServiceUses services;
   std::vector<Queue*> inputs;
   // Inputs that close a cycle. When one of them is full, nothing else is taken; and who feeds them
@@ -84,6 +86,10 @@ class Node {
   bool pause(SteadyTime deadline = SteadyTime::max());
   // Pauses, and ends what the processor has begun.
   void stop();
+  // While it stands still: starts it and triggers it once (node_once.cc). Then it counts as
+  // started, though nobody runs it: `stop` follows. An error: it was not even started.
+  Result<RanOnce> run_once();
+  Result<> may_run_once() const;
   bool is_started() const;
 
   // ---- wakes, any thread
@@ -135,6 +141,10 @@ class NodeTask final : public Task, public Context {
   void begin(bool is_starting);  // from now on it is run; is_starting: its first work is to start
   void stop_processor();
 
+  // While nobody runs it, between start_processor and stop_processor.
+  Result<> trigger_once();
+  void await_answers(std::chrono::steady_clock::time_point deadline);
+
   // ---- Context
   const std::string& name() const override { return node_.plan_.model.name; }
   const std::string& path() const override { return node_.plan_.model.path; }
@@ -167,6 +177,7 @@ class NodeTask final : public Task, public Context {
   bool has_reason(SteadyTime now);
   Next run_slice(SteadyTime now);
   Result<> call(SessionCore& session);
+  Result<> call_once(SessionCore& session);
   Next after_slice(SteadyTime now, bool has_progress);
   Next try_start(SteadyTime now);
   void failed(const Error& error, SteadyTime now);

@@ -111,6 +111,16 @@ void Queue::publish() {
   ready_.store(untaken_ + paged_count_, std::memory_order_relaxed);
   penalty_ends_ms_.store(penalized_.empty() ? 0 : penalized_.begin()->first,
                          std::memory_order_relaxed);
+  if (watch_ != nullptr && !watch_->is_touched) watch_->touch();
+}
+
+std::uint64_t Queue::takeable(std::uint32_t now_ms) const {
+  std::uint64_t count = untaken_ + paged_count_;
+  for (const auto& [ends_ms, position] : penalized_) {
+    if (!is_reached(ends_ms, now_ms)) break;
+    ++count;
+  }
+  return count;
 }
 
 Queue::Position Queue::append(const FlowRecord& record, std::uint32_t now_ms) {

@@ -66,6 +66,17 @@ struct SavedPlace {
   std::uint32_t index = 0;  // in the row
 };
 
+// Where a queue tells that its count may have changed; who counts looks at the end of the commit.
+struct QueueWatch {
+  std::vector<QueueWatch*>* touched = nullptr;
+  bool is_touched = false;
+
+  void touch() {
+    is_touched = true;
+    touched->push_back(this);
+  }
+};
+
 class Queue {
  public:
   using Position = std::uint64_t;
@@ -119,6 +130,10 @@ class Queue {
   void held() const ASSERT_CAPABILITY(mutex_) {}
   const QueueSpec& spec() const REQUIRES(mutex_) { return spec_; }
   void respecify(QueueSpec spec) REQUIRES(mutex_);
+  // nullptr: nobody counts. Outlives the queue's use of it.
+  void set_watch(QueueWatch* watch) REQUIRES(mutex_) { watch_ = watch; }
+  // What a session could take now: those whose penalty is over are among them.
+  std::uint64_t takeable(std::uint32_t now_ms) const REQUIRES(mutex_);
 
   // Takes over the record's references.
   Position append(const FlowRecord& record, std::uint32_t now_ms) REQUIRES(mutex_);
@@ -327,6 +342,7 @@ class Queue {
   std::unordered_map<Position, std::int64_t> owed_ms_ GUARDED_BY(mutex_);
   bool is_listed_ GUARDED_BY(mutex_) = false;
   Traffic traffic_ GUARDED_BY(mutex_);
+  QueueWatch* watch_ GUARDED_BY(mutex_) = nullptr;
 
   std::atomic<std::uint64_t> count_{0};
   std::atomic<std::uint64_t> bytes_{0};

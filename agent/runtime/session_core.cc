@@ -13,7 +13,6 @@
 namespace runnel {
 namespace {
 
-constexpr std::size_t kTake = 256;  // FlowFiles taken from a queue at once
 constexpr std::uint64_t kIdsAtOnce = 256;
 
 }  // namespace
@@ -139,7 +138,7 @@ bool SessionCore::refill() {
       Lock lock(ledger_.mutex());
       queue.held();
       follow_wall();
-      queue.take(kTake, ledger_.now_ms(), taken_);
+      queue.take(wiring_.take_max, ledger_.now_ms(), taken_);
     }
     if (taken_.empty()) continue;
     taken_from_ = &queue;

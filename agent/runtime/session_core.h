@@ -49,9 +49,11 @@ struct ProcessorCounters {
 
 // Where one processor stands in the flow. Constant while sessions run on it.
 struct Wiring {
+  static constexpr std::size_t kTakeMax = 256;
   std::string processor_id;
   std::vector<Queue*> inputs;
-  std::vector<Outlet> outlets;  // by Relationship::index
+  std::size_t take_max = kTakeMax;  // FlowFiles taken from a queue at once
+  std::vector<Outlet> outlets;      // by Relationship::index
   std::chrono::milliseconds penalty{30'000};
   ProvenanceLog* provenance = nullptr;  // nullptr: none
   ReplayArchive* archive = nullptr;     // nullptr: none

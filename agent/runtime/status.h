@@ -105,6 +105,19 @@ struct ConnectionStatus {
   std::uint64_t out_bytes = 0;
 };
 
+// Of a process group that lets FlowFiles in singly or in batches.
+struct GroupStatus {
+  std::string id;
+  std::string name;
+  std::string path;
+  std::string flowfile_concurrency;   // as the flow says it: "single", "batch"
+  std::string outbound_policy;        // "stream", "batch"
+  std::uint64_t inside_count = 0;     // FlowFiles in it and in groups in it
+  std::uint64_t at_output_count = 0;  // of them: wait at its output ports
+  bool is_taking_in = false;          // a batch is on its way in; out
+  bool is_letting_out = false;
+};
+
 // The loss ledger: `in == out + queued + dropped()`, at every moment, since the state directory
 // was made.
 struct LossFigures {
@@ -162,6 +175,7 @@ struct Status {
   std::vector<ProcessorStatus> processors;    // in the order of the flow
   std::vector<ServiceStatus> services;        // in the order of the flow
   std::vector<ConnectionStatus> connections;  // in the order of the flow; parked ones last
+  std::vector<GroupStatus> groups;            // in the order of the flow; those with a rule
   LossFigures loss;
   std::vector<DropExtent> drops;  // of the reasons for which something was lost
   LedgerStatus ledger;
@@ -268,6 +282,18 @@ struct ReplayAnswer {
   std::uint64_t replayed_count = 0;
   std::uint64_t refused_count = 0;
   std::uint64_t damaged_blocks = 0;  // of the archive: could not be read
+};
+
+// What one trigger of a node that stood still has done (Engine::run_once).
+struct RanOnce {
+  std::string id;
+  std::string path;
+  std::uint64_t in_count = 0;  // FlowFiles
+  std::uint64_t out_count = 0;
+  std::uint64_t made_count = 0;
+  std::uint64_t dropped_count = 0;     // delivered, or dropped on purpose
+  std::uint64_t unanswered_count = 0;  // given to a client library; they are queued again
+  std::string error = {};              // why it was rolled back, or not begun
 };
 
 struct QueuedFlowFile {

@@ -95,8 +95,14 @@ std::vector<std::string> relationships_of(const ProcessorNode& model, const Comp
 class Planner {
  public:
   Planner(const Flow& flow, std::span<const ProcessorType> types, const FlowServices& services,
-          Ledger& ledger, const std::map<std::string, Queue*, std::less<>>& known)
-      : flow_(flow), types_(types), services_(services), ledger_(ledger), known_(known) {}
+          const GroupGates& gates, Ledger& ledger,
+          const std::map<std::string, Queue*, std::less<>>& known)
+      : flow_(flow),
+        types_(types),
+        services_(services),
+        gates_(gates),
+        ledger_(ledger),
+        known_(known) {}
 
   Result<Topology> plan() {
     TRY(attach_queues());
@@ -136,6 +142,7 @@ class Planner {
     return found == to_.end() ? std::vector<Queue*>() : found->second;
   }
 
+<<<<<<< HEAD
   std::span<const PlannedQueue> outputs_of(std::string_view id) const {
     const auto found = from_.find(id);
     if (found == from_.end()) return {};
@@ -156,6 +163,14 @@ class Planner {
       }
     }
     return blocking;
+=======
+  void note_blocking(NodePlan& plan, const PlannedQueue& output) const {
+    const bool blocks = output.connection->when_full == WhenFull::kBlock &&
+                        !gates_.is_open_ended(*output.connection);
+    const bool is_known =
+        std::find(plan.blocking.begin(), plan.blocking.end(), output.queue) != plan.blocking.end();
+    if (blocks && !is_known) plan.blocking.push_back(output.queue);
+>>>>>>> groups
   }
 
   Result<> add_processor(const ProcessorNode& model) {
@@ -195,7 +210,9 @@ class Planner {
     plan.model.path = path;
     plan.model.group_id = group_id;
     plan.model.type = kind;
-    plan.type = &pass_through_type();
+    plan.gated_type = gates_.port_type(id);
+    plan.type = plan.gated_type ? plan.gated_type.get() : &pass_through_type();
+    if (gates_.takes_one(id)) plan.take_max = 1;
     plan.inputs = inputs_of(id);
     Outlet outlet{.name = "onward", .queues = {}, .retry = std::nullopt};
     for (const PlannedQueue& one : outputs_of(id)) outlet.queues.push_back(one.queue);
@@ -210,7 +227,15 @@ class Planner {
   // cycle.
   void find_cycles() {
     for (NodePlan& plan : topology_.plans) plans_[plan.model.id] = &plan;
+<<<<<<< HEAD
     for (const NodePlan& plan : topology_.plans) {
+=======
+    for (const PlannedQueue& one : topology_.queues) {
+      if (gates_.closes_cycle(*one.connection))
+        close_cycle(one.connection->from.id, one.connection->to.id, one.queue);
+    }
+    for (NodePlan& plan : topology_.plans) {
+>>>>>>> groups
       if (plan.inputs.empty()) walk(plan.model.id);
     }
     for (const NodePlan& plan : topology_.plans) walk(plan.model.id);
@@ -232,9 +257,15 @@ class Planner {
         way.pop_back();
         continue;
       }
+<<<<<<< HEAD
       const PlannedQueue& out = step.left.front();
       step.left = step.left.subspan(1);
       const std::string_view to = out.connection->to.id;
+=======
+      const PlannedQueue& out = topology_.queues[step.next++];
+      if (out.connection->from.id != step.id || gates_.closes_cycle(*out.connection)) continue;
+      const std::string& to = out.connection->to.id;
+>>>>>>> groups
       if (inside_.contains(to)) {
         close_cycle(step.id, to, out.queue);
       } else if (!done_.contains(to)) {
@@ -254,6 +285,7 @@ class Planner {
   const Flow& flow_;
   const std::span<const ProcessorType> types_;
   const FlowServices& services_;
+  const GroupGates& gates_;
   Ledger& ledger_;
   const std::map<std::string, Queue*, std::less<>>& known_;
   Topology topology_;
@@ -283,9 +315,9 @@ QueueSpec queue_spec_of(const Connection& connection) {
 }
 
 Result<Topology> plan_flow(const Flow& flow, std::span<const ProcessorType> types,
-                           const FlowServices& services, Ledger& ledger,
+                           const FlowServices& services, const GroupGates& gates, Ledger& ledger,
                            const std::map<std::string, Queue*, std::less<>>& known) {
-  return Planner(flow, types, services, ledger, known).plan();
+  return Planner(flow, types, services, gates, ledger, known).plan();
 }
 
 }  // namespace runnel

@@ -14,6 +14,7 @@
 #include "agent/base/result.h"
 #include "agent/flow/model.h"
 #include "agent/runtime/flow_services.h"
+#include "agent/runtime/group_gates.h"
 #include "agent/runtime/ledger.h"
 #include "agent/runtime/node.h"
 #include "agent/sdk/describe.h"
@@ -35,7 +36,7 @@ QueueSpec queue_spec_of(const Connection& connection);
 // Attaches the queues of connections that the ledger does not run yet; existing ones are taken from
 // `known` (by id). kInvalid: an unknown type; the flow has passed its other checks.
 Result<Topology> plan_flow(const Flow& flow, std::span<const ProcessorType> types,
-                           const FlowServices& services, Ledger& ledger,
+                           const FlowServices& services, const GroupGates& gates, Ledger& ledger,
                            const std::map<std::string, Queue*, std::less<>>& known);
 
 }  // namespace runnel

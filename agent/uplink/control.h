@@ -50,6 +50,8 @@ class AgentControl {
   // By id, path or unique name.
   virtual Result<> start_processor(std::string_view processor) = 0;
   virtual Result<> stop_processor(std::string_view processor) = 0;
+  // One that stands still: triggers it once, and says what that has done. An error: why not.
+  virtual Result<std::string> run_processor_once(std::string_view processor) = 0;
   // How many FlowFiles were removed.
   virtual Result<std::uint64_t> clear_connection(std::string_view connection) = 0;
   // Asks the program to end in good order and begin anew; returns at once.

@@ -54,6 +54,12 @@ Acknowledgement partially_applied(const Operation& operation,
   return out;
 }
 
+// Runnel's own: MiNiFi's agents ignore it, and start the processor.
+bool is_once(const Operation& operation) {
+  const std::string* once = operation.argument("runOnce");
+  return once != nullptr && equal_ignoring_case(*once, "true");
+}
+
 template <typename T>
 Acknowledgement acknowledge_result(const Operation& operation, const Result<T>& result,
                                    std::string details = {}) {
@@ -103,6 +109,10 @@ Acknowledgement Uplink::perform(const Operation& operation) {
         const std::string* which = operation.argument("processorId");
         if (which == nullptr)
           return not_applied(operation, "which processor?", invalid("no `processorId` was given"));
+        if (starts && is_once(operation)) {
+          const auto ran = agent_.run_processor_once(*which);
+          return acknowledge_result(operation, ran, ran.ok() ? *ran : std::string());
+        }
         return acknowledge_result(
             operation, starts ? agent_.start_processor(*which) : agent_.stop_processor(*which));
       }

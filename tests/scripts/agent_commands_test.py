@@ -251,6 +251,49 @@ class Commands(AgentTest):
             self.assertIn("`", done.stderr)
         self.assertEqual(agent.end(), 0)
 
+    def test_what_stands_still_is_run_once_and_groups_show_what_they_hold(self):
+        self.flow = self.write("groups.yaml", """flow: demo
+processors:
+  make:
+    type: GenerateFlowFile
+    properties: {Custom Text: hello, Unique FlowFiles: "false", Data Format: Text}
+    stopped: true
+  log: {type: LogAttribute, terminate: [success], stopped: true}
+groups:
+  single:
+    flowfile_concurrency: single
+    outbound_policy: batch
+    input_ports: [in]
+    output_ports: [out]
+    processors: {mark: {type: UpdateAttribute, properties: {a: b}, stopped: true}}
+    connections: [{from: in, to: mark}, {from: mark.success, to: out}]
+connections:
+  - {name: line, from: make, to: single.in}
+  - {name: end, from: single.out, to: log}
+""")
+        agent = self.running()
+        for _ in range(3):
+            done = self.ask("start", "make", "--once")
+            self.assertEqual([(one["path"], one["made_count"], one["error"]) for one in done["ran"]], [("make", 1, "")])
+        wait_until("one is in the group", lambda: self.ask("status")["groups"][0]["inside_count"] == 1)
+        status = self.command("status").stdout
+        self.assertRegex(status, r"GROUP +IN +OUT +INSIDE +AT OUTPUT")
+        self.assertRegex(status, r"single +single +batch +1 +0")
+        self.assertIn("make ran once: 0 in, 1 out\n", self.command("start", "make", "--once").stdout)
+        self.assertEqual(self.connection()["count"], 3)
+        self.assertEqual(self.command("start", "single/mark", "--once").stdout, "single/mark ran once: 1 in, 1 out\n")
+        wait_until("it is out and the next one in", lambda: {one["name"]: one["count"] for one in self.ask("status")["connections"]} ==
+                   {"line": 2, "end": 1, "in -> mark": 1, "mark -> out": 0})
+        out = self.ask("queue", "list", "end")[0]["attributes"]
+        self.assertEqual((out["a"], out["batch.output.out"]), ("b", "1"))
+        refused = self.command("start", "single/in", "--once")
+        self.assertEqual((refused.returncode, refused.stderr.strip().split("\n")[-1].endswith("`single/in` runs; stop it first, then it can be run once")), (1, True))
+        self.assertEqual(self.command("start", "ghost", "--once").returncode, 1)
+        self.assertEqual([one["path"] for one in self.ask("start", "single", "--once")["ran"]], ["single/mark"])
+        self.assertTrue(self.ask("status")["loss"]["is_balanced"])
+        self.assertIn("(single in, batch out)", self.command("graph", self.flow, state=False).stdout)
+        self.assertEqual(agent.end(), 0)
+
     def test_sigterm_ends_it_within_five_seconds_and_nothing_is_lost(self):
         agent = self.running()
         wait_until("FlowFiles", lambda: self.ask("status")["loss"]["in"] > 3)

@@ -104,6 +104,12 @@ TEST_CASE("processors are started and stopped, one or all; errors come back with
   Desk desk;
   CHECK(desk.ask({{"command", "stop"}, {"processor", "log"}}).ok());
   CHECK(desk.ask({{"command", "start"}}).ok());
+  const auto once = desk.ask({{"command", "start"}, {"processor", "log"}, {"once", true}});
+  REQUIRE(once.ok());
+  CHECK((*once)["ran"][0]["path"] == "log");
+  CHECK((*once)["ran"][0]["in_count"] == 1);
+  const auto runs = desk.ask({{"command", "start"}, {"processor", "make"}, {"once", true}});
+  CHECK(runs.error().text() == "`make` runs; stop it first, then it can be run once");
   const auto ghost = desk.ask({{"command", "stop"}, {"processor", "ghost"}});
   CHECK(ghost.code() == Code::kNotFound);
   CHECK(ghost.error().text() == "no processor `ghost`");

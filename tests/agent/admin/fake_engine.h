@@ -64,6 +64,10 @@ class FakeEngine final : public Engine {
   }
   Result<> start_component(std::string_view which) override { return start_processor(which); }
   Result<> stop_component(std::string_view which) override { return stop_processor(which); }
+  Result<std::vector<RanOnce>> run_once(std::string_view which) override {
+    if (which == "make") return invalid("`make` runs; stop it first, then it can be run once");
+    return std::vector<RanOnce>{{.id = "p2", .path = std::string(which), .in_count = 1}};
+  }
   Result<> stop_processor(std::string_view which) override {
     if (which == "ghost") return not_found("no processor `ghost`");
     return note("stop " + std::string(which));

@@ -187,6 +187,7 @@ class TestPass final : public StageProcessor {
       flowfile.set("changed", role_->change);
       TRY(session.write(flowfile, role_->change));
     }
+    for (int i = 0; i < role_->copies; ++i) session.transfer(session.clone(flowfile), success_);
     session.transfer(flowfile, role_->send_to == "success" ? success_ : failure_);
     return {};
   }

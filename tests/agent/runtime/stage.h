@@ -29,7 +29,8 @@ struct Role {
   std::atomic<bool> hangs{
       false};  // TestSink: does not come back from its call before this is false
   std::string send_to = "success";  // TestPass: where to
-  std::string change;  // TestPass: an attribute that it sets and content that it writes
+  std::string change;          // TestPass: an attribute that it sets and content that it writes
+  std::atomic<int> copies{0};  // TestPass: so many more go to `success`
 
   std::atomic<int> made_objects{0};
   std::atomic<int> starts{0};

@@ -55,6 +55,11 @@ class TestAgent final : public AgentControl {
     if (which == "ghost") return not_found("no processor `ghost`");
     return note("stop " + std::string(which));
   }
+  Result<std::string> run_processor_once(std::string_view which) override {
+    TRY(note("run " + std::string(which) + " once"));
+    if (which == "runs") return invalid("`runs` runs; stop it first, then it can be run once");
+    return std::string("1 FlowFile in, 1 out");
+  }
   Result<std::uint64_t> clear_connection(std::string_view which) override {
     done.push_back("clear " + std::string(which));
     return std::uint64_t{7};

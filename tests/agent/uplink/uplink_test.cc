@@ -264,6 +264,30 @@ TEST_CASE("DESCRIBE manifest is answered with a whole heartbeat") {
   CHECK(line.hub.acknowledged()[0].described->agent.manifest_json == line.agent.manifest_json());
 }
 
+TEST_CASE("START processor with runOnce triggers it once, and says what that did or why not") {
+  Line line;
+  line.hub.ask(
+      R"({"identifier":"a","operation":"START","operand":"processor","args":{"processorId":"p","runOnce":"true"}})");
+  line.turn();
+  line.hub.ask(
+      R"({"identifier":"b","operation":"START","operand":"processor","args":{"processorId":"runs","runOnce":"TRUE"}})");
+  line.turn();
+  line.hub.ask(
+      R"({"identifier":"c","operation":"START","operand":"processor","args":{"processorId":"p","runOnce":"false"}})");
+  line.turn();
+  line.hub.ask(
+      R"({"identifier":"d","operation":"STOP","operand":"processor","args":{"processorId":"p","runOnce":"true"}})");
+  line.turn();
+  CHECK(line.agent.done ==
+        std::vector<std::string>{"run p once", "run runs once", "start p", "stop p"});
+  const auto all = line.hub.acknowledged();
+  REQUIRE(all.size() == 4);
+  CHECK(all[0].state == c2::AckState::kFullyApplied);
+  CHECK(all[0].details == "1 FlowFile in, 1 out");
+  CHECK(all[1].state == c2::AckState::kNotApplied);
+  CHECK(all[1].details == "`runs` runs; stop it first, then it can be run once");
+}
+
 TEST_CASE("processors are started and stopped; what is not there, not said or not known is said") {
   Line line;
   line.hub.ask(
