@@ -142,7 +142,6 @@ class Planner {
     return found == to_.end() ? std::vector<Queue*>() : found->second;
   }
 
-<<<<<<< HEAD
   std::span<const PlannedQueue> outputs_of(std::string_view id) const {
     const auto found = from_.find(id);
     if (found == from_.end()) return {};
@@ -150,11 +149,12 @@ class Planner {
   }
 
   // Each once, in the order in which the relationships have them.
-  static std::vector<Queue*> blocking_of(std::span<const PlannedQueue> outputs,
-                                         const std::vector<Outlet>& outlets) {
+  std::vector<Queue*> blocking_of(std::span<const PlannedQueue> outputs,
+                                  const std::vector<Outlet>& outlets) const {
     std::unordered_set<const Queue*> blocks;
     for (const PlannedQueue& one : outputs) {
-      if (one.connection->when_full == WhenFull::kBlock) blocks.insert(one.queue);
+      if (one.connection->when_full == WhenFull::kBlock && !gates_.is_open_ended(*one.connection))
+        blocks.insert(one.queue);
     }
     std::vector<Queue*> blocking;
     for (const Outlet& outlet : outlets) {
@@ -163,14 +163,6 @@ class Planner {
       }
     }
     return blocking;
-=======
-  void note_blocking(NodePlan& plan, const PlannedQueue& output) const {
-    const bool blocks = output.connection->when_full == WhenFull::kBlock &&
-                        !gates_.is_open_ended(*output.connection);
-    const bool is_known =
-        std::find(plan.blocking.begin(), plan.blocking.end(), output.queue) != plan.blocking.end();
-    if (blocks && !is_known) plan.blocking.push_back(output.queue);
->>>>>>> groups
   }
 
   Result<> add_processor(const ProcessorNode& model) {
@@ -227,15 +219,11 @@ class Planner {
   // cycle.
   void find_cycles() {
     for (NodePlan& plan : topology_.plans) plans_[plan.model.id] = &plan;
-<<<<<<< HEAD
-    for (const NodePlan& plan : topology_.plans) {
-=======
     for (const PlannedQueue& one : topology_.queues) {
       if (gates_.closes_cycle(*one.connection))
         close_cycle(one.connection->from.id, one.connection->to.id, one.queue);
     }
-    for (NodePlan& plan : topology_.plans) {
->>>>>>> groups
+    for (const NodePlan& plan : topology_.plans) {
       if (plan.inputs.empty()) walk(plan.model.id);
     }
     for (const NodePlan& plan : topology_.plans) walk(plan.model.id);
@@ -257,15 +245,10 @@ class Planner {
         way.pop_back();
         continue;
       }
-<<<<<<< HEAD
       const PlannedQueue& out = step.left.front();
       step.left = step.left.subspan(1);
+      if (gates_.closes_cycle(*out.connection)) continue;
       const std::string_view to = out.connection->to.id;
-=======
-      const PlannedQueue& out = topology_.queues[step.next++];
-      if (out.connection->from.id != step.id || gates_.closes_cycle(*out.connection)) continue;
-      const std::string& to = out.connection->to.id;
->>>>>>> groups
       if (inside_.contains(to)) {
         close_cycle(step.id, to, out.queue);
       } else if (!done_.contains(to)) {
