@@ -29,7 +29,7 @@ Result<Access> AccessConfig::access(ServiceUser& user) const {
 }
 
 void TroubleReporter::report(const Trouble& trouble) {
-  if (context_ == nullptr) return;
+  if (context_ == nullptr || trouble.text.empty()) return;
   {
     Lock lock(mutex_);
     const SteadyTime now = context_->clock().steady();

@@ -22,6 +22,7 @@ namespace {
 constexpr std::size_t kErrorTextMax = 512;
 constexpr std::size_t kPollBatch = 1000;
 constexpr int kPurgeLooks = 100;
+constexpr std::size_t kTopicsMax = 64;  // held by one producer
 
 struct ConfDelete {
   void operator()(rd_kafka_conf_t* conf) const { rd_kafka_conf_destroy(conf); }
@@ -117,11 +118,7 @@ class RealProducer final : public Producer {
   }
 
   Result<> send(const Message& message, std::uint64_t cookie) override {
-    if (!topic_ || message.topic != topic_name_) {
-      topic_name_ = message.topic;
-      topic_.reset(rd_kafka_topic_new(client_.get(), topic_name_.c_str(), nullptr));
-      if (!topic_) return refused(rd_kafka_last_error());
-    }
+    if (topic_ == nullptr || message.topic != topic_name_) TRY(turn_to(message.topic));
     void* const value = const_cast<char*>(message.value.data());
     const std::string_view key = message.key.value_or(std::string_view{});
     // An empty key is a key, too; librdkafka tells it from none by its address.
@@ -129,12 +126,14 @@ class RealProducer final : public Producer {
         message.key ? const_cast<char*>(key.data() == nullptr ? "" : key.data()) : nullptr;
     void* const opaque = reinterpret_cast<void*>(cookie);
     if (!message.headers.empty()) return send_with_headers(message, value, key, key_at, opaque);
-    if (rd_kafka_produce(topic_.get(), message.partition, RD_KAFKA_MSG_F_COPY, value,
+    if (rd_kafka_produce(topic_, message.partition, RD_KAFKA_MSG_F_COPY, value,
                          message.value.size(), key_at, key.size(), opaque) == 0) {
       return {};
     }
     return refused(rd_kafka_last_error());
   }
+
+  void flush(int wait_ms) override { rd_kafka_flush(client_.get(), wait_ms); }
 
   void purge() override {
     rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
@@ -149,11 +148,26 @@ class RealProducer final : public Producer {
     for (int i = 0; i < kPurgeLooks && rd_kafka_outq_len(client_.get()) > 0; ++i) {
       rd_kafka_flush(client_.get(), 100);
     }
-    topic_.reset();
+    topic_ = nullptr;
+    topics_.clear();
     client_.reset();
   }
 
  private:
+  Result<> turn_to(std::string_view name) {
+    auto found = topics_.find(name);
+    if (found == topics_.end()) {
+      if (topics_.size() >= kTopicsMax) topics_.clear();
+      topic_ = nullptr;
+      Topic topic(rd_kafka_topic_new(client_.get(), std::string(name).c_str(), nullptr));
+      if (!topic) return refused(rd_kafka_last_error());
+      found = topics_.emplace(name, std::move(topic)).first;
+    }
+    topic_ = found->second.get();
+    topic_name_ = found->first;
+    return {};
+  }
+
   static Error refused(rd_kafka_resp_err_t code) {
     std::string text = rd_kafka_err2str(code);
     if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) return full(std::move(text));
@@ -174,7 +188,7 @@ class RealProducer final : public Producer {
       parts[count].vtype = kind;
       return parts[count++];
     };
-    add(RD_KAFKA_VTYPE_RKT).u.rkt = topic_.get();
+    add(RD_KAFKA_VTYPE_RKT).u.rkt = topic_;
     add(RD_KAFKA_VTYPE_PARTITION).u.i32 = message.partition;
     add(RD_KAFKA_VTYPE_MSGFLAGS).u.i = RD_KAFKA_MSG_F_COPY;
     add(RD_KAFKA_VTYPE_VALUE).u.mem = {value, message.value.size()};
@@ -220,7 +234,12 @@ class RealProducer final : public Producer {
                           is_good ? "" : rd_kafka_err2str(message->err)});
     }
     if (is_too_large && reports_.size() > 1) {
-      for (Report& one : reports_) one.fate = Fate::kCrowded;
+      std::uint64_t bytes = 0;
+      for (const Report& one : reports_) bytes += one.value_size;
+      for (Report& one : reports_) {
+        one.fate = Fate::kCrowded;
+        one.batch_size = bytes;
+      }
     }
     on_reports_(reports_);
   }
@@ -228,8 +247,9 @@ class RealProducer final : public Producer {
   const OnReports on_reports_;
   const OnTrouble on_trouble_;
   Client client_;
-  // Messages mostly go to the topic of the one before.
-  Topic topic_;
+  // Messages mostly go to the topic of the one before; of a client that several share, to a few.
+  std::map<std::string, Topic, std::less<>> topics_;
+  rd_kafka_topic_t* topic_ = nullptr;
   std::string topic_name_;
   std::vector<Report> reports_;  // the background thread's
 };

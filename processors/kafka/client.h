@@ -70,7 +70,8 @@ struct Report {
   Fate fate;
   std::uint64_t value_size;
   std::string_view topic;
-  std::string_view reason;  // of a fate other than kDelivered
+  std::string_view reason;       // of a fate other than kDelivered
+  std::uint64_t batch_size = 0;  // of kCrowded: bytes of the whole batch
 };
 
 class Producer {
@@ -86,6 +87,9 @@ class Producer {
   // Copies the message into the client's queue; the report follows. kFull: the queue is full, wait
   // for reports. kInvalid: never. One thread.
   virtual Result<> send(const Message& message, std::uint64_t cookie) = 0;
+  // Has what is queued sent now, whatever may still join its batch, and waits at most so long for
+  // all reports. Any thread.
+  virtual void flush(int wait_ms) = 0;
   // What is queued or under way is reported kUndelivered. Does not wait; also from the reports'
   // thread.
   virtual void purge() = 0;

@@ -1,4 +1,5 @@
-// Kafka3ConnectionService: how a Kafka cluster is reached, said once for all its users.
+// Kafka3ConnectionService: how a Kafka cluster is reached, said once for all its users, and one
+// producer for those who send alike.
 
 #include "agent/sdk/describe.h"
 #include "agent/sdk/service.h"
@@ -37,10 +38,12 @@ class KafkaConnectionService final : public Service, public kafka::KafkaConnecti
     return {};
   }
   const kafka::Access& access() const override { return access_; }
+  kafka::ProducerPool& producers() override { return producers_; }
 
  private:
   const Config config_;
   kafka::Access access_;  // constant while it runs
+  kafka::ProducerPool producers_;
 };
 
 }  // namespace
@@ -50,8 +53,14 @@ ServiceType kafka_connection_service() {
   return DescribeService<KafkaConnectionService>(
              "Kafka3ConnectionService",
              "Where a Kafka cluster is and how it is reached, for all PublishKafka and "
-             "ConsumeKafka that name this service. Each has a connection of its own: what it sends "
-             "and how is said there.")
+             "ConsumeKafka that name this service. PublishKafka whose settings of sending are "
+             "equal "
+             "(guarantee, codec, partitioner, batches, timeouts, largest message, client name) "
+             "share "
+             "one producer: its connections, threads and memory; each keeps its own window, order "
+             "and acknowledgements. A ConsumeKafka has a client of its own: it is one member of "
+             "its "
+             "group.")
       .property("Bootstrap Servers", &C::servers,
                 {.doc = "Where to find the cluster: `host:port`, several separated by commas.",
                  .required = true,

@@ -126,6 +126,7 @@ class PublishKafka final : public Processor {
   const std::optional<Regex> headers_to_send_;
   Context* context_ = nullptr;
   kafka::Access access_;
+  kafka::KafkaConnection* shared_ = nullptr;  // whose producers it uses, if any
   kafka::TroubleReporter trouble_;
   Relationship success_;
   Relationship failure_;
@@ -153,6 +154,9 @@ class PublishKafka final : public Processor {
 };
 
 constexpr int kFlushMs = 2000;
+// librdkafka's limits of one client's queue, where several processors' windows bound it.
+constexpr std::uint64_t kSharedMessagesMax = 10'000'000;
+constexpr std::uint64_t kSharedKilobytesMax = 2'147'483'647;
 
 std::string number(std::uint64_t value) { return std::to_string(value); }
 
@@ -259,11 +263,15 @@ kafka::Settings PublishKafka::settings() const {
   add("message.timeout.ms", number(static_cast<std::uint64_t>(config_.message_timeout.count())));
   add("queue.buffering.max.ms",
       number(static_cast<std::uint64_t>(config_.queue_buffering_max_time.count())));
-  // Our own window is in FlowFiles; segments of one FlowFile need room beyond it.
+  // Our own window is in FlowFiles; segments of one FlowFile need room beyond it. One that is
+  // shared has room for everybody's window, which is no reason not to share it.
+  const bool is_shared = shared_ != nullptr;
   add("queue.buffering.max.messages",
-      number(std::uint64_t{config_.queue_max_message} * 2 + 100'000));
+      number(is_shared ? kSharedMessagesMax
+                       : std::uint64_t{config_.queue_max_message} * 2 + 100'000));
   add("queue.buffering.max.kbytes",
-      number(config_.queue_max_buffer_size.bytes / 1024 * 2 + 262'144));
+      number(is_shared ? kSharedKilobytesMax
+                       : config_.queue_max_buffer_size.bytes / 1024 * 2 + 262'144));
   add("batch.num.messages", number(config_.batch_size));
   add("batch.size", number(batch_bytes_max_));
   add("message.max.bytes", number(config_.max_request_size.bytes));
@@ -271,18 +279,23 @@ kafka::Settings PublishKafka::settings() const {
 }
 
 Result<> PublishKafka::open_producer() {
-  TRY_ASSIGN(producer, kafka::Producer::open(
-                           settings(),
-                           [this](std::span<const kafka::Report> reports) { on_reports(reports); },
-                           [this](const kafka::Trouble& trouble) {
-                             trouble_.report(trouble);
-                             if (trouble.is_fatal) {
-                               is_producer_dead_ = true;
-                               context_->wake();
-                             }
-                           }));
-  producer_ = std::move(producer);
+  // Before it is open: one that is shared may die before we look.
   is_producer_dead_ = false;
+  auto on_reports = [this](std::span<const kafka::Report> reports) { this->on_reports(reports); };
+  auto on_trouble = [this](const kafka::Trouble& trouble) {
+    trouble_.report(trouble);
+    if (!trouble.is_fatal) return;
+    is_producer_dead_ = true;
+    context_->wake();
+  };
+  Result<std::unique_ptr<kafka::Producer>> producer =
+      shared_ != nullptr ? shared_->producers().open(settings(), on_reports, on_trouble)
+                         : kafka::Producer::open(settings(), on_reports, on_trouble);
+  if (!producer.ok()) {
+    is_producer_dead_ = true;
+    return producer.error();
+  }
+  producer_ = std::move(*producer);
   return {};
 }
 
@@ -291,6 +304,8 @@ Result<> PublishKafka::start(Context& context) {
   trouble_.attach(context);
   TRY_ASSIGN(access, config_.access(context));
   access_ = std::move(access);
+  TRY_ASSIGN(shared, context.service(config_.connection));
+  shared_ = shared;
   success_ = context.relationship("success");
   failure_ = context.relationship("failure");
   return open_producer();
@@ -379,7 +394,7 @@ Result<> PublishKafka::send(Session& session, FlowFile flowfile, std::string_vie
 
   if (uri_topic_ != *topic) {
     uri_topic_ = *topic;
-    uri_ = "kafka://" + config_.brokers.value + "/" + uri_topic_;
+    uri_ = "kafka://" + access_.brokers + "/" + uri_topic_;
   }
   // From here on a report may come at any time.
   Handed handed = session.hand_over(flowfile, uri_);
@@ -437,7 +452,7 @@ void PublishKafka::on_reports(std::span<const kafka::Report> reports) {
   }
   Handed::transfer_all(delivered_, success_);
   settle(flowfiles, bytes);
-  if (is_crowded) use_smaller_batches(reports[0].topic, bytes);
+  if (is_crowded) use_smaller_batches(reports[0].topic, reports[0].batch_size);
 }
 
 // A broker's limit (`message.max.bytes`) is for batches, and nobody tells it to clients. What was

@@ -57,11 +57,11 @@ class KafkaTest(unittest.TestCase):
     # ---- flows
 
     @classmethod
-    def start(cls, name, processors, connections):
+    def start(cls, name, processors, connections, services=None):
         """An agent with this flow. JSON is YAML."""
         flow = cls.stand.path(name + ".yaml")
         with open(flow, "w", encoding="utf-8") as out:
-            json.dump({"flow": name, "processors": processors, "connections": connections}, out)
+            json.dump({"flow": name, "services": services or {}, "processors": processors, "connections": connections}, out)
         agent = cls.stand.start_flow(name, flow)
         agent.line("running ")
         return agent
@@ -260,6 +260,44 @@ class Publishing(KafkaTest):
             self.assert_balanced(agent)
             self.assertEqual(agent.end(), 0)
             server.shutdown(socket.SHUT_RDWR)
+
+    def test_processors_of_one_connection_service_and_equal_settings_share_their_connections(self):
+        def connections_of(agent):
+            """Established connections of this process to the broker."""
+            with open(f"/proc/{agent.process.pid}/net/tcp", encoding="ascii") as table:
+                rows = [line.split() for line in table.readlines()[1:]]
+            to_broker = {row[9] for row in rows if row[2] == f"0100007F:{self.kafka.port:04X}" and row[3] == "01"}
+            folder = f"/proc/{agent.process.pid}/fd"
+            mine = {os.readlink(os.path.join(folder, number)) for number in os.listdir(folder)}
+            return len([inode for inode in to_broker if f"socket:[{inode}]" in mine])
+
+        count = 5
+        lines = [line_of(number) for number in range(1000)]
+        agents = {}
+        for name in ("own", "shared"):
+            with open(self.stand.path(name + ".lines"), "w", encoding="utf-8") as out:
+                out.writelines(line + "\n" for line in lines)
+            way = {"Known Brokers": self.kafka.bootstrap} if name == "own" else {"Kafka Connection Service": "cluster"}
+            processors = {"tail": {"type": "TailFile", "properties": {"File to Tail": self.stand.path(name + ".lines"), "Include Delimiter": "false"},
+                                   "schedule": {"every": "50 ms"}},
+                          "key": {"type": "EvaluateJsonPath", "properties": {"key": "$.v"}, "terminate": ["unmatched", "failure"]}}
+            connections = [{"from": "tail", "to": "key"}]
+            for number in range(count):
+                processors[f"{name}-{number}"] = {"type": "PublishKafka", "terminate": ["success", "failure"],
+                                                  "properties": {"Topic Name": f"{name}-{number}", "Kafka Key": "${key}", **way}}
+                connections.append({"from": "key.matched", "to": f"{name}-{number}"})
+            services = {"cluster": {"type": "Kafka3ConnectionService", "properties": {"Bootstrap Servers": self.kafka.bootstrap}}}
+            agents[name] = self.start(name, processors, connections, services if name == "shared" else None)
+        for name in agents:
+            for number in range(count):
+                self.assert_whole(self.arrived(f"{name}-{number}", len(lines)), len(lines))
+        own, shared = connections_of(agents["own"]), connections_of(agents["shared"])
+        self.assertGreaterEqual(own, count)
+        self.assertLessEqual(shared * count, own)
+        self.append("shared", [line_of(number) for number in range(1000, 1100)])
+        for number in range(count):
+            self.assert_whole(self.arrived(f"shared-{number}", 1100), 1100)
+        self.assert_balanced(agents["shared"])
 
     def test_a_full_queue_stops_the_source_and_nothing_is_dropped(self):
         self.kafka.pause()

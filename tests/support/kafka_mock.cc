@@ -60,11 +60,19 @@ KafkaMock::KafkaMock(Options options) : cluster_(std::make_unique<Cluster>()) {
 KafkaMock::~KafkaMock() = default;
 
 void KafkaMock::down() {
-  for (int id = 1; id <= cluster_->brokers; ++id) rd_kafka_mock_broker_set_down(cluster_->mock, id);
+  for (int id = 1; id <= cluster_->brokers; ++id) down(id);
 }
 
 void KafkaMock::up() {
-  for (int id = 1; id <= cluster_->brokers; ++id) rd_kafka_mock_broker_set_up(cluster_->mock, id);
+  for (int id = 1; id <= cluster_->brokers; ++id) up(id);
+}
+
+void KafkaMock::down(int broker) { rd_kafka_mock_broker_set_down(cluster_->mock, broker); }
+
+void KafkaMock::up(int broker) { rd_kafka_mock_broker_set_up(cluster_->mock, broker); }
+
+void KafkaMock::set_leader(const std::string& topic, int partition, int broker) {
+  rd_kafka_mock_partition_set_leader(cluster_->mock, topic.c_str(), partition, broker);
 }
 
 void KafkaMock::set_delay(std::chrono::milliseconds delay) {

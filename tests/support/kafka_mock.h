@@ -32,6 +32,10 @@ class KafkaMock {
   // held.
   void down();
   void up();
+  // One of several, of 1 to `brokers`.
+  void down(int broker);
+  void up(int broker);
+  void set_leader(const std::string& topic, int partition, int broker);
   // Every answer comes so much later.
   void set_delay(std::chrono::milliseconds delay);
   void make_topic(const std::string& name, int partitions);
