@@ -13,9 +13,9 @@
 namespace runnel::kafka {
 namespace {
 
-constexpr int kUserShift = 40;
-constexpr int kFlushStepMs = 20;
-constexpr int kPurgeLooks = 500;  // of one step each
+constexpr int kLineUserShift = 40;
+constexpr int kLineFlushMs = 20;
+constexpr int kEndLooks = 500;  // of one step each
 
 }  // namespace
 
@@ -50,7 +50,7 @@ class ProducerPool::Line {
     const Lock lock(mutex_);
     // What came back must not be overtaken.
     if (is_over_) return unavailable("the shared producer has ended; another is opened");
-    const std::uint64_t whole = user << kUserShift | cookie;
+    const std::uint64_t whole = user << kLineUserShift | cookie;
     const Result<> sent = client_->send(message, whole);
     // No report of it is looked at before this lock is let go.
     if (sent.ok()) {
@@ -76,12 +76,12 @@ class ProducerPool::Line {
   // The user's messages get their reports within this time, or undelivered ones; it has gone then.
   void detach(std::uint64_t user, int flush_ms) EXCLUDES(report_mutex_, mutex_) {
     const std::uint64_t delivered = delivered_;
-    for (int waited = 0; waited < flush_ms && open(user) > 0 && !is_over(); waited += kFlushStepMs)
-      client_->flush(kFlushStepMs);
+    for (int waited = 0; waited < flush_ms && open(user) > 0 && !is_over(); waited += kLineFlushMs)
+      client_->flush(kLineFlushMs);
     if (open(user) > 0 && (is_over() || is_alone(user) || delivered_ == delivered)) {
       end();
       tell_over(user);
-      for (int i = 0; i < kPurgeLooks && open(user) > 0; ++i) client_->flush(kFlushStepMs);
+      for (int i = 0; i < kEndLooks && open(user) > 0; ++i) client_->flush(kLineFlushMs);
     }
     const Lock lock(report_mutex_);
     give_up(user);
@@ -139,7 +139,7 @@ class ProducerPool::Line {
       const Lock inner(mutex_);
       for (const Report& report : reports) note(report);
     }
-    const auto user_of = [](const Report& one) { return one.cookie >> kUserShift; };
+    const auto user_of = [](const Report& one) { return one.cookie >> kLineUserShift; };
     const auto is_before = [&](const Report& a, const Report& b) {
       return user_of(a) < user_of(b);
     };
@@ -167,7 +167,7 @@ class ProducerPool::Line {
     Out& out = found->second;
     out.bytes -= std::min(out.bytes, report.value_size);
     if (--out.messages == 0) out_.erase(found);
-    const auto open = open_.find(report.cookie >> kUserShift);
+    const auto open = open_.find(report.cookie >> kLineUserShift);
     if (open != open_.end() && --open->second == 0) open_.erase(open);
     sorted_.push_back(report);
   }
@@ -177,7 +177,7 @@ class ProducerPool::Line {
     {
       const Lock lock(mutex_);
       for (auto one = out_.begin(); one != out_.end();) {
-        if (one->first >> kUserShift != user) {
+        if (one->first >> kLineUserShift != user) {
           ++one;
           continue;
         }

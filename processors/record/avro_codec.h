@@ -55,6 +55,10 @@ inline constexpr std::size_t kDepthMax = 64;  // of values in values, read or wr
 // Reads one value; kInvalid when the bytes are none of this type, nest deeper, or when
 // texts and values come to more than `size_max` bytes (a value counts as 16 beside its text).
 Result<Value> decode(ByteStream& from, const Type& type, std::size_t size_max);
+// The same of a value that was written by another schema (avro_resolution.h). What is passed over
+// counts 16 bytes for a value, whatever its text.
+struct Step;
+Result<Value> decode(ByteStream& from, const Step& step, std::size_t size_max);
 
 // Appends one value. kInvalid: it does not fit; the text says where. Texts are taken for the
 // numbers and flags that they spell where the type asks for those, numbers for texts, and an empty

@@ -1,9 +1,11 @@
 // Reading Avro's binary form.
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "processors/record/avro_codec.h"
+#include "processors/record/avro_resolution.h"
 
 namespace runnel::avro {
 namespace {
@@ -49,8 +51,7 @@ class Decoder {
       }
       case Kind::kEnum: {
         TRY_ASSIGN(index, index_below(type.symbols.size()));
-        TRY(charge(type.symbols[index].size()));
-        return Value{type.symbols[index]};
+        return symbol(type.symbols[index]);
       }
       case Kind::kUnion: {
         TRY_ASSIGN(index, index_below(type.branches.size()));
@@ -66,7 +67,133 @@ class Decoder {
     return invalid("an unknown type");
   }
 
+  Result<Value> value(const Step& step, std::size_t depth) {
+    if (depth > kDepthMax) return invalid("values nest too deeply");
+    switch (step.how) {
+      case Step::How::kSame:
+        return value(*step.writer, depth);
+      case Step::How::kFloat:
+      case Step::How::kDouble:
+        return promoted(step);
+      case Step::How::kUnion: {
+        TRY_ASSIGN(index, index_below(step.steps.size()));
+        return value(*step.steps[index], depth + 1);
+      }
+      case Step::How::kEnum: {
+        TRY(charge(kValueCost));
+        TRY_ASSIGN(index, index_below(step.symbols.size()));
+        if (step.symbols[index] != nullptr) return symbol(*step.symbols[index]);
+        return invalid("the symbol `" + step.writer->symbols[index] + "` is none of `" +
+                       step.reader->name + "`, which has no default");
+      }
+      case Step::How::kRecord:
+        return resolved_record(step, depth);
+      case Step::How::kArray:
+        TRY(charge(kValueCost));
+        return list(*step.steps[0], depth);
+      case Step::How::kMap:
+        TRY(charge(kValueCost));
+        return map(*step.steps[0], depth);
+      case Step::How::kNever:
+        break;
+    }
+    return invalid(step.why);
+  }
+
  private:
+  Result<Value> symbol(const std::string& symbol) {
+    TRY(charge(symbol.size()));
+    return Value{symbol};
+  }
+
+  Result<Value> promoted(const Step& step) {
+    TRY_ASSIGN(whole, value(*step.writer, 0));
+    const auto number = std::get<std::int64_t>(whole.held);
+    if (step.how == Step::How::kDouble) return Value{static_cast<double>(number)};
+    return Value{static_cast<double>(static_cast<float>(number))};
+  }
+
+  Result<Value> resolved_record(const Step& step, std::size_t depth) {
+    TRY(charge(kValueCost));
+    const std::vector<MemberField>& fields = step.reader->fields;
+    Value::Fields out(fields.size());
+    for (std::size_t i = 0; i < fields.size(); ++i) {
+      TRY(charge(fields[i].name.size()));
+      out[i].name = fields[i].name;
+    }
+    for (std::size_t i = 0; i < step.steps.size(); ++i) {
+      const MemberField& written = step.writer->fields[i];
+      if (step.steps[i] == nullptr) {
+        TRY(skip(*written.type, depth + 1).within("`" + written.name + "`"));
+        continue;
+      }
+      TRY_ASSIGN(one, value(*step.steps[i], depth + 1).within("`" + written.name + "`"));
+      out[step.places[i]].value = std::move(one);
+    }
+    for (const Step::Missing& one : step.missing) {
+      TRY(charge(one.cost));
+      out[one.place].value = one.value;
+    }
+    return Value{std::move(out)};
+  }
+
+  // Passes over a value, which takes no room, but some of the bound: a few bytes may claim any
+  // number of values that have none.
+  Result<> skip(const Type& type, std::size_t depth) {
+    if (depth > kDepthMax) return invalid("values nest too deeply");
+    switch (type.kind) {
+      case Kind::kBytes:
+      case Kind::kString: {
+        TRY(charge(kValueCost));
+        TRY_ASSIGN(size, from_.number());
+        if (size < 0) return invalid("a text of negative length");
+        return skip_bytes(static_cast<std::uint64_t>(size));
+      }
+      case Kind::kFixed:
+        TRY(charge(kValueCost));
+        return skip_bytes(type.size);
+      case Kind::kUnion: {
+        TRY_ASSIGN(index, index_below(type.branches.size()));
+        return skip(*type.branches[index], depth + 1);
+      }
+      case Kind::kRecord:
+        TRY(charge(kValueCost));
+        for (const MemberField& field : type.fields) TRY(skip(*field.type, depth + 1));
+        return {};
+      case Kind::kArray:
+      case Kind::kMap:
+        return skip_items(type, depth);
+      default: {
+        TRY(value(type, depth));
+        return {};
+      }
+    }
+  }
+
+  Result<> skip_items(const Type& type, std::size_t depth) {
+    const Type key{.kind = Kind::kString};
+    TRY(charge(kValueCost));
+    while (true) {
+      TRY_ASSIGN(count, block());
+      if (count == 0) return {};
+      for (std::uint64_t i = 0; i < count; ++i) {
+        if (type.kind == Kind::kMap) TRY(skip(key, depth + 1));
+        TRY(skip(*type.branches[0], depth + 1));
+      }
+    }
+  }
+
+  Result<> skip_bytes(std::uint64_t size) {
+    std::array<char, 1024> room;
+    while (size > 0) {
+      const auto part = std::span<char>(room).first(std::min<std::uint64_t>(size, room.size()));
+      TRY_ASSIGN(count, from_.some(part));
+      if (count == 0) return invalid("the bytes end too early");
+      size -= count;
+    }
+    return {};
+  }
+
   Result<> charge(std::size_t bytes) {
     if (bytes > left_) return invalid("the record is larger than `Maximum Record Size`");
     left_ -= bytes;
@@ -120,7 +247,9 @@ class Decoder {
     return std::uint64_t{0} - static_cast<std::uint64_t>(count);
   }
 
-  Result<Value> list(const Type& items, std::size_t depth) {
+  // Of types, or of steps.
+  template <typename Items>
+  Result<Value> list(const Items& items, std::size_t depth) {
     Value::List out;
     while (true) {
       TRY_ASSIGN(count, block());
@@ -132,7 +261,8 @@ class Decoder {
     }
   }
 
-  Result<Value> map(const Type& values, std::size_t depth) {
+  template <typename Values>
+  Result<Value> map(const Values& values, std::size_t depth) {
     Value::Fields out;
     while (true) {
       TRY_ASSIGN(count, block());
@@ -214,6 +344,10 @@ Result<std::int64_t> ByteStream::number() {
 
 Result<Value> decode(ByteStream& from, const Type& type, std::size_t size_max) {
   return Decoder(from, size_max).value(type, 0);
+}
+
+Result<Value> decode(ByteStream& from, const Step& step, std::size_t size_max) {
+  return Decoder(from, size_max).value(step, 0);
 }
 
 }  // namespace runnel::avro

@@ -11,9 +11,10 @@
 
 #include "agent/sdk/describe.h"
 #include "agent/sdk/service.h"
+#include "processors/record/avro_blocks.h"
 #include "processors/record/avro_codec.h"
+#include "processors/record/avro_resolution.h"
 #include "processors/record/avro_schema.h"
-#include "processors/record/deflate.h"
 #include "processors/record/record.h"
 #include "processors/registry.h"
 
@@ -33,7 +34,6 @@ namespace {
 constexpr std::string_view kMagic("Obj\1", 4);
 constexpr std::size_t kMark = 16;          // bytes between blocks
 constexpr std::size_t kHeadMax = 4 << 20;  // of a container's head
-constexpr std::size_t kCompressedPiece = 16 << 10;
 
 struct AvroReaderConfig {
   SchemaAccess access = SchemaAccess::kEmbedded;
@@ -65,35 +65,6 @@ class PartInput final : public avro::Input {
  private:
   avro::ByteStream& from_;
   std::uint64_t left_;
-};
-
-class InflatedInput final : public avro::Input {
- public:
-  explicit InflatedInput(avro::Input& from) : from_(from) {}
-  Result<std::size_t> read(std::span<char> into) override {
-    while (!is_end_) {
-      if (at_ == end_) {
-        TRY_ASSIGN(count, from_.read(buffer_));
-        if (count == 0) return invalid("the compressed bytes end too early");
-        at_ = 0;
-        end_ = count;
-      }
-      TRY_ASSIGN(step, inflater_.inflate({buffer_.data() + at_, end_ - at_}, into));
-      at_ += step.taken;
-      is_end_ = step.is_end;
-      if (step.made > 0) return step.made;
-      if (step.taken == 0 && !is_end_) return invalid("the compressed bytes are no DEFLATE");
-    }
-    return std::size_t{0};
-  }
-
- private:
-  avro::Input& from_;
-  Inflater inflater_;
-  std::vector<char> buffer_ = std::vector<char>(kCompressedPiece);
-  std::size_t at_ = 0;
-  std::size_t end_ = 0;
-  bool is_end_ = false;
 };
 
 class AvroRecordReader final : public RecordReader {
@@ -142,10 +113,18 @@ class AvroRecordReader final : public RecordReader {
     }
     TRY_ASSIGN(parsed, avro::Schema::parse(schema));
     if (parsed->root().kind != avro::Kind::kRecord) return invalid("its schema is no record");
-    schema_ = std::move(parsed);
-    is_deflated_ = codec == "deflate";
-    if (!is_deflated_ && codec != "null" && !codec.empty())
-      return invalid("codec `" + codec.substr(0, 100) + "`; there are `null` and `deflate`");
+    if (schema_ && schema_->text() != parsed->text()) {
+      TRY_ASSIGN(resolution, avro::Resolution::of(parsed, schema_));
+      resolution_ = std::move(resolution);
+    } else {
+      schema_ = std::move(parsed);
+    }
+    const auto known = avro::codec_named(codec);
+    if (!known) {
+      return invalid("codec `" + codec.substr(0, 100) +
+                     "`; there are `null`, `deflate`, `snappy` and `zstandard`");
+    }
+    codec_ = *known;
     return stream_.exactly(mark_);
   }
 
@@ -158,11 +137,10 @@ class AvroRecordReader final : public RecordReader {
       TRY_ASSIGN(size, stream_.number());
       if (count < 0 || size < 0) return invalid("a block of negative size");
       block_.reset();
-      inflated_.reset();
+      unpacked_.reset();
       part_ = std::make_unique<PartInput>(stream_, static_cast<std::uint64_t>(size));
-      if (is_deflated_) inflated_ = std::make_unique<InflatedInput>(*part_);
-      avro::Input& input = is_deflated_ ? static_cast<avro::Input&>(*inflated_) : *part_;
-      block_ = std::make_unique<avro::ByteStream>(input);
+      unpacked_ = avro::unpacked(*part_, codec_);
+      block_ = std::make_unique<avro::ByteStream>(unpacked_ ? *unpacked_ : *part_);
       block_left_ = static_cast<std::uint64_t>(count);
       if (block_left_ == 0) TRY(end_block());
     }
@@ -188,7 +166,9 @@ class AvroRecordReader final : public RecordReader {
     const std::uint64_t before = from.taken();
     ++number_;
     const auto place = [this] { return "record " + std::to_string(number_); };
-    TRY_ASSIGN(value, avro::decode(from, schema_->root(), size_max_).within(place()));
+    TRY_ASSIGN(value, (resolution_ ? avro::decode(from, resolution_->root(), size_max_)
+                                   : avro::decode(from, schema_->root(), size_max_))
+                          .within(place()));
     // A few bytes could claim any number of them.
     if (from.taken() == before) return invalid(place() + " takes no bytes");
     return Record{std::move(std::get<Value::Fields>(value.held))};
@@ -196,14 +176,15 @@ class AvroRecordReader final : public RecordReader {
 
   ContentInput input_;
   avro::ByteStream stream_;
-  std::shared_ptr<const avro::Schema> schema_;
+  std::shared_ptr<const avro::Schema> schema_;          // of what is read
+  std::shared_ptr<const avro::Resolution> resolution_;  // where a file has another
   const std::size_t size_max_;
   bool is_begun_ = false;
   bool is_container_ = false;
-  bool is_deflated_ = false;
+  avro::Codec codec_ = avro::Codec::kNull;
   std::array<char, kMark> mark_{};
   std::unique_ptr<PartInput> part_;  // the present block, and what reads it
-  std::unique_ptr<InflatedInput> inflated_;
+  std::unique_ptr<avro::Input> unpacked_;
   std::unique_ptr<avro::ByteStream> block_;
   std::uint64_t block_left_ = 0;
   std::uint64_t number_ = 0;
@@ -238,14 +219,18 @@ class AvroReader final : public Service, public RecordReaderFactory {
 
 ServiceType avro_reader() {
   using C = AvroReaderConfig;
-  return DescribeService<AvroReader>(
-             "AvroReader",
-             "Reads records from Avro files (codecs `null` and `deflate`), or from bare records. "
-             "Values of logical types (dates, decimals) are read as the type that carries them.")
+  return DescribeService<AvroReader>("AvroReader",
+                                     "Reads records from Avro files (codecs `null`, `deflate`, "
+                                     "`snappy` and `zstandard`), or "
+                                     "from bare records. Values of logical types (dates, decimals) "
+                                     "are read as the type that carries them.")
       .property("Schema Access Strategy", &C::access,
                 {.doc = "`embedded-avro-schema`: the content is an Avro file, whose schema counts. "
-                        "`schema-text-property`: it may also be records of `Schema Text` one "
-                        "behind the other, without a file's head."})
+                        "`schema-text-property`: records are read as `Schema Text` says. Those of "
+                        "a file of another schema are brought to it as Avro's specification says "
+                        "(Schema Resolution: defaults, aliases, numbers promoted, fields left "
+                        "out); content without a file's head is records of `Schema Text`, one "
+                        "behind the other."})
       .property("Schema Text", &C::schema_text,
                 {.doc = "The schema of a record, in JSON, for `schema-text-property`."})
       .property("Maximum Record Size", &C::record_size_max,

@@ -7,16 +7,15 @@
 #include "agent/base/ids.h"
 #include "agent/sdk/describe.h"
 #include "agent/sdk/service.h"
+#include "processors/record/avro_blocks.h"
 #include "processors/record/avro_codec.h"
 #include "processors/record/avro_schema.h"
-#include "processors/record/deflate.h"
 #include "processors/record/record.h"
 #include "processors/registry.h"
 
 namespace runnel {
 
 enum class SchemaWrite { kEmbedded, kNone };
-enum class AvroCodec { kNone, kDeflate };
 
 template <>
 struct EnumNames<SchemaWrite> {
@@ -24,9 +23,12 @@ struct EnumNames<SchemaWrite> {
       {{SchemaWrite::kEmbedded, "avro-embedded"}, {SchemaWrite::kNone, "no-schema"}}};
 };
 template <>
-struct EnumNames<AvroCodec> {
-  static constexpr std::array<std::pair<AvroCodec, std::string_view>, 2> names{
-      {{AvroCodec::kNone, "NONE"}, {AvroCodec::kDeflate, "DEFLATE"}}};
+struct EnumNames<avro::Codec> {
+  static constexpr std::array<std::pair<avro::Codec, std::string_view>, 4> names{
+      {{avro::Codec::kNull, "NONE"},
+       {avro::Codec::kDeflate, "DEFLATE"},
+       {avro::Codec::kSnappy, "SNAPPY"},
+       {avro::Codec::kZstandard, "ZSTANDARD"}}};
 };
 
 namespace {
@@ -37,7 +39,7 @@ constexpr std::size_t kBlock = 64 << 10;  // a block is written when it is as la
 struct AvroRecordSetWriterConfig {
   std::string schema_text;
   SchemaWrite schema_write = SchemaWrite::kEmbedded;
-  AvroCodec codec = AvroCodec::kNone;
+  avro::Codec codec = avro::Codec::kNull;
 };
 
 void append_text(std::string& into, std::string_view text) {
@@ -51,7 +53,7 @@ class AvroRecordWriter final : public RecordWriter {
                    std::shared_ptr<const avro::Schema> schema)
       : content_(content),
         is_file_(config.schema_write == SchemaWrite::kEmbedded),
-        is_deflated_(config.codec == AvroCodec::kDeflate),
+        codec_(config.codec),
         schema_(std::move(schema)) {}
 
   Result<> write(const Record& record) override {
@@ -78,7 +80,7 @@ class AvroRecordWriter final : public RecordWriter {
     append_text(head, "avro.schema");
     append_text(head, schema_->text());
     append_text(head, "avro.codec");
-    append_text(head, is_deflated_ ? "deflate" : "null");
+    append_text(head, name_of(codec_));
     avro::append_number(head, 0);
     return content_.write(head + mark_);
   }
@@ -90,8 +92,9 @@ class AvroRecordWriter final : public RecordWriter {
     } else {
       TRY(write_head());
       std::string packed;
-      if (is_deflated_) deflate_to(packed, block_);
-      const std::string& bytes = is_deflated_ ? packed : block_;
+      const bool is_packed = codec_ != avro::Codec::kNull;
+      if (is_packed) avro::pack(packed, block_, codec_);
+      const std::string& bytes = is_packed ? packed : block_;
       std::string head;
       avro::append_number(head, static_cast<std::int64_t>(count_));
       avro::append_number(head, static_cast<std::int64_t>(bytes.size()));
@@ -106,7 +109,7 @@ class AvroRecordWriter final : public RecordWriter {
 
   ContentWriter& content_;
   const bool is_file_;
-  const bool is_deflated_;
+  const avro::Codec codec_;
   const std::shared_ptr<const avro::Schema> schema_;
   std::string mark_;
   std::string block_;
@@ -124,7 +127,7 @@ class AvroRecordSetWriter final : public Service, public RecordSetWriterFactory 
     TRY_ASSIGN(schema, avro::Schema::parse(config.schema_text).within("property `Schema Text`"));
     if (schema->root().kind != avro::Kind::kRecord)
       return invalid("property `Schema Text`: a record is what it must describe");
-    if (config.codec != AvroCodec::kNone && config.schema_write == SchemaWrite::kNone)
+    if (config.codec != avro::Codec::kNull && config.schema_write == SchemaWrite::kNone)
       return invalid("property `Compression Format`: only files (`avro-embedded`) are compressed");
     return std::make_unique<AvroRecordSetWriter>(std::move(config), std::move(schema));
   }
@@ -158,7 +161,7 @@ ServiceType avro_record_set_writer() {
                 {.doc = "`avro-embedded`: an Avro file with its schema; `no-schema`: the records "
                         "alone, one behind the other."})
       .property("Compression Format", &C::codec,
-                {.doc = "How the blocks of a file are compressed."})
+                {.doc = "How the blocks of a file are compressed. NiFi's names, and `ZSTANDARD`."})
       .provides<RecordSetWriterFactory>();
 }
 

@@ -67,6 +67,42 @@ std::optional<std::string> latin_bytes(std::string_view text) {
   return out;
 }
 
+// Passes over what is none.
+std::vector<std::string> aliases_of(const Json& json) {
+  std::vector<std::string> out;
+  const auto found = json.find("aliases");
+  if (found == json.end() || !found->is_array()) return out;
+  for (const Json& one : *found) {
+    if (one.is_string() && is_full_name(one.get<std::string>()))
+      out.push_back(one.get<std::string>());
+  }
+  return out;
+}
+
+// The texts of a default that stand for bytes; false: one of them does not. A default of a union is
+// of its first branch.
+bool turn_to_bytes(Value& value, const Type& type) {
+  if (type.kind == Kind::kUnion) return turn_to_bytes(value, *type.branches[0]);
+  if (auto* text = std::get_if<std::string>(&value.held)) {
+    if (type.kind != Kind::kBytes && type.kind != Kind::kFixed) return true;
+    auto bytes = latin_bytes(*text);
+    if (bytes) *text = std::move(*bytes);
+    return bytes.has_value();
+  }
+  if (auto* list = std::get_if<Value::List>(&value.held); list && type.kind == Kind::kArray) {
+    return std::all_of(list->begin(), list->end(),
+                       [&](Value& one) { return turn_to_bytes(one, *type.branches[0]); });
+  }
+  auto* const fields = std::get_if<Value::Fields>(&value.held);
+  if (fields == nullptr) return true;
+  return std::all_of(fields->begin(), fields->end(), [&](Field& one) {
+    if (type.kind == Kind::kMap) return turn_to_bytes(one.value, *type.branches[0]);
+    for (const MemberField& field : type.fields)
+      if (field.name == one.name) return turn_to_bytes(one.value, *field.type);
+    return true;
+  });
+}
+
 Value value_of(const Json& json) {
   if (json.is_boolean()) return Value{json.get<bool>()};
   if (json.is_number_integer() || json.is_number_unsigned()) {
@@ -104,6 +140,17 @@ std::string_view name_of(Kind kind) { return kNames[static_cast<std::size_t>(kin
 class SchemaParser {
  public:
   explicit SchemaParser(Schema& schema) : schema_(schema) {}
+
+  // When all types are there.
+  Result<> finish_defaults() {
+    for (Type& type : schema_.types_) {
+      for (MemberField& field : type.fields) {
+        if (field.default_value && !turn_to_bytes(*field.default_value, *field.type))
+          return invalid("the default of `" + field.name + "` is no bytes");
+      }
+    }
+    return {};
+  }
 
   Result<const Type*> type(const Json& json, const std::string& space, std::size_t depth) {
     if (depth > SchemaLimits::kDepth) return invalid("types nest too deeply");
@@ -182,6 +229,7 @@ class SchemaParser {
     }
     Type& made = add(kind);
     made.name = name;
+    made.aliases = aliases_of(json);
     if (!named_.emplace(name, &made).second)
       return invalid("the type `" + name + "` is there twice");
     Result<> filled;
@@ -210,13 +258,8 @@ class SchemaParser {
       field.type = type_of_field;
       if (const auto value = one.find("default"); value != one.end()) {
         field.default_value = value_of(*value);
-        const bool is_bytes = field.type->kind == Kind::kBytes || field.type->kind == Kind::kFixed;
-        if (is_bytes && value->is_string()) {
-          const auto bytes = latin_bytes(value->get<std::string>());
-          if (!bytes) return invalid("the default of `" + field.name + "` is no bytes");
-          field.default_value = Value{*bytes};
-        }
       }
+      field.aliases = aliases_of(one);
       made.fields.push_back(std::move(field));
     }
     return {};
@@ -233,6 +276,9 @@ class SchemaParser {
       if (!seen.insert(made.symbols.back()).second)
         return invalid("the symbol `" + made.symbols.back() + "` is there twice");
     }
+    made.default_symbol = text_member(json, "default");
+    if (!made.default_symbol.empty() && !seen.contains(made.default_symbol))
+      return invalid("the default `" + made.default_symbol.substr(0, 200) + "` is no symbol");
     return {};
   }
 
@@ -256,6 +302,7 @@ Result<std::shared_ptr<const Schema>> Schema::parse(std::string_view json) {
   auto schema = std::make_shared<Schema>();
   SchemaParser parser(*schema);
   TRY_ASSIGN(root, parser.type(tree, {}, 0).within("schema"));
+  TRY(parser.finish_defaults().within("schema"));
   schema->root_ = root;
   schema->text_ = json;
   return std::shared_ptr<const Schema>(std::move(schema));

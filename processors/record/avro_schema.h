@@ -1,7 +1,7 @@
 // Avro's schemas: what a text of JSON says of types, with all names resolved.
 //
-// https://avro.apache.org/docs/1.11.1/specification/. Aliases, `doc`, `order` and logical types are
-// passed over: a value of a logical type is read and written as the type that carries it.
+// https://avro.apache.org/docs/1.11.1/specification/. `doc`, `order` and logical types are passed
+// over: a value of a logical type is read and written as the type that carries it.
 
 #pragma once
 
@@ -41,13 +41,16 @@ struct MemberField {
   std::string name;
   const Type* type = nullptr;
   std::optional<Value> default_value;
+  std::vector<std::string> aliases = {};
 };
 
 struct Type {
   Kind kind = Kind::kNull;
   std::string name = {};                   // of a record, enum or fixed: with its namespace
   std::vector<MemberField> fields = {};    // of a record
+  std::vector<std::string> aliases = {};   // of a record, enum or fixed
   std::vector<std::string> symbols = {};   // of an enum
+  std::string default_symbol = {};         // of an enum; empty: none
   std::vector<const Type*> branches = {};  // of a union; of an array or map: the one of its items
   std::size_t size = 0;                    // of a fixed
 };

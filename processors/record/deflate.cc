@@ -37,6 +37,11 @@ void deflate_to(std::string& out, std::string_view bytes) {
   deflateEnd(&stream);
 }
 
+std::uint32_t crc32_of(std::string_view bytes) {
+  return static_cast<std::uint32_t>(
+      ::crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
+}
+
 struct Inflater::State {
   z_stream stream{};
 };

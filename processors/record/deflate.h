@@ -1,8 +1,10 @@
-// DEFLATE without a head (RFC 1951), as Avro's codec has it. deflate.cc is the door to zlib.
+// DEFLATE without a head (RFC 1951), as Avro's codec has it, and the CRC-32 of IEEE 802.3.
+// deflate.cc is the door to zlib.
 
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -14,6 +16,8 @@ namespace runnel {
 
 // Appends what `bytes` come to.
 void deflate_to(std::string& out, std::string_view bytes);
+
+std::uint32_t crc32_of(std::string_view bytes);
 
 // Inflates a stream bit by bit.
 class Inflater {

@@ -26,7 +26,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kLook = 1s;
+constexpr auto kLookAtTable = 1s;
 constexpr std::uint32_t kBusyTimeoutMs = 1000;
 
 struct SqliteLookupConfig {
@@ -163,7 +163,7 @@ void SqliteLookup::stop() {
 
 void SqliteLookup::look() {
   const SteadyTime now = context_->clock().steady();
-  if (now - looked_at_ < kLook) return;
+  if (now - looked_at_ < kLookAtTable) return;
   looked_at_ = now;
   const Result<Stamp> seen = stamp();
   if (seen.ok() && *seen == stamp_) return;

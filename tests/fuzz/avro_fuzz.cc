@@ -42,9 +42,20 @@ void must(bool holds) {
   if (!holds) std::abort();
 }
 
-void read_file(std::string_view bytes) {
-  static const auto service = runnel::avro_reader().make({}).value();
+// Of names and types that files in the corpus have.
+constexpr const char* kOther =
+    R"({"type":"record","name":"R","fields":[{"name":"a","type":["null","double"],"default":null},)"
+    R"({"name":"i","type":"long","aliases":["id"],"default":3},)"
+    R"({"name":"s","type":"bytes","aliases":["t","name"],"default":"x"}]})";
+
+void read_file(std::string_view bytes, bool is_brought_to_another) {
+  static const auto plain = runnel::avro_reader().make({}).value();
+  static const auto other =
+      runnel::avro_reader()
+          .make({{"Schema Access Strategy", "schema-text-property"}, {"Schema Text", kOther}})
+          .value();
   Text text(bytes);
+  const auto& service = is_brought_to_another ? other : plain;
   const auto reader = dynamic_cast<runnel::RecordReaderFactory&>(*service).open(text);
   must(reader.ok());
   for (int i = 0; i < kRecordsMax; ++i) {
@@ -78,7 +89,8 @@ void read_values(std::string_view bytes) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   if (bytes.starts_with("Obj")) {
-    read_file(bytes);
+    read_file(bytes, false);
+    read_file(bytes, true);
   } else {
     read_values(bytes);
   }
