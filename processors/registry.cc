@@ -28,6 +28,7 @@ ProcessorType list_file();
 ProcessorType listen_http();
 ProcessorType log_attribute();
 ProcessorType lookup_attribute();
+ProcessorType lookup_record();
 ProcessorType merge_content();
 ProcessorType put_distributed_map_cache();
 ProcessorType put_file();
@@ -79,6 +80,7 @@ std::span<const ProcessorType> processor_types() {
         convert_record(),
         split_record(),
         lookup_attribute(),
+        lookup_record(),
         detect_duplicate(),
         fetch_distributed_map_cache(),
         put_distributed_map_cache(),

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "agent/base/result.h"
+#include "processors/record/record.h"
 
 namespace runnel {
 
@@ -16,6 +17,12 @@ class LookupService {
   virtual ~LookupService() = default;
   // None: there is no such key. kUnavailable: the table cannot be read now. Any thread.
   virtual Result<std::optional<std::string>> find(std::string_view key) = 0;
+  // The same as a value: of a service that has several values for a key, fields.
+  virtual Result<std::optional<Value>> find_value(std::string_view key) {
+    TRY_ASSIGN(text, find(key));
+    if (!text) return std::optional<Value>{};
+    return std::optional<Value>(Value{std::move(*text)});
+  }
 };
 
 }  // namespace runnel

@@ -18,6 +18,7 @@
 #include "agent/sdk/describe.h"
 #include "agent/sdk/service.h"
 #include "agent/store/database.h"
+#include "processors/record/json_value.h"
 #include "processors/record/lookup.h"
 #include "processors/registry.h"
 
@@ -39,12 +40,20 @@ struct SqliteLookupConfig {
 class SqliteLookup final : public Service, public LookupService {
  public:
   using Config = SqliteLookupConfig;
-  SqliteLookup(Config config, std::string sql) : config_(std::move(config)), sql_(std::move(sql)) {}
+  SqliteLookup(Config config, std::string sql, bool has_several)
+      : config_(std::move(config)), sql_(std::move(sql)), has_several_(has_several) {}
   static Result<std::unique_ptr<SqliteLookup>> make(Config config);
 
   Result<> start(ServiceContext& context) override EXCLUDES(mutex_);
   void stop() override EXCLUDES(mutex_);
   Result<std::optional<std::string>> find(std::string_view key) override EXCLUDES(mutex_);
+  Result<std::optional<Value>> find_value(std::string_view key) override {
+    TRY_ASSIGN(text, find(key));
+    if (!text) return std::optional<Value>{};
+    if (!has_several_) return std::optional<Value>(Value{std::move(*text)});
+    TRY_ASSIGN(fields, parse_json(*text));  // by SQLite, and as deep as a row
+    return std::optional<Value>(std::move(fields));
+  }
 
  private:
   // By what a file that has taken the place of another is seen.
@@ -60,6 +69,7 @@ class SqliteLookup final : public Service, public LookupService {
 
   const Config config_;
   const std::string sql_;
+  const bool has_several_;  // values: they come as a JSON object
   ServiceContext* context_ = nullptr;
   Mutex mutex_;
   Opened opened_ GUARDED_BY(mutex_);
@@ -114,7 +124,7 @@ Result<std::unique_ptr<SqliteLookup>> SqliteLookup::make(Config config) {
       names.size() == 1 ? column(names.front()) : "json_object(" + members + ")";
   std::string sql = "SELECT " + value + " FROM " + quoted(config.table, '"') + " AS t WHERE " +
                     column(config.key_column) + " = ?1 LIMIT 1";
-  return std::make_unique<SqliteLookup>(std::move(config), std::move(sql));
+  return std::make_unique<SqliteLookup>(std::move(config), std::move(sql), names.size() > 1);
 }
 
 Result<SqliteLookup::Stamp> SqliteLookup::stamp() const {

@@ -31,6 +31,7 @@ const std::map<std::string, PropertyValues> kGiven{
     {"InvokeHTTP", {{"Remote URL", "http://127.0.0.1:1/"}}},
     {"ListFile", {{"Input Directory", "/tmp"}, {"File Filter", "no-such-file-of-runnel"}}},
     {"ListenHTTP", {{"Listening Port", "0"}}},
+    {"LookupRecord", {{"key", "/k"}}},
     {"PublishKafka", {{"Known Brokers", "127.0.0.1:1"}, {"Topic Name", "t"}}},
     {"PublishMQTT", {{"Broker URI", "tcp://127.0.0.1:1"}, {"Topic", "t"}}},
     {"PutDistributedMapCache", {{"Cache Entry Identifier", "k"}}},

@@ -57,7 +57,8 @@ struct Door {
 const std::vector<Door> kDoors{
     {{"sqlite3.h"}, {"agent/store"}},
     {{"nmmintrin.h"}, {"agent/base"}},  // the compiler's: CRC-32C
-    {{"zstd.h", "zdict.h"}, {"agent/runtime"}},
+    {{"zstd.h", "zdict.h"}, {"agent/runtime", "processors/record"}},
+    {{"snappy-c.h"}, {"processors/record"}},
     {{"zlib.h"}, {"agent/base", "processors/record", "hub/http"}},
     {{"yaml-cpp/"}, {"agent/flow"}},
     {{"date/"}, {"agent/flow", "agent/flow/el"}},
