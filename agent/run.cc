@@ -26,6 +26,7 @@
 #include "agent/idle_memory.h"
 #include "agent/runtime/directory_lock.h"
 #include "agent/runtime/keyring.h"
+#include "agent/runtime/ledger_reader.h"
 #include "agent/uplink/uplink.h"
 #include "agent/waiting_engine.h"
 #include "processors/registry.h"
@@ -237,7 +238,7 @@ Result<bool> live(const Settings& settings, const Wakes& wakes, Engine& engine,
 }
 
 // What is shown of an agent that waits for its state directory: to who asks it, to Prometheus, and
-// to its hub, if it was told who it is (else its name lies in that directory).
+// to its hub, if it was told who it is, or that can be read in the directory.
 class Waiting {
  public:
   Waiting(const Settings& settings, const Error& why) : settings_(settings), engine_(why) {}
@@ -259,8 +260,12 @@ class Waiting {
       metrics_ = std::move(served);
       say("metrics http://" + metrics_.address + "/metrics");
     }
-    if (uplink_ || settings_.hub.empty() || settings_.agent_id.empty()) return {};
-    TRY_ASSIGN(opened, open_uplink(settings_, control_, {}, Line::kOnlyShows, nullptr));
+    if (uplink_ || settings_.hub.empty()) return {};
+    Settings known = settings_;
+    if (known.agent_id.empty())
+      known.agent_id = LedgerReader::agent_id(settings_.state).value_or("");
+    if (known.agent_id.empty()) return {};
+    TRY_ASSIGN(opened, open_uplink(known, control_, {}, Line::kOnlyShows, nullptr));
     uplink_ = std::move(opened);
     uplink_->start();
     return {};
@@ -301,8 +306,12 @@ Result<std::unique_ptr<Engine>> open_engine(const Settings& settings, const Wake
   constexpr std::chrono::milliseconds kLookAgain{5'000};
   std::unique_ptr<Waiting> waiting;
   while (true) {
+    const Result<> made = make_state_directory(settings.state);
+    if (!made.ok() && made.code() == Code::kInvalid) return made.error();
     // Another agent on the directory is no disk that comes back.
-    if (auto lock = DirectoryLock::take(settings.state); !lock.ok()) return lock.error();
+    if (made.ok()) {
+      if (auto lock = DirectoryLock::take(settings.state); !lock.ok()) return lock.error();
+    }
     EngineOptions options;
     options.state_dir = settings.state;
     options.types = processor_types();

@@ -13,12 +13,24 @@
 
 namespace runnel {
 
-Result<std::unique_ptr<DirectoryLock>> DirectoryLock::take(const std::string& directory) {
+Result<> make_state_directory(const std::string& directory) {
+  namespace fs = std::filesystem;
   std::error_code error;
-  std::filesystem::create_directories(directory, error);
-  if (error) {
-    return unavailable("state directory `" + directory + "`: " + error.message());
-  }
+  fs::create_directories(directory, error);
+  if (!error) return {};
+  const std::string why = "state directory `" + directory + "`: " + error.message();
+  if (error == std::errc::no_space_on_device || error.value() == EDQUOT) return unavailable(why);
+  if (error != std::errc::read_only_file_system) return invalid(why);
+  std::error_code unseen;
+  fs::path above = fs::absolute(directory, unseen).lexically_normal();
+  if (!above.has_filename()) above = above.parent_path();  // it ended in `/`
+  above = above.parent_path();
+  if (fs::is_directory(above, unseen)) return unavailable(why);
+  return invalid(why + ", and `" + above.string() + "` is not there either; is the path right?");
+}
+
+Result<std::unique_ptr<DirectoryLock>> DirectoryLock::take(const std::string& directory) {
+  TRY(make_state_directory(directory));
   const std::string path = directory + "/lock";
   int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   // Where nothing can be written the directory itself is as good a thing to hold: an agent that

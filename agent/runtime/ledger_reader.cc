@@ -116,6 +116,23 @@ Result<LedgerReader::Counts> LedgerReader::each(const Visit& visit, const Progre
   return counts;
 }
 
+Result<std::string> LedgerReader::agent_id(const std::string& directory) {
+  const std::string path = directory + "/ledger.db";
+  if (real_disk().identity(path) == 0) return not_found("`" + path + "` is not there");
+  const auto read = [&path](bool is_immutable) -> Result<std::string> {
+    TRY_ASSIGN(database, Database::open(path, {.application_id = kLedgerApplication,
+                                               .is_read_only = true,
+                                               .is_immutable = is_immutable}));
+    TRY_ASSIGN(select, database->prepare("SELECT value FROM meta WHERE name = 'instance'"));
+    TRY_ASSIGN(has_row, select.step());
+    if (!has_row) return not_found("`" + path + "` does not say who its agent is");
+    return std::string(select.text(0));
+  };
+  // The log beside it needs a file of its own to be read, which a disk may not take.
+  Result<std::string> id = read(false);
+  return id.ok() ? id : read(true);
+}
+
 Result<bool> LedgerReader::holds_sealed(const std::string& directory) {
   if (real_disk().identity(directory + "/content") != 0) {
     TRY_ASSIGN(names, real_disk().list(directory + "/content"));

@@ -29,6 +29,21 @@ Code code_of(int sqlite_code) {
   }
 }
 
+// https://www.sqlite.org/uri.html
+std::string immutable_uri(std::string_view path) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string out = "file:";
+  for (const char one : path) {
+    const auto byte = static_cast<unsigned char>(one);
+    if (one != '%' && one != '?' && one != '#') {
+      out += one;
+    } else {
+      out += {'%', kDigits[byte >> 4], kDigits[byte & 15]};
+    }
+  }
+  return out + "?immutable=1";
+}
+
 }  // namespace
 
 Error Database::error(std::string_view what, int code) const {
@@ -42,10 +57,11 @@ Error Database::error(std::string_view what, int code) const {
 Result<std::unique_ptr<Database>> Database::open(const std::string& path,
                                                  const DatabaseOptions& options) {
   sqlite3* handle = nullptr;
+  const std::string name = options.is_immutable ? immutable_uri(path) : path;
   const int flags =
-      SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
+      (options.is_immutable ? SQLITE_OPEN_URI : 0) | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
       (options.is_read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
-  const int opened = sqlite3_open_v2(path.c_str(), &handle, flags,
+  const int opened = sqlite3_open_v2(name.c_str(), &handle, flags,
                                      options.vfs.empty() ? nullptr : options.vfs.c_str());
   std::unique_ptr<Database> database(new Database(handle, path));
   if (opened != SQLITE_OK) return database->error("opening", opened);

@@ -21,6 +21,8 @@ struct DatabaseOptions {
   bool is_damaged = false;
   std::uint32_t application_id = 0;  // a database of another one is refused
   bool is_read_only = false;
+  // It lies where nothing can be written, not even beside it: only what was checkpointed is seen.
+  bool is_immutable = false;
   // Somebody else's, of whatever application, and in its own mode. Only to be read.
   bool is_foreign = false;
   bool overwrites_deleted =

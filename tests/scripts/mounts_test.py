@@ -116,6 +116,109 @@ class ReadOnly(Mounted):
         self.assertEqual(agent.end(), 0)
 
 
+    def test_an_agent_that_waits_says_who_it_is_by_what_lies_on_the_disk_that_it_may_only_read(self):
+        for ends in ("by itself", "killed"):  # killed, its name may stand in the log of the database alone
+            with self.subTest(ends=ends):
+                self.flow = self.write("http.yaml", HTTP_FLOW.format(port=free_port(), out=self.stand.path("out")))
+                agent = self.running()
+                known = self.ask("status")["agent_id"]
+                agent.end() if ends == "by itself" else agent.kill()
+                mount("-o", "remount,ro", self.state)
+                hub = FakeHub()
+                self.addCleanup(hub.server_close)
+                self.addCleanup(hub.shutdown)
+                agent = self.run_agent("--hub", hub.url, "--agent-class", "trucks")
+                beat = wait_until("a heartbeat", lambda: hub.heartbeats[-1] if hub.heartbeats else None)
+                self.assertEqual(beat["agentInfo"]["identifier"], known)
+                self.assertEqual(beat["runnel"]["health"]["state"], "degraded")
+                mount("-o", "remount,rw", self.state)
+                agent.line("running demo")
+                self.assertEqual(self.ask("status")["agent_id"], known)
+                self.assertEqual(agent.end(), 0)
+
+    def test_a_state_directory_that_cannot_be_made_yet_is_waited_for_and_a_wrong_path_is_refused(self):
+        disk = self.state
+        mount("-o", "remount,ro", disk)
+        self.flow = self.write("http.yaml", HTTP_FLOW.format(port=free_port(), out=self.stand.path("out")))
+        self.state = os.path.join(disk, "agent")
+        agent = self.run_agent("--metrics", "127.0.0.1:0")
+        address = agent.line("metrics http://").split("http://")[1].split("/")[0]
+        with self.assertRaises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"http://{address}/healthz", timeout=10)
+        self.assertEqual(refused.exception.code, 503)
+        wrong = self.command("run", "--flow", self.flow, "--state", os.path.join(disk, "no", "such"), state=False)
+        self.assertEqual(wrong.returncode, 78, wrong.stderr)
+        self.assertIn("is not there either", wrong.stderr)
+        file = self.command("run", "--flow", self.flow, "--state", os.path.join(self.flow, "state"), state=False)
+        self.assertEqual(file.returncode, 78, file.stderr)
+        self.assertTrue(agent.is_running())
+        mount("-o", "remount,rw", disk)
+        agent.line("running demo", 30)
+        self.assertTrue(self.ask("status")["ledger"]["is_healthy"])
+        self.assertEqual(agent.end(), 0)
+
+
+class TurnsReadOnly(Mounted):
+    """A real file system, that its kernel makes read-only when it finds an error in it. `remount,ro` is refused while files are open for writing, and what
+    has been made read-only by an error is writable again when it has been unmounted and mounted anew, not before."""
+
+    def setUp(self):
+        super(Mounted, self).setUp()
+        os.mkdir(self.state)
+        self.image = self.stand.path("disk")
+        with open(self.image, "wb") as image:
+            image.truncate(64 << 20)
+        subprocess.run(["mkfs.ext4", "-q", "-F", self.image], check=True)
+        try:
+            self.mount_image()
+        except RuntimeError as why:
+            self.skipTest(f"mounting an image is not permitted: {why}")
+        self.addCleanup(subprocess.run, ["umount", "-l", self.state], check=False, stderr=subprocess.DEVNULL)
+
+    def mount_image(self):
+        mount("-o", "loop,errors=remount-ro", self.image, self.state)
+        with open("/proc/mounts", encoding="utf-8") as mounts:
+            self.device = next(line.split()[0] for line in mounts if line.split()[1] == self.state)
+
+    def post(self, port, body):
+        """Whether it was acknowledged."""
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/in", data=body)
+        try:
+            return urllib.request.urlopen(request, timeout=3).status == 200
+        except (urllib.error.URLError, TimeoutError):
+            return False
+
+    def test_a_disk_that_turns_read_only_while_it_is_used_is_red_acknowledges_nothing_and_loses_nothing(self):
+        port = free_port()
+        self.flow = self.write("http.yaml", HTTP_FLOW.format(port=port, out=self.stand.path("out")))
+        agent = self.running()
+        for number in range(20):
+            self.assertTrue(self.post(port, b"number %d" % number))
+        with open(f"/sys/fs/ext4/{os.path.basename(self.device)}/trigger_fs_error", "w", encoding="ascii") as trigger:
+            trigger.write("a test\n")
+        tried = 5
+        for number in range(20, 20 + tried):
+            self.assertFalse(self.post(port, b"number %d" % number), "acknowledged on a disk that takes nothing")
+        status = wait_until("red", lambda: (lambda now: None if now["ledger"]["is_healthy"] else now)(self.ask("status")))
+        self.assertRegex(status["ledger"]["trouble"], "(?i)read-?only|I/O error|Input/output")
+        self.assertTrue(agent.is_running())
+        self.assertTrue(status["loss"]["is_balanced"])
+        agent.kill()
+        subprocess.run(["umount", self.state], check=True)
+        checked = subprocess.run(["e2fsck", "-fy", self.image], capture_output=True, text=True)
+        self.assertLess(checked.returncode, 4, checked.stdout)
+        self.mount_image()
+        agent = self.running()
+        loss = self.loss()
+        # What was acknowledged, and maybe what was not: it could not be told.
+        self.assertGreaterEqual(loss["queued"], 20)
+        self.assertLessEqual(loss["queued"], 20 + tried)
+        self.assertTrue(loss["is_balanced"])
+        self.assertEqual(loss["dropped_quarantined"], 0)
+        self.assertTrue(self.post(port, b"again"))
+        self.assertEqual(agent.end(), 0)
+
+
 MQTT_FLOW = """flow: demo
 processors:
   bus:
