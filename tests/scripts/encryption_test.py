@@ -27,7 +27,7 @@ def files_of(folder):
     return found
 
 
-class Encryption(AgentTest):
+class KeyTest(AgentTest):
     def key(self, *words):
         return self.command("key", *words)
 
@@ -44,6 +44,8 @@ class Encryption(AgentTest):
     def has_plain(self):
         return [path for path, held in files_of(self.state).items() if PLAIN in held]
 
+
+class Encryption(KeyTest):
     def test_nothing_of_a_flowfile_lies_on_disk_in_plain_and_all_of_it_comes_out_again(self):
         key = self.stand.path("key")
         self.assertEqual(self.command("key", "make", key, state=False).returncode, 0)
