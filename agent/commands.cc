@@ -231,6 +231,10 @@ void add_once(CLI::App& app, Words& words) {
                    "Where processors keep their state from one time to the next, and what was "
                    "left waits; default: nowhere.")
       ->type_name("DIR");
+  command
+      ->add_option("--key", once.key,
+                   "Where the master key of an encrypted state directory is, as `encryption_key`.")
+      ->type_name("SOURCE");
   command->callback([&words] { words.command = [&words] { return once_words(words); }; });
 }
 

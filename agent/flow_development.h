@@ -34,6 +34,7 @@ struct OnceRequest {
   std::optional<std::string> separator;  // with escapes; none: as `is_lines` says
   std::string patience = "1 min";
   std::string state_dir;
+  std::string key = {};  // where its master key is; empty: in the directory itself
 };
 // 0: everything was delivered; 1: something went to a failure or was left; 2: the ends of the flow
 // are not clear; 78: the flow is wrong.

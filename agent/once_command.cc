@@ -13,6 +13,8 @@
 #include "agent/flow_development.h"
 #include "agent/flow_file.h"
 #include "agent/output.h"
+#include "agent/runtime/keyring.h"
+#include "agent/runtime/ledger_reader.h"
 #include "agent/signals.h"
 #include "agent/trial/once.h"
 #include "processors/registry.h"
@@ -51,6 +53,24 @@ Result<> check_open(int fd, const char* what) {
   return unavailable(std::string(what) + " is closed");
 }
 
+// The keys of a directory that an agent has used. What is encrypted there stays so, and what is
+// written beside it is. kInvalid: they are gone, or the master key is another.
+Result<Vault> vault_of(const OnceRequest& request) {
+  if (request.state_dir.empty()) {
+    if (request.key.empty()) return Vault{};
+    return invalid("--key: without --state there is nothing that it opens");
+  }
+  const KeyringOptions keys{.state_dir = request.state_dir, .source = request.key};
+  const bool has_keys = has_keyring(keys);
+  if (!has_keys && !request.key.empty())
+    return invalid("--key: `" + request.state_dir + "` has no keys");
+  TRY_ASSIGN(is_sealed, LedgerReader::holds_sealed(request.state_dir));
+  if (!has_keys && !is_sealed) return Vault{};
+  // Without its ring it says that this is gone.
+  TRY_ASSIGN(sealer, open_keyring(keys));
+  return Vault{.sealer = std::move(sealer), .seals = is_sealed};
+}
+
 }  // namespace
 
 int once_command(const OnceRequest& request) {
@@ -75,6 +95,12 @@ int once_command(const OnceRequest& request) {
   if (!patience.ok()) return usage_error(patience.error().within("--patience").text());
   options.patience = *patience;
   options.state_dir = request.state_dir;
+  auto vault = vault_of(request);
+  if (!vault.ok()) {
+    failed(vault.error());
+    return vault.code() == Code::kInvalid ? kExitConfiguration : kExitFailed;
+  }
+  options.vault = std::move(*vault);
   options.services = service_types();
   const auto ends = ends_of(*reading.flow, processor_types(), options);
   if (!ends.ok()) return usage_error(ends.error().text());

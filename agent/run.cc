@@ -296,7 +296,18 @@ Result<std::unique_ptr<Engine>> open_parts(EngineOptions options, const Settings
   TRY_ASSIGN(opened, open_keys(settings));
   sealer = std::move(opened);
   options.ledger.vault = {.sealer = sealer, .seals = settings.encrypt_content};
-  return Engine::open(std::move(options));
+  TRY_ASSIGN(engine, Engine::open(std::move(options)));
+  // The directory is ours, and no flow runs yet.
+  const KeyringOptions keys{.state_dir = settings.state, .source = settings.encryption_key};
+  const Result<std::size_t> forgotten = forget_unused_keys(keys, *sealer);
+  if (!forgotten.ok()) {
+    log_warn("keys", "old data keys are kept; whether they are needed is not known",
+             {{"reason", forgotten.error().text()}});
+  } else if (*forgotten > 0) {
+    log_info("keys", "old data keys that nothing needs are forgotten",
+             {{"count", std::to_string(*forgotten)}});
+  }
+  return engine;
 }
 
 // The engine, as soon as the state directory can be used: until then the agent shows that it waits,

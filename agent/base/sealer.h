@@ -45,6 +45,8 @@ class Sealer {
   Sealer(const Sealer&) = delete;
   Sealer& operator=(const Sealer&) = delete;
 
+  // The name of the key that seals.
+  std::string_view data_key() const { return std::string_view(head_).substr(0, 8); }
   std::string seal(std::string_view plain, std::string_view place) const;
   // plain.size() + kExtraBytes.
   void seal_into(char* into, std::string_view plain, std::string_view place) const;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 
 #include "agent/base/bytes.h"
 #include "agent/base/crc32c.h"
@@ -11,6 +12,7 @@
 #include "agent/base/log.h"
 #include "agent/runtime/directory_lock.h"
 #include "agent/runtime/key_source.h"
+#include "agent/runtime/key_uses.h"
 #include "agent/runtime/ledger_reader.h"
 
 namespace runnel {
@@ -325,13 +327,34 @@ Result<KeyStatus> keyring_status(const KeyringOptions& options) {
   return status_of(one, *keys);
 }
 
+Result<std::size_t> forget_unused_keys(const KeyringOptions& options, const Sealer& sealer) {
+  if (!has_keyring(options)) return std::size_t{0};
+  TRY_ASSIGN(keys, Keys::open(options));
+  TRY_ASSIGN(found, keys->read_ring());
+  if (!found || found->wraps.empty()) return std::size_t{0};
+  Ring ring = *found;
+  std::set<std::string> old;
+  for (const Wrap& wrap : ring.wraps) old.insert(wrap.data);
+  old.erase(ring.wraps.back().data);
+  old.erase(to_hex(sealer.data_key()));
+  if (old.empty()) return std::size_t{0};
+  TRY_ASSIGN(used, data_keys_in_use(options.state_dir, old));
+  std::erase_if(old, [&used = used](const std::string& name) { return used.contains(name); });
+  if (old.empty()) return std::size_t{0};
+  std::erase_if(ring.wraps, [&old](const Wrap& wrap) { return old.contains(wrap.data); });
+  TRY(keys->write_ring(ring));
+  return old.size();
+}
+
 Result<KeyStatus> rotate_keys(const KeyringOptions& options, const std::string& new_source) {
   if (!has_keyring(options)) return not_found("`" + options.state_dir + "` has no keys");
   TRY_ASSIGN(keys, Keys::open(options));
   TRY_ASSIGN(one, opened(*keys, options, false));
   TRY(finish_rotation(*keys, options, one));
   if (one.data_keys.size() >= kDataKeysMax)
-    return full("the ring holds " + std::to_string(kDataKeysMax) + " data keys, and no more");
+    return full("the ring holds " + std::to_string(kDataKeysMax) +
+                " data keys, and no more; the next start of the agent forgets those that nothing "
+                "on disk needs");
   const bool is_own = options.source.empty() && new_source.empty();
   std::string master = one.master;
   if (is_own) {

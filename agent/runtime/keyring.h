@@ -48,6 +48,11 @@ Result<std::shared_ptr<const Sealer>> open_keyring(const KeyringOptions& options
 Result<std::string> master_key(const KeyringOptions& options);
 bool has_keyring(const KeyringOptions& options);
 Result<KeyStatus> keyring_status(const KeyringOptions& options);
+// Forgets the old data keys that nothing in the state directory names any more (key_uses.h); how
+// many. The last one stays, and that of `sealer`. Only by who holds the state directory and writes
+// nothing there meanwhile: an agent that runs since before a rotation seals with a key that is not
+// the last.
+Result<std::size_t> forget_unused_keys(const KeyringOptions& options, const Sealer& sealer);
 // From the next start on a new data key seals, and the master key of `new_source` opens the ring.
 // Empty: the configured key stays; the state directory's own is replaced.
 Result<KeyStatus> rotate_keys(const KeyringOptions& options, const std::string& new_source);

@@ -116,6 +116,24 @@ Result<LedgerReader::Counts> LedgerReader::each(const Visit& visit, const Progre
   return counts;
 }
 
+Result<std::vector<std::string>> LedgerReader::data_keys(const std::string& directory) {
+  const std::string path = directory + "/ledger.db";
+  std::vector<std::string> names;
+  if (real_disk().identity(path) == 0) return names;
+  TRY_ASSIGN(database, Database::open(path, {.application_id = kLedgerApplication}));
+  for (const char* table : {"batch", "provenance"}) {
+    // Behind a sealed body's first byte and its sum (vault.h).
+    TRY_ASSIGN(select, database->prepare("SELECT DISTINCT substr(body, 6, 8) FROM " +
+                                         std::string(table) + " WHERE substr(body, 1, 1) = x'04'"));
+    while (true) {
+      TRY_ASSIGN(has_row, select.step());
+      if (!has_row) break;
+      names.emplace_back(select.text(0));
+    }
+  }
+  return names;
+}
+
 Result<std::string> LedgerReader::agent_id(const std::string& directory) {
   const std::string path = directory + "/ledger.db";
   if (real_disk().identity(path) == 0) return not_found("`" + path + "` is not there");

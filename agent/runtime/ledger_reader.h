@@ -45,6 +45,8 @@ class LedgerReader {
   Result<> check_database() { return database_->check(); }
   // Whether anything of a FlowFile lies there encrypted.
   static Result<bool> holds_sealed(const std::string& directory);
+  // The names of the data keys under which rows of it lie encrypted (8 bytes each).
+  static Result<std::vector<std::string>> data_keys(const std::string& directory);
   // Who the agent of this directory is, without writing there: also of a disk that is full or
   // read-only. kNotFound: it has never been opened.
   static Result<std::string> agent_id(const std::string& directory);

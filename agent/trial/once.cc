@@ -94,6 +94,7 @@ class Once {
     options.types = weave_.types();
     options.services = options_.services;
     options.workers = options_.workers;
+    options.ledger.vault = options_.vault;
     options.ledger.disk_quota = scratch ? quota_of(state_dir) : 0;
     TRY_ASSIGN(engine, Engine::open(std::move(options)));
     TRY(engine->start(std::make_shared<const Flow>(weave_.flow())).within("starting the flow"));

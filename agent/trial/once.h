@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "agent/flow/model.h"
+#include "agent/runtime/vault.h"
 #include "agent/sdk/describe.h"
 
 namespace runnel {
@@ -28,6 +29,7 @@ struct OnceOptions {
   // After the end of the input: how long nothing may move before what is queued counts as left.
   std::chrono::nanoseconds patience = std::chrono::minutes(1);
   std::string state_dir = {};  // empty: a temporary one, in which nothing stays
+  Vault vault = {};            // of that directory
   unsigned workers = 0;
   std::span<const ServiceType> services = {};  // the types of controller services
 };

@@ -135,7 +135,8 @@ class Encryption(KeyTest):
         self.drained(count, "--encrypt-content")
 
     def test_keys_are_rotated_while_the_agent_runs(self):
-        agent = self.running("--encrypt-content")
+        options = ("--encrypt-content", "--provenance-size", "0 B")
+        agent = self.running(*options)
         self.command("stop", "log")
         wait_until("some are queued", lambda: self.connection()["count"] >= 5)
         old = json.loads(self.key("status", "--json").stdout)
@@ -144,7 +145,39 @@ class Encryption(KeyTest):
         self.assertEqual(len(fresh["data_keys"]), 2)
         count = self.connection()["count"]
         agent.end()
-        self.drained(count, "--encrypt-content")
+        self.assertEqual(len(json.loads(self.key("status", "--json").stdout)["data_keys"]), 2)
+        self.drained(count, *options)
+        # Nothing of before is there any more: the next start forgets the old key.
+        self.running(*options).end()
+        self.assertEqual(json.loads(self.key("status", "--json").stdout)["data_keys"], fresh["data_keys"][1:])
+
+    def test_once_takes_up_what_lies_encrypted_and_leaves_nothing_in_plain(self):
+        key = self.stand.path("key")
+        self.command("key", "make", key, state=False)
+        filter_flow = self.write("filter.yaml", """flow: demo
+processors:
+  make: {type: GenerateFlowFile, properties: {Custom Text: "hello from once", Data Format: Text, Unique FlowFiles: false}}
+  log: {type: LogAttribute, terminate: [success]}
+connections:
+  - {name: line, from: make, to: log}
+""")
+
+        def once(*options):
+            return subprocess.run([self.stand.program("runnel-agent"), "once", filter_flow, "--state", self.state, *options], input=b"hello from a pipe",
+                                  capture_output=True, timeout=60)
+
+        self.queued(self.running("--log-level", "error", "--encryption-key", key, "--encrypt-content"))
+        before = files_of(self.state)
+        for refused in (once(), once("--key", self.flow)):
+            self.assertEqual(refused.returncode, 78, refused.stderr)
+        self.assertEqual(files_of(self.state), before)
+        done = once("--key", key)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(b"hello from a pipe", done.stdout)
+        self.assertIn(b"hello from", done.stdout.replace(b"hello from a pipe", b""))
+        self.assertEqual(self.has_plain(), [])
+        alone = subprocess.run([self.stand.program("runnel-agent"), "once", filter_flow, "--key", key], input=b"", capture_output=True, timeout=60)
+        self.assertEqual(alone.returncode, 78, alone.stderr)
 
 
 if __name__ == "__main__":

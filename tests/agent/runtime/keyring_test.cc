@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <sstream>
 
@@ -15,9 +16,13 @@
 #include "agent/base/ids.h"
 #include "agent/base/log.h"
 #include "agent/runtime/key_source.h"
+#include "agent/runtime/ledger_parts.h"
+#include "agent/store/database.h"
 
 namespace runnel {
 namespace {
+
+namespace fs = std::filesystem;
 
 class Folder {
  public:
@@ -247,6 +252,126 @@ TEST_CASE("a rotation that ends at any of its steps leaves keys that open everyt
     }
     CHECK(steps > 10);
   }
+}
+
+// A state directory with three data keys; what is given is sealed under the first one.
+struct OldKeys {
+  OldKeys() {
+    sealed = (*open_keyring(options))->seal("a secret", "here");
+    for (int i = 0; i < 2; ++i) REQUIRE(rotate_keys(options, "").ok());
+    fs::create_directories(folder.path + "/content");
+    fs::create_directories(folder.path + "/archive");
+  }
+  void write(const std::string& name, const std::string& bytes) const {
+    std::ofstream(folder.path + "/" + name, std::ios::binary) << bytes;
+  }
+  std::size_t forget(bool is_needed) const {
+    const auto sealer = *open_keyring(options);
+    const auto forgotten = forget_unused_keys(options, *sealer);
+    REQUIRE_MESSAGE(forgotten.ok(), forgotten.error().text());
+    const auto opened = (*open_keyring(options))->open(sealed, "here");
+    CHECK(opened.ok() == is_needed);
+    const std::string now = sealer->seal("new", "there");
+    CHECK(*(*open_keyring(options))->open(now, "there") == "new");
+    return *forgotten;
+  }
+  Folder folder;
+  const KeyringOptions options{.state_dir = folder.path};
+  std::string sealed;
+};
+
+TEST_CASE("old keys that nothing on disk names are forgotten, and only they") {
+  {
+    OldKeys keys;
+    CHECK(keys.forget(false) == 2);
+    CHECK(keyring_status(keys.options)->data_keys.size() == 1);
+    CHECK(keys.forget(false) == 0);
+  }
+  struct Place {
+    const char* what;
+    std::function<void(const OldKeys&)> put;
+  };
+  const auto body = [](const OldKeys& keys) { return "\x04sums" + keys.sealed; };
+  const auto row = [&body](const char* table) {
+    return [table, &body](const OldKeys& keys) {
+      auto database =
+          *Database::open(keys.folder.path + "/ledger.db", {.application_id = kLedgerApplication});
+      REQUIRE(database
+                  ->execute("CREATE TABLE batch(id INTEGER PRIMARY KEY, head BLOB, body BLOB);"
+                            "CREATE TABLE provenance(id INTEGER PRIMARY KEY, body BLOB)")
+                  .ok());
+      auto insert = *database->prepare("INSERT INTO " + std::string(table) + "(body) VALUES(?)");
+      for (const std::string& one : {std::string("\x01plain"), body(keys)})
+        REQUIRE(insert.bind_blob(1, one).run().ok());
+    };
+  };
+  const std::vector<Place> places{
+      {"a row", row("batch")},
+      {"a row of provenance", row("provenance")},
+      {"a block of a segment that is not the first",
+       [](const OldKeys& keys) {
+         keys.write("content/7.enc", std::string(4096, 'x') + keys.sealed);
+       }},
+      {"an archive, over the edge of what is read at once",
+       [](const OldKeys& keys) {
+         keys.write("archive/1.arc", std::string((256 << 10) - 3, 'x') + keys.sealed);
+       }},
+      {"a flow of the hub",
+       [](const OldKeys& keys) { keys.write("hub-flow.previous", "head" + keys.sealed); }},
+      {"a file that nobody knows",
+       [](const OldKeys& keys) { keys.write("something", keys.sealed); }},
+  };
+  for (const Place& place : places) {
+    CAPTURE(place.what);
+    OldKeys keys;
+    place.put(keys);
+    CHECK(keys.forget(true) == 1);
+    CHECK(keyring_status(keys.options)->data_keys.size() == 2);
+  }
+  OldKeys quarantined;
+  fs::create_directories(quarantined.folder.path + "/quarantine/2026");
+  CHECK(quarantined.forget(true) == 0);
+  OldKeys damaged;
+  damaged.write("ledger.db", "no database");
+  const auto unknown = forget_unused_keys(damaged.options, **open_keyring(damaged.options));
+  CHECK_FALSE(unknown.ok());
+  CHECK(keyring_status(damaged.options)->data_keys.size() == 3);
+}
+
+TEST_CASE("the key of a sealer that is older than the last rotation is not forgotten") {
+  Folder folder;
+  const KeyringOptions options{.state_dir = folder.path};
+  const auto running = *open_keyring(options);
+  REQUIRE(rotate_keys(options, "").ok());
+  CHECK(*forget_unused_keys(options, *running) == 0);
+  const std::string sealed = running->seal("a secret", "here");
+  CHECK(*(*open_keyring(options))->open(sealed, "here") == "a secret");
+}
+
+TEST_CASE("forgetting keys that ends at any of its steps leaves keys that open everything") {
+  int steps = 0;
+  for (bool is_done = false; !is_done; ++steps) {
+    Folder folder;
+    const KeyringOptions options{.state_dir = folder.path};
+    REQUIRE(open_keyring(options).ok());
+    REQUIRE(rotate_keys(options, "").ok());
+    const std::string sealed = (*open_keyring(options))->seal("a secret", "here");
+    std::ofstream(folder.path + "/hub-flow", std::ios::binary) << sealed;
+    REQUIRE(rotate_keys(options, "").ok());
+    FailingDisk disk(steps + 1);
+    KeyringOptions failing = options;
+    failing.disk = &disk;
+    const auto sealer = *open_keyring(options);
+    is_done = forget_unused_keys(failing, *sealer).ok();
+    INFO("cut at step " << steps);
+    const auto opened = open_keyring(options);
+    REQUIRE(opened.ok());
+    CHECK(*(*opened)->open(sealed, "here") == "a secret");
+    CHECK(*(*opened)->open(sealer->seal("new", "there"), "there") == "new");
+    CHECK(forget_unused_keys(options, *sealer).ok());
+    CHECK(keyring_status(options)->data_keys.size() == 2);
+  }
+  CHECK(steps > 8);
 }
 
 TEST_CASE("a first start that ends at any of its steps is followed by a good one") {
