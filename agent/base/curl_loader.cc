@@ -91,6 +91,9 @@ Result<> load_curl() {
 
 using runnel::real;
 
+// So <curl/curl.h> declares them, with an enum before the dots.
+#pragma GCC diagnostic ignored "-Wvarargs"
+
 extern "C" {
 
 curl_slist* curl_slist_append(curl_slist* list, const char* line) {

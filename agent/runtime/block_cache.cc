@@ -36,19 +36,19 @@ struct Kept {
   std::size_t bytes;
   bool is_closed;
 };
-constinit thread_local Kept kept{};
+constinit thread_local Kept blocks{};
 
 struct Keeper {
   ~Keeper() {
-    kept.is_closed = true;
-    for (Free*& first : kept.of) {
+    blocks.is_closed = true;
+    for (Free*& first : blocks.of) {
       while (first != nullptr) {
         Free* const gone = first;
         first = gone->next;
         std::free(gone);
       }
     }
-    kept.bytes = 0;
+    blocks.bytes = 0;
   }
 };
 
@@ -63,9 +63,9 @@ void* take_block(std::size_t size) {
     RUNNEL_ASSERT(large != nullptr);
     return large;
   }
-  if (Free* const found = kept.of[which]) {
-    kept.of[which] = found->next;
-    kept.bytes -= (which + 1) * kStep;
+  if (Free* const found = blocks.of[which]) {
+    blocks.of[which] = found->next;
+    blocks.bytes -= (which + 1) * kStep;
     return found;
   }
   void* const fresh = std::malloc((which + 1) * kStep);
@@ -75,16 +75,16 @@ void* take_block(std::size_t size) {
 
 void give_block(void* block, std::size_t size) {
   const std::size_t which = class_of(size);
-  if (which >= kSizes || kept.is_closed || kept.bytes >= kKeptMax) {
+  if (which >= kSizes || blocks.is_closed || blocks.bytes >= kKeptMax) {
     std::free(block);
     return;
   }
-  if (kept.bytes == 0) {
+  if (blocks.bytes == 0) {
     thread_local const Keeper keeper;
     static_cast<void>(&keeper);
   }
-  kept.of[which] = new (block) Free{kept.of[which]};
-  kept.bytes += (which + 1) * kStep;
+  blocks.of[which] = new (block) Free{blocks.of[which]};
+  blocks.bytes += (which + 1) * kStep;
 }
 
 }  // namespace runnel

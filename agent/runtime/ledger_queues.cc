@@ -71,7 +71,7 @@ void Ledger::note_occupied(Queue& queue) {
 // Those that are empty keep no memory: one FlowFile that goes through ten thousand queues shall not
 // leave a chunk in each.
 void Ledger::sift_occupied() {
-  std::erase_if(occupied_, [this](Queue* queue) REQUIRES(mutex_) {
+  std::erase_if(occupied_, [](Queue* queue) {
     queue->held();
     if (queue->is_occupied()) return false;
     queue->unlist();

@@ -41,13 +41,13 @@ std::uint64_t hash_of(std::string_view text, std::uint64_t hash = 0xcbf29ce48422
   return hash;
 }
 
-std::uint64_t count_of(std::span<const IdRange> ids) {
+}  // namespace
+
+std::uint64_t count_of(std::span<const IdRange> ranges) {
   std::uint64_t count = 0;
-  for (const IdRange& range : ids) count += range.count();
+  for (const IdRange& range : ranges) count += range.count();
   return count;
 }
-
-}  // namespace
 
 void shrink_to_hulls(std::vector<IdRange>& ranges, std::size_t count_max) {
   IdSet set(std::move(ranges));

@@ -143,6 +143,7 @@ class ProvenanceEncoder : private ProvenanceContext {
 Result<> decode_provenance(std::string_view bytes,
                            const std::function<void(const ProvenanceRecord&)>& visit);
 
+std::uint64_t count_of(std::span<const IdRange> ranges);
 // Merges sorted ranges over their smallest gaps until there are at most so many.
 void shrink_to_hulls(std::vector<IdRange>& ranges, std::size_t count_max);
 

@@ -47,12 +47,6 @@ std::vector<IdRange> difference(std::span<const IdRange> a, std::span<const IdRa
   return rest;
 }
 
-std::uint64_t count_of(std::span<const IdRange> ranges) {
-  std::uint64_t count = 0;
-  for (const IdRange& range : ranges) count += range.count();
-  return count;
-}
-
 void settle(std::vector<IdRange>& ranges) {
   IdSet set(std::move(ranges));
   ranges.assign(set.ranges().begin(), set.ranges().end());

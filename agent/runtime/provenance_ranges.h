@@ -16,7 +16,6 @@ bool overlap(std::span<const IdRange> a, std::span<const IdRange> b);
 std::vector<IdRange> intersection(std::span<const IdRange> a, std::span<const IdRange> b);
 // What of `a` is not in `b`.
 std::vector<IdRange> difference(std::span<const IdRange> a, std::span<const IdRange> b);
-std::uint64_t count_of(std::span<const IdRange> ranges);
 // Sorts them and joins those that touch.
 void settle(std::vector<IdRange>& ranges);
 

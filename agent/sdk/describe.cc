@@ -29,10 +29,11 @@ Result<> PropertySetters::fill(void* config, const PropertyValues& values) const
   }
   if (!dynamic_) return {};
   auto& dynamic = *reinterpret_cast<DynamicProperties*>(begin + *dynamic_);
-  for (const auto& [name, value] : values) {
-    const bool is_made_up = std::none_of(setters_.begin(), setters_.end(),
-                                         [&](const Setter& one) { return one.name == name; });
-    if (is_made_up) dynamic.emplace_back(name, value);
+  for (const auto& entry : values) {
+    const bool is_made_up =
+        std::none_of(setters_.begin(), setters_.end(),
+                     [&entry](const Setter& one) { return one.name == entry.first; });
+    if (is_made_up) dynamic.emplace_back(entry.first, entry.second);
   }
   return {};
 }

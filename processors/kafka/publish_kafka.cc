@@ -7,18 +7,17 @@
 // librdkafka's memory is not.
 
 #include <atomic>
-#include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "agent/base/mutex.h"
 #include "agent/flow/el/regex.h"
 #include "agent/sdk/describe.h"
 #include "agent/sdk/processor.h"
 #include "processors/kafka/access_properties.h"
 #include "processors/kafka/client.h"
+#include "processors/kafka/segment_book.h"
 #include "processors/registry.h"
 #include "processors/text_property.h"
 
@@ -94,15 +93,9 @@ class PublishKafka final : public Processor {
   void stop() override;
 
  private:
-  // A FlowFile on its way as several messages.
-  struct Segmented {
-    std::uint64_t slot;        // of its Handed
-    std::uint64_t parts_left;  // messages without a report, and one while it is still being read
-    kafka::Fate fate = kafka::Fate::kDelivered;
-  };
   // The one that is being read: no more of it is in memory than what is in flight.
   struct Stream {
-    std::uint64_t number;  // in `segmented_`
+    std::uint64_t number;  // in `segments_`
     std::unique_ptr<ContentReader> content;
     std::uint64_t bytes_left;
     std::string uuid;
@@ -115,7 +108,7 @@ class PublishKafka final : public Processor {
     Error why;
   };
   // What a message's cookie says: the slot of a FlowFile that is one message, or, with the lowest
-  // bit set, the key of `segmented_`.
+  // bit set, its number in `segments_`.
   static std::uint64_t cookie_of(std::uint64_t number, bool is_segmented) {
     return number << 1 | (is_segmented ? 1 : 0);
   }
@@ -160,9 +153,7 @@ class PublishKafka final : public Processor {
   // or a wake could be missed.
   std::atomic<bool> is_waiting_for_room_{false};
   std::atomic<bool> is_undelivered_{false};  // something came back: wait before it is sent again
-  Mutex segments_mutex_;
-  std::map<std::uint64_t, Segmented> segmented_ GUARDED_BY(segments_mutex_);
-  std::uint64_t last_segmented_ = 0;
+  kafka::SegmentBook segments_;
   std::optional<Stream> stream_;
   std::optional<Unreadable> unreadable_;  // given back; it is the next that is taken
   std::string segment_;
@@ -471,7 +462,7 @@ void PublishKafka::hand_to_client(const kafka::Message& message, std::uint64_t c
 
 void PublishKafka::begin_stream(std::unique_ptr<ContentReader> content, FlowFile flowfile,
                                 const kafka::Message& message, std::uint64_t slot) {
-  Stream stream{.number = ++last_segmented_,
+  Stream stream{.number = segments_.open(slot),
                 .content = std::move(content),
                 .bytes_left = flowfile.size(),
                 .uuid = flowfile.uuid(),
@@ -480,8 +471,6 @@ void PublishKafka::begin_stream(std::unique_ptr<ContentReader> content, FlowFile
                 .partition = message.partition};
   if (message.key) stream.key = std::string(*message.key);
   stream_ = std::move(stream);
-  Lock lock(segments_mutex_);
-  segmented_.emplace(last_segmented_, Segmented{slot, 1});
 }
 
 // As much as there is room for.
@@ -493,12 +482,7 @@ void PublishKafka::send_on() {
       unreadable_ = Unreadable{stream_->uuid, read.error()};
       return end_stream(kafka::Fate::kUndelivered, "");
     }
-    {
-      Lock lock(segments_mutex_);
-      Segmented& whole = segmented_.at(stream_->number);
-      if (whole.fate != kafka::Fate::kDelivered) break;  // all of it is sent again, or none
-      ++whole.parts_left;
-    }
+    if (!segments_.add(stream_->number)) break;
     stream_->bytes_left -= segment_.size();
     kafka::Message message{.topic = stream_->topic,
                            .partition = stream_->partition,
@@ -563,14 +547,10 @@ void PublishKafka::note(const kafka::Report& report, std::vector<Handed>& delive
   std::uint64_t slot = report.cookie >> 1;
   kafka::Fate fate = report.fate;
   if ((report.cookie & 1) != 0) {
-    Lock lock(segments_mutex_);
-    const auto found = segmented_.find(slot);
-    Segmented& whole = found->second;
-    if (whole.fate != kafka::Fate::kRefused && fate != kafka::Fate::kDelivered) whole.fate = fate;
-    if (--whole.parts_left > 0) return;
-    slot = whole.slot;
-    fate = whole.fate;
-    segmented_.erase(found);
+    const auto whole = segments_.note(slot, fate);
+    if (!whole) return;
+    slot = whole->slot;
+    fate = whole->fate;
   }
   Handed handed(handed_owner_, slot);
   switch (fate) {

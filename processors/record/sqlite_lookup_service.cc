@@ -77,14 +77,14 @@ class SqliteLookup final : public Service, public LookupService {
   SteadyTime looked_at_ GUARDED_BY(mutex_){};
 };
 
-std::string quoted(std::string_view text, char mark) {
+std::string sql_quoted(std::string_view text, char mark) {
   std::string out(1, mark);
   for (const char one : text) out.append(one == mark ? 2 : 1, one);
   return out + mark;
 }
 
 // Of the table `t`, since SQLite takes a bare name in quotes that is no column for a text.
-std::string column(std::string_view name) { return "t." + quoted(name, '"'); }
+std::string column(std::string_view name) { return "t." + sql_quoted(name, '"'); }
 
 }  // namespace
 
@@ -118,11 +118,11 @@ Result<std::unique_ptr<SqliteLookup>> SqliteLookup::make(Config config) {
     if (names.size() > 1) name = trimmed(name);
     if (name.empty())
       return invalid("property `Lookup Value Column` names a column without a name");
-    members += (members.empty() ? "" : ", ") + quoted(name, '\'') + ", " + column(name);
+    members += (members.empty() ? "" : ", ") + sql_quoted(name, '\'') + ", " + column(name);
   }
   const std::string value =
       names.size() == 1 ? column(names.front()) : "json_object(" + members + ")";
-  std::string sql = "SELECT " + value + " FROM " + quoted(config.table, '"') + " AS t WHERE " +
+  std::string sql = "SELECT " + value + " FROM " + sql_quoted(config.table, '"') + " AS t WHERE " +
                     column(config.key_column) + " = ?1 LIMIT 1";
   return std::make_unique<SqliteLookup>(std::move(config), std::move(sql), names.size() > 1);
 }
