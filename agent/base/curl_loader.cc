@@ -22,6 +22,7 @@ struct Functions {
   decltype(&::curl_slist_free_all) slist_free_all;
   decltype(&(::curl_easy_init)) easy_init;
   decltype(&(::curl_easy_cleanup)) easy_cleanup;
+  decltype(&(::curl_easy_perform)) easy_perform;
   decltype(&(::curl_easy_reset)) easy_reset;
   decltype(&(::curl_easy_setopt)) easy_setopt;
   decltype(&(::curl_easy_getinfo)) easy_getinfo;
@@ -56,6 +57,7 @@ Result<> load() {
   find("curl_slist_free_all", real.slist_free_all);
   find("curl_easy_init", real.easy_init);
   find("curl_easy_cleanup", real.easy_cleanup);
+  find("curl_easy_perform", real.easy_perform);
   find("curl_easy_reset", real.easy_reset);
   find("curl_easy_setopt", real.easy_setopt);
   find("curl_easy_getinfo", real.easy_getinfo);
@@ -103,6 +105,7 @@ void curl_slist_free_all(curl_slist* list) { real.slist_free_all(list); }
 
 CURL*(curl_easy_init)() { return real.easy_init(); }
 void(curl_easy_cleanup)(CURL* easy) { real.easy_cleanup(easy); }
+CURLcode(curl_easy_perform)(CURL* easy) { return real.easy_perform(easy); }
 void(curl_easy_reset)(CURL* easy) { real.easy_reset(easy); }
 const char*(curl_easy_strerror)(CURLcode code) { return real.easy_strerror(code); }
 

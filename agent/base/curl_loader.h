@@ -1,9 +1,9 @@
 // libcurl, in memory only where something speaks HTTP.
 //
 // Debian's libcurl brings twenty more libraries along (GnuTLS, Kerberos, LDAP, SSH, …), 3.4 MiB of
-// memory that a flow from MQTT to Kafka never needs. So the agent is not linked to it: the
-// functions that its doors call (processors/http, agent/uplink) are here, and pass the call on to
-// the library, which the first of them to open loads for good.
+// memory that a flow from MQTT to Kafka never needs. So no program is linked to it: the
+// functions that its doors call (processors/http, agent/uplink, hub/cli) are here, and pass the
+// call on to the library, which the first of them to open loads for good.
 
 #pragma once
 

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/base/bytes.h"
+#include "agent/base/curl_loader.h"
 
 namespace runnel::hub {
 namespace {
@@ -62,9 +63,9 @@ std::string segment(std::string_view text) {
 Result<Answer> Client::send(std::string_view method, const std::string& path,
                             const std::string& body,
                             const std::vector<std::string>& headers) const {
-  static const bool is_ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
-  const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> handle(
-      is_ready ? curl_easy_init() : nullptr, curl_easy_cleanup);
+  TRY(load_curl());
+  const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> handle(curl_easy_init(),
+                                                                   curl_easy_cleanup);
   if (!handle) return unavailable("libcurl does not start");
   CURL* curl = handle.get();
   Answer answer;

@@ -69,7 +69,7 @@ inline std::vector<std::string> queued_values(DrivenEngine& engine, const std::s
 }
 
 inline void wake(const std::string& path, int to_make) {
-  role(path).to_make = to_make;
+  role(path).to_make += to_make;  // it may still be at the last ones
   role(path).wake();
 }
 

@@ -15,6 +15,8 @@ namespace {
 
 Mutex roles_mutex;
 std::map<std::string, std::unique_ptr<Role>> roles GUARDED_BY(roles_mutex);
+// Engines that still stand may know them.
+std::vector<std::unique_ptr<Role>> retired GUARDED_BY(roles_mutex);
 
 Mutex journal_mutex;
 std::vector<std::string> journal GUARDED_BY(journal_mutex);
@@ -261,6 +263,14 @@ Role& role(const std::string& path) {
 void clear_roles() {
   {
     Lock lock(roles_mutex);
+    for (auto& [path, one] : roles) {
+      std::vector<Handed> handed;
+      {
+        Lock of_role(one->mutex);
+        handed.swap(one->handed);
+      }
+      retired.push_back(std::move(one));
+    }
     roles.clear();
   }
   Lock lock(journal_mutex);
