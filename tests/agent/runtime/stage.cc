@@ -261,17 +261,19 @@ Role& role(const std::string& path) {
 }
 
 void clear_roles() {
+  std::map<std::string, std::unique_ptr<Role>> gone;
   {
     Lock lock(roles_mutex);
-    for (auto& [path, one] : roles) {
-      std::vector<Handed> handed;
-      {
-        Lock of_role(one->mutex);
-        handed.swap(one->handed);
-      }
-      retired.push_back(std::move(one));
+    gone.swap(roles);
+  }
+  for (auto& [path, one] : gone) {
+    std::vector<Handed> handed;
+    {
+      Lock lock(one->mutex);
+      handed.swap(one->handed);
     }
-    roles.clear();
+    Lock lock(roles_mutex);
+    retired.push_back(std::move(one));
   }
   Lock lock(journal_mutex);
   journal.clear();
