@@ -21,8 +21,8 @@ LOGS = os.path.join(ROOT, "build", "tests")
 JOBS = min(2, os.cpu_count() or 1)
 SLOW = ("processors_mqtt", "processors_http", "trial", "runtime", "conformance", "kafka", "mock_pages")  # begin first, so that none is left alone at the end
 SANITIZED = {
-    "asan": {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", "UBSAN_OPTIONS": "print_stacktrace=1", "RUNNEL_CUTS": "100", "RUNNEL_DAMAGES": "20", "RUNNEL_SOAK_HOURS": "2"},
-    "tsan": {"RUNNEL_CUTS": "50", "RUNNEL_DAMAGES": "10", "RUNNEL_SOAK_HOURS": "2", "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1:suppressions=" + os.path.join(ROOT, "tests", "support", "tsan.supp")},
+    "asan": {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", "UBSAN_OPTIONS": "print_stacktrace=1", "RUNNEL_CUTS": "100", "RUNNEL_DAMAGES": "20", "RUNNEL_SEEDS": "3", "RUNNEL_SOAK_HOURS": "2"},
+    "tsan": {"RUNNEL_CUTS": "50", "RUNNEL_DAMAGES": "10", "RUNNEL_SEEDS": "1", "RUNNEL_SOAK_HOURS": "2", "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1:suppressions=" + os.path.join(ROOT, "tests", "support", "tsan.supp")},
 }
 
 
