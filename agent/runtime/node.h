@@ -176,6 +176,9 @@ class NodeTask final : public Task, public Context {
   bool is_called(SteadyTime now);
   bool has_reason(SteadyTime now);
   Next run_slice(SteadyTime now);
+  SessionCore& session_of_call();
+  // Ends what began, by the steady clock itself, with its first call.
+  void commit_calls(SessionCore& session, SteadyTime began);
   Result<> call(SessionCore& session);
   Result<> call_once(SessionCore& session);
   Next after_slice(SteadyTime now, bool has_progress);

@@ -63,20 +63,14 @@ Result<RanOnce> Node::run_once() {
 
 Result<> NodeTask::trigger_once() {
   is_scheduled_ = true;
-  return call_once(node_.has_full_cycle_input() ? *cycle_session_ : session_);
+  return call_once(session_of_call());
 }
 
 Result<> NodeTask::call_once(SessionCore& session) {
   node_.active_.fetch_add(1, std::memory_order_relaxed);
   const auto began = std::chrono::steady_clock::now();
   const Result<> outcome = call(session);
-  for (ArrivalIntake* intake : intakes_) intake->before_commit(session);
-  session.commit();
-  for (ArrivalIntake* intake : intakes_) intake->committed();
-  node_.active_.fetch_sub(1, std::memory_order_relaxed);
-  node_.processing_ns_.fetch_add(
-      static_cast<std::uint64_t>((std::chrono::steady_clock::now() - began).count()),
-      std::memory_order_relaxed);
+  commit_calls(session, began);
   if (!outcome.ok()) failed(outcome.error(), clock().steady());
   return outcome;
 }

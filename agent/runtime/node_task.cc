@@ -284,8 +284,22 @@ Result<> NodeTask::call(SessionCore& session) {
   return outcome;
 }
 
+SessionCore& NodeTask::session_of_call() {
+  return node_.has_full_cycle_input() ? *cycle_session_ : session_;
+}
+
+void NodeTask::commit_calls(SessionCore& session, SteadyTime began) {
+  for (ArrivalIntake* intake : intakes_) intake->before_commit(session);
+  session.commit();
+  for (ArrivalIntake* intake : intakes_) intake->committed();
+  node_.active_.fetch_sub(1, std::memory_order_relaxed);
+  node_.processing_ns_.fetch_add(
+      static_cast<std::uint64_t>((std::chrono::steady_clock::now() - began).count()),
+      std::memory_order_relaxed);
+}
+
 Task::Next NodeTask::run_slice(SteadyTime now) {
-  SessionCore& session = node_.has_full_cycle_input() ? *cycle_session_ : session_;
+  SessionCore& session = session_of_call();
   const auto began = std::chrono::steady_clock::now();
   const SteadyTime deadline = now + slice_time_;
   // A source that is called between two ticks has arrivals to take, or more of what it began; what
@@ -306,13 +320,7 @@ Task::Next NodeTask::run_slice(SteadyTime now) {
     if (session.flowfiles() >= kSliceMax || limit.is_reached()) break;
     if (calls % kCallsPerClockLook == 0 && clock().steady() >= deadline) break;
   }
-  for (ArrivalIntake* intake : intakes_) intake->before_commit(session);
-  session.commit();
-  for (ArrivalIntake* intake : intakes_) intake->committed();
-  node_.active_.fetch_sub(1, std::memory_order_relaxed);
-  node_.processing_ns_.fetch_add(
-      static_cast<std::uint64_t>((std::chrono::steady_clock::now() - began).count()),
-      std::memory_order_relaxed);
+  commit_calls(session, began);
   const SteadyTime after = clock().steady();
   if (wants_yield) {
     not_before_ = after + node_.plan_.model.yield_period;

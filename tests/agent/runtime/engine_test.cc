@@ -63,13 +63,8 @@ TEST_CASE("when there is nothing to do, nothing is run and no timer is set") {
 
 TEST_CASE("workers of their own carry everything through, and the books balance") {
   clear_roles();
-  TemporaryDirectory directory;
-  EngineOptions options;
-  options.state_dir = directory.path;
-  options.types = stage_types();
-  options.workers = 3;
-  auto engine = EngineCore::open(std::move(options));
-  REQUIRE(engine.ok());
+  const TemporaryDirectory directory;
+  const auto engine = open_with_workers(directory, 3);
   role("source").to_make = 20'000;
   auto builder = FlowBuilder();
   builder.processor("source", "TestSource")
@@ -77,10 +72,10 @@ TEST_CASE("workers of their own carry everything through, and the books balance"
       .processor("sink", "TestSink")
       .connect("source", "pass", [](Connection& c) { limited(c, 500); })
       .connect("pass", "sink", [](Connection& c) { limited(c, 500); });
-  REQUIRE((*engine)->start(builder.build()).ok());
+  REQUIRE(engine->start(builder.build()).ok());
   role("sink").wait_for_seen(20'000);
-  CHECK((*engine)->stop(10s).ok());
-  const LossFigures loss = (*engine)->status().loss;
+  CHECK(engine->stop(10s).ok());
+  const LossFigures loss = engine->status().loss;
   CHECK(loss.in == 20'000);
   CHECK(loss.out == 20'000);
   CHECK(loss.is_balanced());
@@ -669,25 +664,20 @@ TEST_CASE("at the quota of the disk the source stops; drained, it goes on, and n
 
 TEST_CASE("a call that does not come back does not hold up the stop; what it took is queued") {
   clear_roles();
-  TemporaryDirectory directory;
-  EngineOptions options;
-  options.state_dir = directory.path;
-  options.types = stage_types();
-  options.workers = 2;
-  auto engine = EngineCore::open(std::move(options));
-  REQUIRE(engine.ok());
+  const TemporaryDirectory directory;
+  const auto engine = open_with_workers(directory, 2);
   role("source").to_make = 10;
   role("sink").hangs = true;
-  REQUIRE((*engine)->start(three_hops().build()).ok());
+  REQUIRE(engine->start(three_hops().build()).ok());
   role("sink").wait_for_seen(1);
-  const Result<> stopped = (*engine)->stop(40ms);
+  const Result<> stopped = engine->stop(40ms);
   REQUIRE(!stopped.ok());
   CHECK(stopped.code() == Code::kUnavailable);
   CHECK(stopped.error().text() == "still busy with a call: `sink`");
-  CHECK((*engine)->status().loss.queued == 10);
+  CHECK(engine->status().loss.queued == 10);
   role("sink").hangs = false;
-  CHECK((*engine)->stop(10s).ok());
-  CHECK((*engine)->status().loss.is_balanced());
+  CHECK(engine->stop(10s).ok());
+  CHECK(engine->status().loss.is_balanced());
 }
 
 TEST_CASE("a second engine on the same state directory is refused") {

@@ -353,29 +353,24 @@ TEST_CASE(
        {std::string("flowfile_concurrency: single"), kBatch, kBatches}) {
     CAPTURE(policy);
     clear_roles();
-    TemporaryDirectory directory;
-    EngineOptions options;
-    options.state_dir = directory.path;
-    options.types = stage_types();
-    options.workers = 3;
-    auto engine = EngineCore::open(std::move(options));
-    REQUIRE(engine.ok());
+    const TemporaryDirectory directory;
+    const auto engine = open_with_workers(directory, 3);
     const std::string hold =
         "{type: TestPass, terminate: [failure], concurrent_tasks: 3, penalty_period: 10 ms, "
         "yield_period: 1 ms}";
-    REQUIRE((*engine)->start(flow_of(grouped(policy, hold))).ok());
+    REQUIRE(engine->start(flow_of(grouped(policy, hold))).ok());
     constexpr int kCount = 1500;
     for (int round = 0; round < 3; ++round) {
       wake("source", kCount / 3);
       role("g/hold").error = round == 1 ? Code::kUnavailable : Code::kInvalid;
       role("g/hold").fails = 2;
-      REQUIRE((*engine)->stop_component("g").ok());
-      REQUIRE((*engine)->start_component("g").ok());
+      REQUIRE(engine->stop_component("g").ok());
+      REQUIRE(engine->start_component("g").ok());
     }
     role("sink").wait_for_seen(kCount);
-    CHECK((*engine)->stop(10s).ok());
+    CHECK(engine->stop(10s).ok());
     CHECK(sorted(role("sink").all()) == numbers(1, kCount));
-    const LossFigures loss = (*engine)->status().loss;
+    const LossFigures loss = engine->status().loss;
     CHECK(loss.in == kCount);
     CHECK(loss.out == kCount);
     CHECK(loss.is_balanced());

@@ -400,6 +400,17 @@ TemporaryDirectory::TemporaryDirectory() {
   REQUIRE(::mkdtemp(path.data()) != nullptr);
 }
 
+std::unique_ptr<EngineCore> open_with_workers(const TemporaryDirectory& directory,
+                                              unsigned workers) {
+  EngineOptions options;
+  options.state_dir = directory.path;
+  options.types = stage_types();
+  options.workers = workers;
+  auto opened = EngineCore::open(std::move(options));
+  REQUIRE_MESSAGE(opened.ok(), opened.error().text());
+  return std::move(opened).value();
+}
+
 void DrivenEngine::open() {
   EngineOptions options;
   options.state_dir = directory.path;

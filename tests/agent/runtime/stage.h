@@ -94,6 +94,10 @@ struct TemporaryDirectory {
   std::string path;
 };
 
+// One that has threads of its own, with the stage's processors.
+std::unique_ptr<EngineCore> open_with_workers(const TemporaryDirectory& directory,
+                                              unsigned workers);
+
 struct DrivenEngine {
   TemporaryDirectory directory;
   ManualClock clock;

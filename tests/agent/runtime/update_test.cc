@@ -281,27 +281,22 @@ TEST_CASE(
     "a hundred random updates under load lose and double nothing, nor touch what they do not "
     "change") {
   clear_roles();
-  TemporaryDirectory directory;
-  EngineOptions options;
-  options.state_dir = directory.path;
-  options.types = stage_types();
-  options.workers = 2;
-  auto engine = EngineCore::open(std::move(options));
-  REQUIRE(engine.ok());
+  const TemporaryDirectory directory;
+  const auto engine = open_with_workers(directory, 2);
   role("steady").to_make = 20'000;
   role("source0").to_make = 20'000;
   for (int i = 1; i < kRandomChains; ++i) role("source" + std::to_string(i)).to_make = 1'000'000;
   RandomChains chains;
   std::mt19937 random(20);
-  REQUIRE((*engine)->start(flow_of(chains)).ok());
+  REQUIRE(engine->start(flow_of(chains)).ok());
   for (int i = 0; i < 100; ++i) {
     change(chains, random);
-    const Result<> updated = (*engine)->update(flow_of(chains));
+    const Result<> updated = engine->update(flow_of(chains));
     REQUIRE_MESSAGE(updated.ok(), updated.error().text());
   }
   CHECK(role("steady").starts == 1);
   CHECK(role("steady").stops == 0);
-  REQUIRE((*engine)->update(flow_of(chains, true)).ok());
+  REQUIRE(engine->update(flow_of(chains, true)).ok());
   for (int i = 0; i < kRandomChains; ++i) {
     const std::string n = std::to_string(i);
     const int made = role("source" + n).next - 1;
@@ -314,8 +309,8 @@ TEST_CASE(
     CHECK_MESSAGE(numbers == all, "chain " << n);
   }
   role("steady sink").wait_for_seen(20'000);
-  CHECK((*engine)->stop(10s).ok());
-  const LossFigures loss = (*engine)->status().loss;
+  CHECK(engine->stop(10s).ok());
+  const LossFigures loss = engine->status().loss;
   CHECK(loss.is_balanced());
   CHECK(loss.in == loss.out);
   CHECK(loss.queued == 0);
@@ -323,22 +318,17 @@ TEST_CASE(
 
 TEST_CASE("updates under load lose and double nothing") {
   clear_roles();
-  TemporaryDirectory directory;
-  EngineOptions options;
-  options.state_dir = directory.path;
-  options.types = stage_types();
-  options.workers = 2;
-  auto engine = EngineCore::open(std::move(options));
-  REQUIRE(engine.ok());
+  const TemporaryDirectory directory;
+  const auto engine = open_with_workers(directory, 2);
   role("source").to_make = 30'000;
-  REQUIRE((*engine)->start(base().build()).ok());
+  REQUIRE(engine->start(base().build()).ok());
   for (int i = 0; i < 30; ++i) {
-    REQUIRE((*engine)->update(with_note(std::to_string(i)).build()).ok());
+    REQUIRE(engine->update(with_note(std::to_string(i)).build()).ok());
   }
   role("sink").wait_for_seen(30'000);
-  CHECK((*engine)->stop(10s).ok());
+  CHECK(engine->stop(10s).ok());
   CHECK(role("sink").seen == 30'000);
-  const LossFigures loss = (*engine)->status().loss;
+  const LossFigures loss = engine->status().loss;
   CHECK(loss.in == 30'000);
   CHECK(loss.out == 30'000);
   CHECK(loss.is_balanced());
