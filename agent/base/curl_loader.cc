@@ -8,6 +8,7 @@
 #include <cstdarg>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 #include "agent/base/mutex.h"
 
@@ -16,28 +17,48 @@ namespace {
 
 constexpr const char* kLibrary = "libcurl.so.4";
 
-struct Functions {
-  decltype(&::curl_global_init) global_init;
-  decltype(&::curl_slist_append) slist_append;
-  decltype(&::curl_slist_free_all) slist_free_all;
-  decltype(&(::curl_easy_init)) easy_init;
-  decltype(&(::curl_easy_cleanup)) easy_cleanup;
-  decltype(&(::curl_easy_perform)) easy_perform;
-  decltype(&(::curl_easy_reset)) easy_reset;
-  decltype(&(::curl_easy_setopt)) easy_setopt;
-  decltype(&(::curl_easy_getinfo)) easy_getinfo;
-  decltype(&(::curl_easy_strerror)) easy_strerror;
-  decltype(&(::curl_multi_init)) multi_init;
-  decltype(&(::curl_multi_cleanup)) multi_cleanup;
-  decltype(&(::curl_multi_add_handle)) multi_add_handle;
-  decltype(&(::curl_multi_remove_handle)) multi_remove_handle;
-  decltype(&(::curl_multi_perform)) multi_perform;
-  decltype(&(::curl_multi_poll)) multi_poll;
-  decltype(&(::curl_multi_wakeup)) multi_wakeup;
-  decltype(&(::curl_multi_info_read)) multi_info_read;
+// What can be looked up in the library.
+struct Symbol {
+  explicit Symbol(const char* called) : name(called), next(std::exchange(first, this)) {}
+  const char* const name;
+  Symbol* const next;
+  void* address = nullptr;
+
+  static inline Symbol* first = nullptr;  // of all
 };
 
-Functions real{};  // constant once `load_curl` has returned
+// A function of the library. Constant once `load_curl` has returned.
+template <typename Function>
+struct Real : Symbol {
+  using Symbol::Symbol;
+  template <typename... Arguments>
+  auto operator()(Arguments... arguments) const {
+    return reinterpret_cast<std::decay_t<Function>>(address)(arguments...);
+  }
+};
+
+struct Functions {
+  Real<decltype(::curl_global_init)> global_init{"curl_global_init"};
+  Real<decltype(::curl_slist_append)> slist_append{"curl_slist_append"};
+  Real<decltype(::curl_slist_free_all)> slist_free_all{"curl_slist_free_all"};
+  Real<decltype((::curl_easy_init))> easy_init{"curl_easy_init"};
+  Real<decltype((::curl_easy_cleanup))> easy_cleanup{"curl_easy_cleanup"};
+  Real<decltype((::curl_easy_perform))> easy_perform{"curl_easy_perform"};
+  Real<decltype((::curl_easy_reset))> easy_reset{"curl_easy_reset"};
+  Real<decltype((::curl_easy_setopt))> easy_setopt{"curl_easy_setopt"};
+  Real<decltype((::curl_easy_getinfo))> easy_getinfo{"curl_easy_getinfo"};
+  Real<decltype((::curl_easy_strerror))> easy_strerror{"curl_easy_strerror"};
+  Real<decltype((::curl_multi_init))> multi_init{"curl_multi_init"};
+  Real<decltype((::curl_multi_cleanup))> multi_cleanup{"curl_multi_cleanup"};
+  Real<decltype((::curl_multi_add_handle))> multi_add_handle{"curl_multi_add_handle"};
+  Real<decltype((::curl_multi_remove_handle))> multi_remove_handle{"curl_multi_remove_handle"};
+  Real<decltype((::curl_multi_perform))> multi_perform{"curl_multi_perform"};
+  Real<decltype((::curl_multi_poll))> multi_poll{"curl_multi_poll"};
+  Real<decltype((::curl_multi_wakeup))> multi_wakeup{"curl_multi_wakeup"};
+  Real<decltype((::curl_multi_info_read))> multi_info_read{"curl_multi_info_read"};
+};
+
+Functions real;
 
 Result<> load() {
   void* const library = ::dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL);
@@ -47,29 +68,10 @@ Result<> load() {
                    " (of the package libcurl4): " + (why == nullptr ? "?" : why));
   }
   std::string missing;
-  const auto find = [&](const char* name, auto& function) {
-    function =
-        reinterpret_cast<std::remove_reference_t<decltype(function)>>(::dlsym(library, name));
-    if (function == nullptr) missing += std::string(missing.empty() ? "" : ", ") + name;
-  };
-  find("curl_global_init", real.global_init);
-  find("curl_slist_append", real.slist_append);
-  find("curl_slist_free_all", real.slist_free_all);
-  find("curl_easy_init", real.easy_init);
-  find("curl_easy_cleanup", real.easy_cleanup);
-  find("curl_easy_perform", real.easy_perform);
-  find("curl_easy_reset", real.easy_reset);
-  find("curl_easy_setopt", real.easy_setopt);
-  find("curl_easy_getinfo", real.easy_getinfo);
-  find("curl_easy_strerror", real.easy_strerror);
-  find("curl_multi_init", real.multi_init);
-  find("curl_multi_cleanup", real.multi_cleanup);
-  find("curl_multi_add_handle", real.multi_add_handle);
-  find("curl_multi_remove_handle", real.multi_remove_handle);
-  find("curl_multi_perform", real.multi_perform);
-  find("curl_multi_poll", real.multi_poll);
-  find("curl_multi_wakeup", real.multi_wakeup);
-  find("curl_multi_info_read", real.multi_info_read);
+  for (Symbol* one = Symbol::first; one != nullptr; one = one->next) {
+    one->address = ::dlsym(library, one->name);
+    if (one->address == nullptr) missing += std::string(missing.empty() ? "" : ", ") + one->name;
+  }
   if (!missing.empty())
     return invalid(std::string("HTTP does not work: ") + kLibrary + " lacks " + missing);
   if (real.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
@@ -111,16 +113,13 @@ const char*(curl_easy_strerror)(CURLcode code) { return real.easy_strerror(code)
 
 // The kind of the one argument follows from the option's number.
 CURLcode(curl_easy_setopt)(CURL* easy, CURLoption option, ...) {
+  const bool is_size = option >= CURLOPTTYPE_OFF_T && option < CURLOPTTYPE_BLOB;
   std::va_list arguments;
   va_start(arguments, option);
-  CURLcode code = CURLE_OK;
-  if (option < CURLOPTTYPE_OBJECTPOINT) {
-    code = real.easy_setopt(easy, option, va_arg(arguments, long));
-  } else if (option >= CURLOPTTYPE_OFF_T && option < CURLOPTTYPE_BLOB) {
-    code = real.easy_setopt(easy, option, va_arg(arguments, curl_off_t));
-  } else {
-    code = real.easy_setopt(easy, option, va_arg(arguments, void*));
-  }
+  const CURLcode code = option < CURLOPTTYPE_OBJECTPOINT
+                            ? real.easy_setopt(easy, option, va_arg(arguments, long))
+                        : is_size ? real.easy_setopt(easy, option, va_arg(arguments, curl_off_t))
+                                  : real.easy_setopt(easy, option, va_arg(arguments, void*));
   va_end(arguments);
   return code;
 }
