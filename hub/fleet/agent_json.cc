@@ -4,6 +4,9 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
 
 #include "agent/base/bytes.h"
 #include "hub/catalog/release_check.h"
@@ -56,6 +59,21 @@ Json device_json(const Agent& agent) {
           {"agent_started_ms", agent_uptime ? Json(agent.seen_ms - *agent_uptime) : Json(nullptr)}};
 }
 
+// What was told, by the ids of what it is about.
+template <typename Detail>
+std::unordered_map<std::string_view, const Detail*> by_id(const std::vector<Detail>& details) {
+  std::unordered_map<std::string_view, const Detail*> found;
+  for (const Detail& each : details) found[each.id] = &each;
+  return found;
+}
+
+template <typename Detail>
+const Detail* find(const std::unordered_map<std::string_view, const Detail*>& all,
+                   const std::string& id) {
+  const auto found = all.find(id);
+  return found == all.end() ? nullptr : found->second;
+}
+
 // The newest error of a component, while it is young.
 Json error_of(const Agent& agent, const std::string& id) {
   for (auto bulletin = agent.bulletins.rbegin(); bulletin != agent.bulletins.rend(); ++bulletin) {
@@ -69,15 +87,12 @@ Json error_of(const Agent& agent, const std::string& id) {
 
 Json processors_json(const Agent& agent, const Flow* flow) {
   Json list = Json::array();
-  const auto& runnel = agent.last.runnel;
+  std::unordered_map<std::string_view, const c2::ProcessorDetail*> details;
+  if (agent.last.runnel) details = by_id(agent.last.runnel->processors);
   for (const c2::ProcessorStatus& status : agent.last.flow.processors) {
-    const c2::ProcessorDetail* detail = nullptr;
-    if (runnel) {
-      for (const c2::ProcessorDetail& each : runnel->processors) {
-        if (each.id == status.id) detail = &each;
-      }
-    }
-    const ProcessorNode* node = flow == nullptr ? nullptr : find_processor(*flow, status.id);
+    const c2::ProcessorDetail* const detail = find(details, status.id);
+    const ProcessorNode* node =
+        flow == nullptr || detail != nullptr ? nullptr : find_processor(*flow, status.id);
     const auto rates = agent.processor_rates.find(status.id);
     const Rates none;
     const Rates& rate = rates == agent.processor_rates.end() ? none : rates->second;
@@ -106,13 +121,10 @@ Json processors_json(const Agent& agent, const Flow* flow) {
 
 Json queues_json(const Agent& agent) {
   Json list = Json::array();
+  std::unordered_map<std::string_view, const c2::QueueDetail*> details;
+  if (agent.last.runnel) details = by_id(agent.last.runnel->queues);
   for (const c2::Queue& queue : agent.last.flow.queues) {
-    const c2::QueueDetail* detail = nullptr;
-    if (agent.last.runnel) {
-      for (const c2::QueueDetail& each : agent.last.runnel->queues) {
-        if (each.id == queue.id) detail = &each;
-      }
-    }
+    const c2::QueueDetail* const detail = find(details, queue.id);
     const std::int64_t count = queue.size.value_or(0);
     const std::int64_t bytes = queue.data_size.value_or(0);
     const std::int64_t count_max = queue.size_max.value_or(0);
