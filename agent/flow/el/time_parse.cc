@@ -116,7 +116,8 @@ class Reader {
 
   bool set(const Piece& piece, std::int64_t value, std::size_t digits, Fields& fields) {
     const bool is_of_day = piece.letter == 'A' || piece.letter == 'N' || piece.letter == 'n';
-    if (!is_of_day && (value > kFieldMax || value < -kFieldMax)) return false;
+    const bool is_small = value <= kFieldMax && value >= -kFieldMax;
+    if (is_of_day ? value < 0 : !is_small) return false;
     switch (piece.letter) {
       case 'y':
       case 'u':

@@ -69,6 +69,16 @@ TEST_CASE("hostile dates neither overflow nor hang") {
   CHECK(TimeZone::find("").ok());
 }
 
+TEST_CASE("a time of the day by its number is none before midnight or behind the day's end") {
+  const auto utc = *TimeZone::find("UTC");
+  for (const char* pattern : {"A", "N", "n"}) {
+    const auto format = *TimeFormat::compile(pattern);
+    CHECK(format.parse("5", utc).ok());
+    for (const char* text : {"-1", "-94999499999499", "99999999999999999"})
+      CHECK_FALSE(format.parse(text, utc).ok());
+  }
+}
+
 TEST_CASE("quotes in a pattern") {
   const auto utc = *TimeZone::find("UTC");
   const auto shown = [&](std::string_view pattern) {
