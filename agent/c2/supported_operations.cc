@@ -7,7 +7,9 @@ namespace runnel::c2 {
 std::vector<SupportedOperation> supported_operations() {
   return {{.type = "DESCRIBE", .operands = {{.name = "MANIFEST"}}},
           {.type = "UPDATE", .operands = {{.name = "CONFIGURATION"}}},
-          {.type = "START", .operands = {{.name = "FLOW"}, {.name = "PROCESSOR"}}},
+          {.type = "START",
+           .operands = {{.name = "FLOW"},
+                        {.name = "PROCESSOR", .properties_json = R"({"runOnce":true})"}}},
           {.type = "STOP", .operands = {{.name = "FLOW"}, {.name = "PROCESSOR"}}},
           {.type = "CLEAR", .operands = {{.name = "CONNECTION"}}},
           {.type = "RESTART", .operands = {}}};

@@ -143,6 +143,10 @@ const ServiceNode* find_service(const Flow& flow, std::string_view which) {
   return find_component(all_services(flow), which);
 }
 
+const ProcessGroup* find_group(const Flow& flow, std::string_view which) {
+  return which.empty() ? nullptr : find_component(all_groups(flow), which);
+}
+
 ServiceScopes::ServiceScopes(const Flow& flow) {
   for (const ProcessGroup* group : all_groups(flow)) groups_.emplace(group->id, group);
 }

@@ -301,6 +301,8 @@ std::vector<const Funnel*> all_funnels(const Flow& flow);
 const ProcessorNode* find_processor(const Flow& flow, std::string_view which);
 const Connection* find_connection(const Flow& flow, std::string_view which);
 const ServiceNode* find_service(const Flow& flow, std::string_view which);
+// None by an empty name: the root is the flow.
+const ProcessGroup* find_group(const Flow& flow, std::string_view which);
 // Which services the components of a group may name: its own, then those of the groups around it.
 // Lives no longer than the flow.
 class ServiceScopes {

@@ -2,6 +2,8 @@
 
 #include "hub/catalog/manifests.h"
 
+#include <nlohmann/json.hpp>
+
 #include "agent/base/bytes.h"
 #include "agent/base/hash.h"
 #include "agent/base/log.h"
@@ -14,6 +16,11 @@ constexpr std::string_view kSelectAll = "SELECT hash, json FROM manifests ORDER 
 constexpr std::string_view kInsert = "INSERT OR REPLACE INTO manifests VALUES (?, ?, ?, ?)";
 
 std::string known_type(const std::string& type) { return type == "cpp" ? "minifi-cpp" : type; }
+
+bool takes_run_once(const SupportedOperation::Operand& operand) {
+  const nlohmann::json members = nlohmann::json::parse(operand.properties_json, nullptr, false);
+  return members.is_object() && members.contains("runOnce") && members["runOnce"] == true;
+}
 
 }  // namespace
 
@@ -49,8 +56,11 @@ Result<ManifestPtr> Manifests::keep(const std::string& hash, const std::string& 
   for (const SupportedOperation& operation : read.operations) {
     const std::string type = to_lower(operation.type);
     if (operation.operands.empty()) manifest->operations.insert(type + "/");
-    for (const auto& operand : operation.operands)
+    for (const auto& operand : operation.operands) {
       manifest->operations.insert(type + "/" + to_lower(operand.name));
+      if (type == "start" && takes_run_once(operand))
+        manifest->operations.insert("run_once/" + to_lower(operand.name));
+    }
   }
   auto& specs = bodies_[manifest->bundles_hash];
   if (specs == nullptr) {

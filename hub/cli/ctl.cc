@@ -206,7 +206,7 @@ int ctl_events(const Ctl& ctl, std::int64_t limit) {
 }
 
 int ctl_run(const Ctl& ctl, const RunOptions& options) {
-  Json body{{"operation", options.verb},
+  Json body{{"operation", options.is_once ? "run_once" : options.verb},
             {"operand", options.processor.empty() ? "flow" : "processor"}};
   if (!options.processor.empty()) body["target"] = options.processor;
   const std::string path = options.agent.empty()

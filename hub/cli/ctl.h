@@ -35,9 +35,10 @@ int ctl_status(const Ctl& ctl, const std::string& name);
 int ctl_events(const Ctl& ctl, std::int64_t limit);
 struct RunOptions {
   std::string verb;  // start, stop
+  bool is_once = false;
   std::string agent;
   std::string agent_class;
-  std::string processor;  // empty: the whole flow
+  std::string processor;  // or process group, with is_once; empty: the whole flow
 };
 int ctl_run(const Ctl& ctl, const RunOptions& options);
 

@@ -29,6 +29,10 @@ Result<Target> find_target(const Agent& agent, const Flow* flow, const Operation
     for (const c2::ProcessorStatus& each : agent.last.flow.processors) {
       if (each.id == wish.target) return Target{each.id, each.id};
     }
+    if (wish.verb == kRunOnce && flow != nullptr) {
+      if (const ProcessGroup* group = find_group(*flow, wish.target))
+        return Target{group->id, group->path};
+    }
     return not_found("agent `" + agent.id + "` reports no processor `" + wish.target + "`");
   }
   for (const c2::Queue& each : agent.last.flow.queues) {
@@ -45,6 +49,7 @@ Result<Target> find_target(const Agent& agent, const Flow* flow, const Operation
 bool is_known_pair(const OperationWish& wish) {
   const bool is_run = wish.verb == "start" || wish.verb == "stop";
   return (is_run && (wish.operand == "flow" || wish.operand == "processor")) ||
+         (wish.verb == kRunOnce && wish.operand == "processor") ||
          (wish.verb == "clear" && wish.operand == "connection") ||
          (wish.verb == "restart" && wish.operand == "agent") ||
          (wish.verb == "describe" && wish.operand == "manifest");

@@ -72,10 +72,12 @@ std::optional<OperationState> operation_state_of(std::string_view name) {
 c2::Operation to_c2(const Operation& operation) {
   c2::Operation out;
   out.identifier = operation.id;
-  out.verb = c2::verb_of(operation.verb);
+  const bool is_once = operation.verb == kRunOnce;
+  out.verb = is_once ? c2::Verb::kStart : c2::verb_of(operation.verb);
   if (operation.operand != "agent") out.operand = operation.operand;  // RESTART has none
   if (operation.target && operation.operand == "processor") {
     out.arguments.push_back({.name = "processorId", .value = *operation.target});
+    if (is_once) out.arguments.push_back({.name = "runOnce", .value = "true"});
   }
   if (operation.target && operation.operand == "connection") {
     out.arguments.push_back({.name = "c0", .value = *operation.target});
@@ -88,6 +90,7 @@ bool supersedes(const Operation& newer, const Operation& older) {
     return each.verb == "start" || each.verb == "stop";
   };
   if (newer.operand != older.operand || newer.target != older.target) return false;
+  if (newer.verb == kRunOnce) return false;
   return newer.verb == older.verb || (is_run(newer) && is_run(older));
 }
 

@@ -23,7 +23,7 @@ enum class OperationState { kQueued, kDelivered, kDone, kFailed, kExpired, kSupe
 struct Operation {
   std::string id;  // globally unique: an acknowledgement names nothing else
   std::string agent;
-  std::string verb;     // start, stop, clear, restart, describe, update
+  std::string verb;     // start, stop, run_once, clear, restart, describe, update
   std::string operand;  // flow, processor, connection, agent, manifest, configuration
   std::optional<std::string> target = {};
   std::optional<std::string> target_name = {};
@@ -46,6 +46,10 @@ struct Operation {
   }
 };
 
+// Triggers a processor that stands still, or all that stand still of a process group, a single
+// time.
+inline constexpr std::string_view kRunOnce = "run_once";
+
 // The author of what no operator asked for; no user may have this name.
 inline constexpr std::string_view kHubAuthor = "hub";
 
@@ -57,7 +61,8 @@ std::optional<OperationState> operation_state_of(std::string_view name);
 
 // What the protocol calls it, with the arguments of this operation; not for updates.
 c2::Operation to_c2(const Operation& operation);
-// Whether a newer operation makes an older one pointless: start and stop of the same thing.
+// Whether a newer operation makes an older one pointless: start and stop of the same thing. What
+// is asked to run once twice runs twice.
 bool supersedes(const Operation& newer, const Operation& older);
 
 // Saves all in the transaction at hand.

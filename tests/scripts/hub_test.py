@@ -461,6 +461,9 @@ class Ctl(HubTest):
         self.assertIn("deployed demo@2", self.stand.ctl("events"))
         self.stand.ctl("stop", "truck-1", "--processor", "make")
         wait_until("it stands still", lambda: "stopped" in self.stand.ctl("agent", "truck-1"))
+        self.stand.ctl("start", "truck-1", "--processor", "make", "--once")
+        wait_until("it has run once", lambda: "make has run once: 0 FlowFiles in, 1 out" in self.stand.ctl("events"))
+        self.assertIn("stopped", self.stand.ctl("agent", "truck-1"))
 
     def test_text_that_is_not_utf_8_is_refused_and_no_name_left_empty_means_the_whole_flow(self):
         self.start()

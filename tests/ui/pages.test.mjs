@@ -200,6 +200,10 @@ test("a processor is stopped and started from the canvas, after a question", asy
     await page.getByText(/stop processor.*done/).waitFor({ timeout: 60_000 });
     const node = canvas.locator(".node").filter({ hasText: "every-moment" });
     await node.getByText("Stopped").waitFor({ timeout: 60_000 });
+    await page.getByRole("button", { name: "Run once", exact: true }).click();
+    await dialog.getByRole("button", { name: "Run processor every-moment once" }).click();
+    await page.getByText(/run once processor.*done/).waitFor({ timeout: 60_000 });
+    await node.getByText("Stopped").waitFor();
     await page.getByRole("button", { name: "Start", exact: true }).click();
     await dialog.getByRole("button", { name: "Start processor every-moment" }).click();
     await node.getByText("Running").waitFor({ timeout: 60_000 });

@@ -115,6 +115,11 @@ int main(int argc, char** argv) {
         ->check([](const std::string& name) {
           return name.empty() ? std::string("the name is empty") : std::string();
         });
+    if (run->get_name() == "start") {
+      run->add_flag("--once", given.run.is_once,
+                    "Trigger the processor (or process group), which stands still, a single time")
+          ->needs("--processor");
+    }
     run->callback([run, &given, one, of_class] {
       given.run.verb = run->get_name();
       if (one->count() + of_class->count() == 0) throw CLI::RequiredError("an agent, or --class");

@@ -346,7 +346,7 @@ function agentDetail(fleet, agent) {
     ledger: { in: Math.round(now / 1000 - 1.79e9) + 4_000_000, out: 3_990_000, queued: row.queued_count, dropped_expired: 0, dropped_evicted: 0, dropped_auto_terminated: 8_123, dropped_removed: 0, dropped_quarantined: 0, is_balanced: true },
     bulletins,
     operations: agent.operations.slice(0, 20),
-    operations_supported: ["start/flow", "stop/flow", "start/processor", "stop/processor", "clear/connection", "restart/agent", "describe/manifest"],
+    operations_supported: ["start/flow", "stop/flow", "start/processor", "stop/processor", "run_once/processor", "clear/connection", "restart/agent", "describe/manifest"],
   };
 }
 

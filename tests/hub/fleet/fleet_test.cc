@@ -223,6 +223,42 @@ TEST_CASE("operations are delivered once, acknowledged, superseded, or expire") 
   CHECK(stage.fleet->ask("truck-1", {"stop", "manifest", ""}, "ann").code() == Code::kInvalid);
 }
 
+TEST_CASE(
+    "a processor or a process group runs once as often as that is asked, on agents that know how") {
+  Stage stage;
+  const VersionPtr version = stage.push(
+      "flow: demo\nprocessors:\n  log: {type: LogAttribute, terminate: [success]}\n"
+      "groups:\n  inner:\n    processors:\n      note: {type: LogAttribute, terminate: "
+      "[success]}\n");
+  stage.beat(stage.heartbeat(version->id));
+  const auto first = stage.fleet->ask("truck-1", {"run_once", "processor", "log"}, "ann");
+  REQUIRE(first.ok());
+  REQUIRE(stage.fleet->ask("truck-1", {"run_once", "processor", "log"}, "ann").ok());
+  const auto group = stage.fleet->ask("truck-1", {"run_once", "processor", "inner"}, "ann");
+  REQUIRE(group.ok());
+  CHECK(group->target_name == "inner");
+  const auto sent = stage.beat(stage.heartbeat(version->id));
+  REQUIRE(sent.size() == 3);
+  for (const c2::Operation& each : sent) {
+    CHECK(each.verb == c2::Verb::kStart);
+    CHECK(each.operand == "processor");
+    CHECK(*each.argument("runOnce") == "true");
+  }
+  CHECK(*sent[0].argument("processorId") == *first->target);
+  CHECK(*sent[2].argument("processorId") == *group->target);
+  CHECK(stage.fleet->ask("truck-1", {"run_once", "flow", ""}, "ann").code() == Code::kInvalid);
+  CHECK(stage.fleet->ask("truck-1", {"run_once", "processor", "ghost"}, "ann").code() ==
+        Code::kNotFound);
+  // An agent that does not know `runOnce` would start the processor for good.
+  c2::Heartbeat other = stage.heartbeat(version->id);
+  Manifest manifest = make_manifest({}, {{.type = "START", .operands = {{.name = "PROCESSOR"}}}});
+  other.agent.manifest_hash = manifest_hash(manifest);
+  other.agent.manifest_json = to_json(manifest);
+  stage.beat(other);
+  CHECK(stage.fleet->ask("truck-1", {"run_once", "processor", "log"}, "ann").code() ==
+        Code::kUnavailable);
+}
+
 TEST_CASE("an operation that was asked for survives a restart of the hub") {
   Stage stage;
   stage.beat(stage.heartbeat());

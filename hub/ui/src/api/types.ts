@@ -266,7 +266,7 @@ export interface Bulletin {
   message: string;
 }
 
-export type OperationVerb = "start" | "stop" | "clear" | "restart" | "describe" | "update";
+export type OperationVerb = "start" | "stop" | "run_once" | "clear" | "restart" | "describe" | "update";
 export type OperationOperand = "flow" | "processor" | "connection" | "agent" | "manifest" | "configuration";
 export type OperationState = "queued" | "delivered" | "done" | "failed" | "expired" | "superseded";
 
@@ -287,7 +287,7 @@ export interface Operation {
   expires_ms: number;
 }
 
-/** Postable: start|stop flow · start|stop processor (target) · clear connection (target) · restart agent · describe manifest. */
+/** Postable: start|stop flow · start|stop|run_once processor (target; run_once: a process group, too) · clear connection (target) · restart agent · describe manifest. */
 export interface NewOperation {
   operation: Exclude<OperationVerb, "update">;
   operand: Exclude<OperationOperand, "configuration">;

@@ -47,11 +47,11 @@ function Processor({ agent, id, onAsk }: Props) {
   const node = agent.graph!.nodes.find((each) => each.id === id)!;
   const now = agent.processors.find((each) => each.id === id);
   const bulletins = agent.bulletins.filter((bulletin) => bulletin.component_id === id).slice(0, 5);
-  const button = (operation: "start" | "stop", text: string) => {
+  const button = (operation: "start" | "stop" | "run_once", text: string, is_possible = true) => {
     const body = { operation, operand: "processor", target: id } as const;
     return (
-      <button type="button" disabled={!isSupported(agent, body)} onClick={() => onAsk({ body, name: node.name })}>
-        <Icon name={operation === "start" ? "play" : "stop"} size={12} />
+      <button type="button" disabled={!is_possible || !isSupported(agent, body)} onClick={() => onAsk({ body, name: node.name })}>
+        <Icon name={operation === "stop" ? "stop" : "play"} size={12} />
         {text}
       </button>
     );
@@ -75,6 +75,7 @@ function Processor({ agent, id, onAsk }: Props) {
         <div className="row">
           {button("start", "Start")}
           {button("stop", "Stop")}
+          {button("run_once", "Run once", now?.run_state === "stopped")}
         </div>
       )}
       {bulletins.length > 0 && (

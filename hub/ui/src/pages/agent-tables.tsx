@@ -168,7 +168,7 @@ export function Bulletins({ agent, sort, onSort }: Props) {
 
 const operationColumns: Column<Operation>[] = [
   { id: "created", header: "Asked", width: 110, value: (each) => iso(each.created_ms), cell: (each) => <Ago ms={each.created_ms} /> },
-  { id: "what", header: "Operation", width: 170, value: (each) => `${each.operation} ${each.operand}`, cell: (each) => `${each.operation} ${each.operand}` },
+  { id: "what", header: "Operation", width: 170, value: status.operationText, cell: status.operationText },
   { id: "target", header: "Of", width: 210, value: (each) => each.target_name ?? each.target, cell: (each) => each.target_name ?? each.target ?? <span className="muted">–</span> },
   { id: "state", header: "State", width: 120, value: (each) => each.state, cell: (each) => <Badge said={status.said(status.operationState, each.state)} reason={each.detail} /> },
   { id: "author", header: "By", width: 100, value: (each) => each.author, cell: (each) => each.author },

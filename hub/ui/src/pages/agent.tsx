@@ -75,7 +75,7 @@ export function AgentPage({ id }: { id: string }) {
       <Head agent={agent} />
       {last_operation && (
         <Notice tone={last_operation.state === "failed" ? "bad" : last_operation.state === "done" ? "ok" : "info"}>
-          {last_operation.operation} {last_operation.operand} {last_operation.target_name ?? ""}: {status.operationState[last_operation.state].word.toLowerCase()}
+          {status.operationText(last_operation)} {last_operation.target_name ?? ""}: {status.operationState[last_operation.state].word.toLowerCase()}
           {last_operation.detail ? ` — ${last_operation.detail}` : ""} <Link href={address(agentPath(id), { tab: "operations" })}>All operations</Link>
         </Notice>
       )}

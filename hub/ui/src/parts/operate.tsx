@@ -19,6 +19,7 @@ const effects: Record<string, string> = {
   "start/flow": "All processors of the flow start.",
   "stop/flow": "All processors stop. What is queued stays on the agent's disk; brokers and devices keep what is not taken.",
   "start/processor": "The processor starts to take work again.",
+  "run_once/processor": "The processor, which stands still, is triggered a single time. What that did stands in the operation's details.",
   "stop/processor": "The processor takes no more work. What feeds it waits when its queue is full.",
   "clear/connection": "Everything that waits in this connection is dropped for good and counted as removed in the loss ledger.",
   "restart/agent": "The agent's process ends and starts again. Nothing that it has accepted is lost; it is away for some seconds.",
@@ -34,7 +35,8 @@ export function ConfirmOperation({ ask, to, agents, onClose }: {
   const operate = useOperate();
   const { operation, operand } = ask.body;
   const whom = "agent" in to ? to.agent : agents === 1 ? `the 1 agent of class ${to.class}` : `all ${counted(agents ?? 0, "agent")} of class ${to.class}`;
-  const title = `${operation[0]!.toUpperCase()}${operation.slice(1)} ${operand}${ask.name ? ` ${ask.name}` : ""}?`;
+  const what = `${operand}${ask.name ? ` ${ask.name}` : ""}`;
+  const title = operation === "run_once" ? `Run ${what} once?` : `${operation[0]!.toUpperCase()}${operation.slice(1)} ${what}?`;
   const is_final = operation === "clear";
   return (
     <Dialog

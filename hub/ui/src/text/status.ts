@@ -41,6 +41,9 @@ export const severity: Record<Severity, Said> = {
   error: { word: "Error", icon: "cross", tone: "bad", meaning: "" },
 };
 
+/** What was asked for: "run once processor". */
+export const operationText = (asked: { operation: string; operand: string }): string => `${asked.operation.replace("_", " ")} ${asked.operand}`;
+
 export const operationState: Record<OperationState, Said> = {
   queued: { word: "Queued", icon: "hourglass", tone: "info", meaning: "Waits for the agent's next heartbeat." },
   delivered: { word: "Delivered", icon: "arrows", tone: "info", meaning: "The agent has it and has not answered yet." },
