@@ -83,7 +83,7 @@ const std::set<std::string_view> kSystemHeaders{
     "glob.h",   "netdb.h",  "spawn.h",  "termios.h", "time.h",    "errno.h",  "ifaddrs.h",
     "pwd.h",    "grp.h",    "malloc.h", "sched.h",   "syslog.h",  "getopt.h", "ftw.h",
     "locale.h", "wctype.h", "string.h", "stdlib.h",  "stdio.h",   "limits.h", "wait.h",
-    "alloca.h", "cxxabi.h", "dlfcn.h"};
+    "alloca.h", "cxxabi.h", "dlfcn.h",  "elf.h",     "link.h"};
 
 struct Include {
   std::string header;
