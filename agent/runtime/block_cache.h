@@ -3,8 +3,8 @@
 //
 // Each thread keeps a few hundred blocks that were given back, by size, and takes from those first:
 // so a FlowFile that goes down its chain on one core costs no malloc. Beyond that they come from
-// slabs (block_slabs.h); above 1 KiB, blocks are malloc's. Any thread may give back what another one
-// took.
+// slabs (block_slabs.h); above 1 KiB, blocks are malloc's. Any thread may give back what another
+// one took.
 
 #pragma once
 

@@ -23,7 +23,8 @@ Ledger::Ledger(LedgerOptions options)
     : options_(std::move(options)),
       opened_(std::chrono::steady_clock::now()),
       first_epoch_(options_.first_epoch),
-      behind_at_(options_.memory_budget / 4) {
+      behind_at_(options_.memory_budget / 8),
+      settled_max_(options_.memory_budget / 8 * 5) {
   if (options_.clock == nullptr) options_.clock = &system_clock();
 }
 
