@@ -45,6 +45,7 @@ void put_entry(char* at, std::string_view name, std::string_view value) {
 
 Attributes* Attributes::allocate(std::size_t capacity) {
   RUNNEL_ASSERT(capacity < kSizeMax);
+  capacity = std::max<std::size_t>(capacity, kFolded + 1);
   void* const memory = take_block(sizeof(Attributes) + capacity);
   return new (memory) Attributes(static_cast<std::uint32_t>(capacity));
 }
@@ -151,14 +152,14 @@ Attributes* Attributes::with(Attributes* from, std::string_view name, std::strin
   const std::size_t fresh = 8 + name.size() + value.size();
   RUNNEL_ASSERT(fresh < kSizeMax);
   if (from == nullptr) from = allocate(std::max(fresh, kFirst));
-  if (from->is_folded()) [[unlikely]]
-    from = unfolded(from);
   if (from->appends(name, fresh)) {
     from->last_ = from->used_;
     put_entry(from->bytes() + from->used_, name, value);
     from->used_ += static_cast<std::uint32_t>(fresh);
     return from;
   }
+  if (from->is_folded()) [[unlikely]]
+    from = unfolded(from);
   std::size_t old = 0;
   const std::size_t at = from->locate(name, old);
   if (old == fresh && entry_at(from->bytes() + at).value == value) return from;

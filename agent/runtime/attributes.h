@@ -31,10 +31,9 @@ class Attributes {
   bool is_empty() const { return used_ == 0 && !is_folded(); }
   bool is_folded() const { return capacity_ == kFolded; }
   bool is_shared() const { return refs_.load(std::memory_order_acquire) != 1; }
-  // What it takes in memory, without its base.
+  // What it takes in memory, about, without its base.
   std::size_t memory_bytes() const {
-    const std::size_t behind = is_folded() ? kBaseSize + last_ : capacity_;
-    return (sizeof(Attributes) + behind + kStep - 1) / kStep * kStep;
+    return sizeof(Attributes) + (is_folded() ? kBaseSize + last_ : capacity_);
   }
 
   template <typename Visit>
@@ -72,9 +71,8 @@ class Attributes {
 
   // -- folded: behind the header the base's address, then, in the base's order, of each value that
   // differs:  (number of the entry u8, value size u16, value)*
-  static constexpr std::uint32_t kFolded = UINT32_MAX;
+  static constexpr std::uint32_t kFolded = 0;  // a flat one has room for a byte at least
   static constexpr std::size_t kBaseSize = sizeof(Attributes*);
-  static constexpr std::size_t kStep = 16;  // of blocks
   static constexpr std::size_t kOwnHead = 3;
   Attributes* base() const {
     Attributes* base = nullptr;

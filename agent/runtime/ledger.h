@@ -483,6 +483,8 @@ class Ledger {
   // An eighth of the budget. As much may be packed, and as much come, while one write is at the
   // disk, and with what it holds beside contents (`unsaved_bytes_` is about) that is three eighths.
   const std::uint64_t behind_at_;
+  // With so much of it a cut is made at once.
+  const std::uint64_t cut_at_;
   // So much of the budget is left for what stays in memory when a write has ended.
   const std::uint64_t settled_max_;
   std::atomic<bool> is_behind_{false};

@@ -7,13 +7,6 @@
 #include "agent/runtime/ledger_parts.h"
 
 namespace runnel {
-namespace {
-
-// Bytes that wait; then a cut is made at once. Of a small budget, half of what sources may be
-// ahead.
-constexpr std::uint64_t kUnsavedMax = 4 << 20;
-
-}  // namespace
 
 void Ledger::wait(const std::shared_ptr<SafeLine>& line, EpochNumber number, bool needs_write,
                   SafeLine::Then then) {
@@ -27,7 +20,7 @@ void Ledger::wait(const std::shared_ptr<SafeLine>& line, EpochNumber number, boo
 void Ledger::settle() {
   if (!touched_.empty()) tell_watchers();
   forget_old_epochs();
-  if (unsaved_bytes_ >= std::min(kUnsavedMax, behind_at_ / 2)) is_cut_wanted_ = true;
+  if (unsaved_bytes_ >= cut_at_) is_cut_wanted_ = true;
   // The writer is woken only when what it waits for has become earlier.
   if (is_idle_ && (is_cut_wanted_ || next_cut_at() < sleeps_until_)) writer_wake_.notify_one();
   if (is_worth_packing_ahead()) packer_wake_.notify_one();

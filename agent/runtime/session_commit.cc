@@ -160,12 +160,13 @@ void SessionCore::finish() {
   waiting_.clear();
   texts_.clear();
   contents_.clear();
+  folder_.reset();
   call_ = 0;
   call_begin_ = 0;
   loads_.clear();
   loaded_ = 0;
   read_bytes_ = written_bytes_ = transferred_bytes_ = 0;
-  wants_yield_ = false;
+  wants_yield_ = has_kept_ = false;
   if (was_large) give_back_room();
 }
 
@@ -225,6 +226,12 @@ bool SessionCore::ends_here(const Work& work) const {
 }
 
 bool SessionCore::retried(Work& work) {
+  if (work.fate == Fate::kKept) {
+    work.from->held();
+    work.from->give_back(work.position, 0);
+    readied_.push_back(work.from);
+    return true;
+  }
   if (work.from == nullptr || work.fate != Fate::kTransfer) return false;
   std::chrono::milliseconds yields{0};
   if (!sent_back(ledger_, wiring_.outlets[work.to], *work.from, work.position, yields))
