@@ -45,7 +45,6 @@ void put_entry(char* at, std::string_view name, std::string_view value) {
 
 Attributes* Attributes::allocate(std::size_t capacity) {
   RUNNEL_ASSERT(capacity < kSizeMax);
-  capacity = std::max<std::size_t>(capacity, kFolded + 1);
   void* const memory = take_block(sizeof(Attributes) + capacity);
   return new (memory) Attributes(static_cast<std::uint32_t>(capacity));
 }
@@ -64,7 +63,7 @@ Attributes::Entry Attributes::entry_at(const char* at) {
 }
 
 Attributes* Attributes::copy_of(std::string_view packed) {
-  Attributes* const made = allocate(packed.size());
+  Attributes* const made = allocate(std::max<std::size_t>(packed.size(), kFolded + 1));
   if (!packed.empty()) std::memcpy(made->bytes(), packed.data(), packed.size());
   made->used_ = static_cast<std::uint32_t>(packed.size());
   return made;

@@ -316,6 +316,7 @@ class Queue {
   std::pair<double, std::string> key_of(Position position, const FlowRecord& record) const
       REQUIRES(mutex_);
   static std::uint64_t weight(const FlowRecord& record);
+  static std::uint64_t weight_here(const FlowRecord& record);
   // By position, without an order of its own.
   bool is_sequential() const REQUIRES(mutex_) {
     return spec_.order == QueueRule::kFirstIn || spec_.order == QueueRule::kLiveFirst;

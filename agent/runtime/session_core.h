@@ -301,6 +301,7 @@ class SessionCore final : public Session {
   void commit_locked() REQUIRES(ledger_.mutex());
   bool ends_here(const Work& work) const;
   bool retried(Work& work) REQUIRES(ledger_.mutex());
+  bool give_back_kept(Work& work) REQUIRES(ledger_.mutex());
   void tell_provenance();
   bool tell_single();
   void finish();
