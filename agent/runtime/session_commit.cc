@@ -225,14 +225,6 @@ bool SessionCore::ends_here(const Work& work) const {
          (work.fate == Fate::kTransfer && wiring_.outlets[work.to].queues.empty());
 }
 
-// Out of the way of what each FlowFile goes through.
-[[gnu::noinline]] bool SessionCore::give_back_kept(Work& work) {
-  work.from->held();
-  work.from->give_back(work.position, 0);
-  readied_.push_back(work.from);
-  return true;
-}
-
 bool SessionCore::retried(Work& work) {
   if (work.from == nullptr || work.fate != Fate::kTransfer)
     return work.fate == Fate::kKept && give_back_kept(work);

@@ -332,12 +332,6 @@ Result<std::unique_ptr<ContentReader>> SessionCore::reader(FlowFile of) {
   return reader_of(work.content, work.offset, work.size);
 }
 
-Result<std::unique_ptr<ContentReader>> SessionCore::reader(FlowFile of, std::uint64_t from) {
-  const Work& work = work_of(of);
-  RUNNEL_ASSERT(from <= work.size);
-  return reader_of(work.content, work.offset + from, work.size - from);
-}
-
 Result<> SessionCore::write(FlowFile to, std::string_view bytes) {
   written_bytes_ += bytes.size();
   if (bytes.size() <= kSmallContentMax) {
@@ -375,25 +369,7 @@ void SessionCore::transfer(FlowFile what, Relationship to) {
   if (works_.size() > kManyWorks) fold_attributes(work);
 }
 
-// Of a million pieces each would hold a copy of what all have in common. Who changes one after all
-// gets it back as it was.
-void SessionCore::fold_attributes(Work& work) {
-  if (work.from != nullptr || !work.owns_attributes || work.attributes->is_shared()) return;
-  if (!folder_) folder_ = std::make_unique<AttributesFolder>();
-  Attributes* const folded = folder_->fold(*work.attributes);
-  if (folded == nullptr) return;
-  work.attributes->release();
-  work.attributes = folded;
-}
-
 void SessionCore::drop(FlowFile what) { work_of(what).fate = Fate::kDrop; }
-
-void SessionCore::keep(FlowFile what) {
-  Work& work = work_of(what);
-  RUNNEL_ASSERT(work.from != nullptr && work.fate == Fate::kOpen);
-  work.fate = Fate::kKept;
-  has_kept_ = true;
-}
 
 void SessionCore::penalize(FlowFile what) { work_of(what).is_penalized = true; }
 
