@@ -13,6 +13,7 @@
 #include <string>
 
 #include "agent/base/text_file.h"
+#include "agent/runtime/block_slabs.h"
 
 namespace runnel {
 namespace {
@@ -81,6 +82,7 @@ void IdleMemory::look() {
   seen_ = now.cpu;
   if (!is_quiet || now.faults - faults_ < kFaults) return;
   ::malloc_trim(0);
+  trim_slabs();
   if (!is_traced()) ::dl_iterate_phdr(let_go_of_code, nullptr);
   faults_ = usage().faults;
 }

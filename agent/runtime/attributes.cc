@@ -50,8 +50,10 @@ Attributes* Attributes::allocate(std::size_t capacity) {
 }
 
 void Attributes::release() {
-  if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1)
-    give_block(this, sizeof(Attributes) + capacity_);
+  if (refs_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  if (!is_folded()) return give_block(this, sizeof(Attributes) + capacity_);
+  base()->release();
+  give_block(this, sizeof(Attributes) + kBaseSize + last_);
 }
 
 Attributes::Entry Attributes::entry_at(const char* at) {
@@ -61,7 +63,7 @@ Attributes::Entry Attributes::entry_at(const char* at) {
 }
 
 Attributes* Attributes::copy_of(std::string_view packed) {
-  Attributes* const made = allocate(packed.size());
+  Attributes* const made = allocate(std::max<std::size_t>(packed.size(), kFolded + 1));
   if (!packed.empty()) std::memcpy(made->bytes(), packed.data(), packed.size());
   made->used_ = static_cast<std::uint32_t>(packed.size());
   return made;
@@ -95,6 +97,8 @@ std::optional<std::string_view> Attributes::find(std::string_view name) const {
     }
     at += 8 + std::size_t{name_size} + value_size;
   }
+  if (is_folded()) [[unlikely]]
+    return find_folded(name);
   return std::nullopt;
 }
 
@@ -153,6 +157,8 @@ Attributes* Attributes::with(Attributes* from, std::string_view name, std::strin
     from->used_ += static_cast<std::uint32_t>(fresh);
     return from;
   }
+  if (from->is_folded()) [[unlikely]]
+    from = unfolded(from);
   std::size_t old = 0;
   const std::size_t at = from->locate(name, old);
   if (old == fresh && entry_at(from->bytes() + at).value == value) return from;
@@ -164,6 +170,7 @@ Attributes* Attributes::with(Attributes* from, std::string_view name, std::strin
 
 Attributes* Attributes::without(Attributes* from, std::string_view name) {
   if (from == nullptr) return nullptr;
+  if (from->is_folded()) from = unfolded(from);
   std::size_t old = 0;
   const std::size_t at = from->locate(name, old);
   return old == 0 ? from : respaced(from, at, old, 0);

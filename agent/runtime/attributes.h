@@ -2,14 +2,20 @@
 
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
+#include <cstring>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace runnel {
 
 // Bytes behind the header, in the order of names:  (name size u32, value size u32, name, value)*
+//
+// What waits long is *folded*: it names a block of the same names, its base, and holds only the
+// values that are not the same. Who changes it gets a block of its own.
 class Attributes {
  public:
   // From packed bytes as above, which the caller vouches for (see is_well_formed). One reference.
@@ -20,17 +26,21 @@ class Attributes {
   void release();
 
   std::optional<std::string_view> find(std::string_view name) const;
+  // REQUIRES: not folded.
   std::string_view packed() const { return {bytes(), used_}; }
+  bool is_empty() const { return used_ == 0 && !is_folded(); }
+  bool is_folded() const { return capacity_ == kFolded; }
+  bool is_shared() const { return refs_.load(std::memory_order_acquire) != 1; }
+  // What it takes in memory, about, without its base.
+  std::size_t memory_bytes() const {
+    return sizeof(Attributes) + (is_folded() ? kBaseSize + last_ : capacity_);
+  }
 
   template <typename Visit>
   void each(Visit&& visit) const {
-    const char* at = bytes();
-    const char* const end = at + used_;
-    while (at < end) {
-      const Entry entry = entry_at(at);
-      visit(entry.name, entry.value);
-      at += entry.size();
-    }
+    each_own(visit);
+    if (is_folded()) [[unlikely]]
+      each_folded(visit);
   }
 
   // Consumes the reference `from` (nullptr: no attributes) and returns one to attributes with that
@@ -39,6 +49,7 @@ class Attributes {
   static Attributes* without(Attributes* from, std::string_view name);
 
  private:
+  friend class AttributesFolder;
   struct Entry {
     std::string_view name;
     std::string_view value;
@@ -58,10 +69,76 @@ class Attributes {
   const char* bytes() const { return reinterpret_cast<const char*>(this + 1); }
   char* bytes() { return reinterpret_cast<char*>(this + 1); }
 
+  // -- folded: behind the header the base's address, then, in the base's order, of each value that
+  // differs:  (number of the entry u8, value size u16, value)*
+  static constexpr std::uint32_t kFolded = 0;  // a flat one has room for a byte at least
+  static constexpr std::size_t kBaseSize = sizeof(Attributes*);
+  static constexpr std::size_t kOwnHead = 3;
+  Attributes* base() const {
+    Attributes* base = nullptr;
+    std::memcpy(&base, bytes(), sizeof base);
+    return base;
+  }
+  // The value of entry `number`, where `own` is the next that differs; steps over it.
+  static std::string_view value_of(std::string_view& own, std::size_t number,
+                                   std::string_view of_base) {
+    if (own.empty() || static_cast<unsigned char>(own[0]) != number) return of_base;
+    std::uint16_t size = 0;
+    std::memcpy(&size, own.data() + 1, sizeof size);
+    const std::string_view value = own.substr(kOwnHead, size);
+    own.remove_prefix(kOwnHead + size);
+    return value;
+  }
+  template <typename Visit>
+  void each_own(Visit&& visit) const {  // folded: none
+    const char* at = bytes();
+    const char* const end = at + used_;
+    while (at < end) {
+      const Entry entry = entry_at(at);
+      visit(entry.name, entry.value);
+      at += entry.size();
+    }
+  }
+  template <typename Visit>
+  void each_folded(Visit& visit) const {
+    std::string_view own(bytes() + kBaseSize, last_);
+    std::size_t number = 0;
+    base()->each_own([&](std::string_view name, std::string_view of_base) {
+      visit(name, value_of(own, number++, of_base));
+    });
+  }
+  std::optional<std::string_view> find_folded(std::string_view name) const;
+  // Consumes the reference.
+  static Attributes* unfolded(Attributes* from);
+
   std::atomic<std::uint32_t> refs_{1};
-  std::uint32_t used_ = 0;
-  std::uint32_t capacity_;
-  std::uint32_t last_ = 0;  // where the last entry begins; 0 also when it is not known
+  std::uint32_t used_ = 0;  // 0: folded
+  std::uint32_t capacity_;  // kFolded: it is
+  // Where the last entry begins; 0 also when it is not known. Folded: bytes behind the base's
+  // address.
+  std::uint32_t last_ = 0;
+};
+
+// Folds the attributes of FlowFiles that follow one another. One thread.
+class AttributesFolder {
+ public:
+  AttributesFolder() = default;
+  ~AttributesFolder();
+  AttributesFolder(const AttributesFolder&) = delete;
+  AttributesFolder& operator=(const AttributesFolder&) = delete;
+
+  // One reference to what reads the same and takes less memory; nullptr: nothing does.
+  Attributes* fold(const Attributes& flat);
+
+ private:
+  // False: its names are others, or it would not be worth it.
+  bool differs_little(const Attributes& base, const Attributes& flat);
+
+  std::array<Attributes*, 4> bases_{};
+  std::size_t next_ = 0;  // the base that is replaced next
+  std::uint64_t folded_ = 0;
+  std::uint64_t others_ = 0;
+  std::string own_;
 };
 
 }  // namespace runnel

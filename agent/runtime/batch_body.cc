@@ -88,7 +88,7 @@ class AttributePacker {
   explicit AttributePacker(Columns& columns) : columns_(columns) {}
 
   void add(const Attributes* attributes) {
-    if (attributes == nullptr || attributes->packed().empty()) {
+    if (attributes == nullptr || attributes->is_empty()) {
       columns_.shapes().put(0);
       return;
     }

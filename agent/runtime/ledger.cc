@@ -14,6 +14,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr std::uint64_t kUnsavedMax = 4 << 20;  // bytes that wait; then a cut is made at once
 constexpr std::ptrdiff_t kStateLookBack =
     32;  // changes of state that one more may fall together with
 
@@ -23,7 +24,9 @@ Ledger::Ledger(LedgerOptions options)
     : options_(std::move(options)),
       opened_(std::chrono::steady_clock::now()),
       first_epoch_(options_.first_epoch),
-      behind_at_(options_.memory_budget / 4) {
+      behind_at_(options_.memory_budget / 8),
+      cut_at_(std::min<std::uint64_t>(kUnsavedMax, behind_at_ / 2)),
+      settled_max_(options_.memory_budget / 8 * 5) {
   if (options_.clock == nullptr) options_.clock = &system_clock();
 }
 

@@ -392,6 +392,7 @@ class Ledger {
   void written(Write& write) REQUIRES(mutex_);
   Result<> reopen();
   void page_out();
+  void fold();
   void page_out_batch(Queue& queue, std::uint64_t row,
                       std::span<const std::pair<Queue::Position, SavedPlace>> newest_first,
                       std::vector<FlowRecord>& gone) REQUIRES(mutex_);
@@ -479,8 +480,13 @@ class Ledger {
   // Above so much of it sources wait: it needs its room twice, in the log and in the database, and
   // the disk has no more.
   std::uint64_t unsaved_max_ GUARDED_BY(mutex_) = UINT64_MAX;
-  // A quarter of the budget: as much may be being packed, and be at the disk, at the same time.
+  // An eighth of the budget. As much may be packed, and as much come, while one write is at the
+  // disk, and with what it holds beside contents (`unsaved_bytes_` is about) that is three eighths.
   const std::uint64_t behind_at_;
+  // With so much of it a cut is made at once.
+  const std::uint64_t cut_at_;
+  // So much of the budget is left for what stays in memory when a write has ended.
+  const std::uint64_t settled_max_;
   std::atomic<bool> is_behind_{false};
   Counters totals_ GUARDED_BY(mutex_);
   std::array<DropExtent, kEnds> drops_ GUARDED_BY(mutex_);  // by End

@@ -16,6 +16,7 @@ constexpr std::uint64_t kPassiveAt = 4 << 20;   // bytes of WAL: move it into th
 constexpr std::uint64_t kRestartAt = 16 << 20;  // make the writer wait until the WAL can begin anew
 constexpr std::size_t kChunksKept = 32;  // of a queue's head, in memory whatever the budget says
 constexpr std::uint64_t kMeasureEvery = 16;  // writes
+constexpr std::size_t kFoldedAtOnce = 256;   // nobody waits longer for the mutex than for a session
 
 // Of the log: no other file of a database may be opened and closed here, as that would let go of
 // SQLite's locks.
@@ -67,7 +68,8 @@ void Ledger::measure() {
   is_over_quota_ = database_bytes_ + content >= options_.disk_quota || is_reserve_lent_ || is_tight;
 }
 
-// Above the budget, batches that lie far behind their queue's head leave memory.
+// Above what the budget leaves for them, batches that lie far behind their queue's head leave
+// memory: until the next write has ended as much may come as two writes take.
 void Ledger::page_out() {
   std::vector<FlowRecord> gone;
   {
@@ -78,13 +80,12 @@ void Ledger::page_out() {
       held += queue->memory_bytes();
     }
     for (Queue* const queue : occupied_) {
-      if (held <= options_.memory_budget) break;
+      if (held <= settled_max_) break;
       queue->held();
-      const auto found = queue->pageable({.chunks_kept = kChunksKept,
-                                          .bytes = held - options_.memory_budget,
-                                          .row_max = written_row_},
-                                         now_ms());
-      for (std::size_t begin = 0; begin < found.size() && held > options_.memory_budget;) {
+      const auto found = queue->pageable(
+          {.chunks_kept = kChunksKept, .bytes = held - settled_max_, .row_max = written_row_},
+          now_ms());
+      for (std::size_t begin = 0; begin < found.size() && held > settled_max_;) {
         const std::uint64_t row = found[begin].second.batch;
         std::size_t end = begin;
         while (end < found.size() && found[end].second.batch == row) ++end;
@@ -96,6 +97,32 @@ void Ledger::page_out() {
     }
   }
   for (const FlowRecord& record : gone) release(record);
+}
+
+// What stays takes less room: what FlowFiles have in common is held once. Not worth the while
+// before there are many.
+void Ledger::fold() {
+  std::vector<Queue*> many;
+  {
+    Lock lock(mutex_);
+    for (Queue* const queue : occupied_) {
+      queue->held();
+      if (queue->memory_bytes() > options_.memory_budget / 16) many.push_back(queue);
+    }
+  }
+  std::vector<Attributes*> gone;
+  for (Queue* const queue : many) {
+    AttributesFolder folder;
+    for (bool has_more = true; has_more;) {
+      {
+        Lock lock(mutex_);
+        queue->held();
+        has_more = queue->fold({kChunksKept, written_row_, kFoldedAtOnce}, folder, gone);
+      }
+      for (Attributes* const one : gone) one->release();
+      gone.clear();
+    }
+  }
 }
 
 // Only as a whole: what is in memory would otherwise come a second time.

@@ -7,11 +7,6 @@
 #include "agent/runtime/ledger_parts.h"
 
 namespace runnel {
-namespace {
-
-constexpr std::uint64_t kUnsavedMax = 4 << 20;  // bytes that wait; then a cut is made at once
-
-}  // namespace
 
 void Ledger::wait(const std::shared_ptr<SafeLine>& line, EpochNumber number, bool needs_write,
                   SafeLine::Then then) {
@@ -25,7 +20,7 @@ void Ledger::wait(const std::shared_ptr<SafeLine>& line, EpochNumber number, boo
 void Ledger::settle() {
   if (!touched_.empty()) tell_watchers();
   forget_old_epochs();
-  if (unsaved_bytes_ >= kUnsavedMax) is_cut_wanted_ = true;
+  if (unsaved_bytes_ >= cut_at_) is_cut_wanted_ = true;
   // The writer is woken only when what it waits for has become earlier.
   if (is_idle_ && (is_cut_wanted_ || next_cut_at() < sleeps_until_)) writer_wake_.notify_one();
   if (is_worth_packing_ahead()) packer_wake_.notify_one();

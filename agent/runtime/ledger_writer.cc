@@ -61,6 +61,9 @@ void Ledger::pack(Write& write) const {
   for (Write::Row& row : write.rows) {
     if (row.records.empty()) continue;
     row.body = options_.vault.to_disk(pack_body(row.records), batch_place(row.id, row.queue));
+    // Another try writes the body again; what has left its queue meanwhile need not stay in memory.
+    for (const FlowRecord& record : row.records) release(record);
+    row.records = {};
   }
   write.is_packed = true;
 }
@@ -287,6 +290,7 @@ Result<> Ledger::drive_write() {
   driven_.pop_front();
   measure();
   page_out();
+  fold();
   return {};
 }
 
@@ -365,6 +369,7 @@ void Ledger::write_loop() {
     write.reset();
     measure();
     page_out();
+    fold();
   }
 }
 

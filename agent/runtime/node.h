@@ -174,6 +174,7 @@ class NodeTask final : public Task, public Context {
 
   bool is_due(SteadyTime now);
   bool is_called(SteadyTime now);
+  bool is_held_back(SteadyTime now);
   bool has_reason(SteadyTime now);
   Next run_slice(SteadyTime now);
   SessionCore& session_of_call();
@@ -205,6 +206,7 @@ class NodeTask final : public Task, public Context {
 
   bool is_starting_ = false;
   bool is_continuing_ = false;  // the last slice got something done
+  bool is_keeping_ = false;     // its last call has left a FlowFile of which more is to come
   SteadyTime not_before_{};     // yield and back-off
   Backoff backoff_;
   std::atomic<std::int64_t> back_off_until_ns_{0};

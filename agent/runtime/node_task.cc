@@ -198,6 +198,14 @@ bool NodeTask::has_ready_input() const {
   });
 }
 
+// Who makes much of little is not to be faster than the disk.
+bool NodeTask::is_held_back(SteadyTime now) {
+  if (node_.plan_.blocking.empty() || !node_.host_.ledger.is_behind()) return false;
+  is_woken_ = true;
+  node_.host_.scheduler.wake_at(*this, now + kBehindWait);
+  return true;
+}
+
 // Whether there is something to trigger it for, apart from the schedule.
 bool NodeTask::has_reason(SteadyTime now) {
   bool is_timer = false;
@@ -210,17 +218,14 @@ bool NodeTask::has_reason(SteadyTime now) {
     if (!timers_.empty()) node_.host_.scheduler.wake_at(*this, *timers_.begin());
   }
   const bool is_woken = is_woken_.exchange(false);
+  if (is_keeping_ && is_held_back(now)) return false;
   if (node_.is_source()) {
     if (!node_.plan_.blocking.empty() && node_.host_.ledger.is_over_quota()) {
       is_woken_ = true;
       node_.host_.scheduler.wake_at(*this, now + kDiskFullWait);
       return false;
     }
-    if (!node_.plan_.blocking.empty() && node_.host_.ledger.is_behind()) {
-      is_woken_ = true;
-      node_.host_.scheduler.wake_at(*this, now + kBehindWait);
-      return false;
-    }
+    if (is_held_back(now)) return false;
     return is_woken || is_timer || is_continuing_ || kind_ != Schedule::Kind::kEvent;
   }
   return is_woken || is_timer || has_ready_input();
@@ -316,7 +321,8 @@ Task::Next NodeTask::run_slice(SteadyTime now) {
     const bool goes_on = outcome.ok() && session.has_progress();
     has_progress = has_progress || goes_on;
     wants_yield = session.wants_yield();
-    if (!goes_on || wants_yield || is_one_call) break;
+    is_keeping_ = session.has_kept();
+    if (!goes_on || wants_yield || is_one_call || is_keeping_) break;
     if (session.flowfiles() >= kSliceMax || limit.is_reached()) break;
     if (calls % kCallsPerClockLook == 0 && clock().steady() >= deadline) break;
   }

@@ -61,13 +61,15 @@ void Queue::respecify(QueueSpec spec) {
   });
 }
 
-// What a FlowFile holds in memory.
-std::uint64_t Queue::weight(const FlowRecord& record) {
-  std::uint64_t bytes = sizeof(FlowRecord);
-  if (record.attributes != nullptr) bytes += record.attributes->packed().size() + 16;
+// What a FlowFile holds in memory. Each one is weighed twice in each queue.
+[[gnu::always_inline]] inline std::uint64_t Queue::weight_here(const FlowRecord& record) {
+  std::uint64_t bytes = sizeof(Chunk) / kChunk;
+  if (record.attributes != nullptr) bytes += record.attributes->memory_bytes();
   if (record.content != nullptr && record.content->is_in_memory()) bytes += record.size + 32;
   return bytes;
 }
+
+std::uint64_t Queue::weight(const FlowRecord& record) { return weight_here(record); }
 
 Queue::Chunk* Queue::chunk_at(Position position) const {
   const std::uint64_t number = position / kChunk;
@@ -97,7 +99,7 @@ void Queue::forget_chunk(std::uint64_t number) {
   if (found == chunks_.end() || found->second->count != 0) return;
   if (found_number_ == number) found_chunk_ = nullptr;
   if (spares_.size() < kSparesMax) {
-    found->second->places.reset();
+    found->second->places.clear();
     spares_.push_back(std::move(found->second));
   }
   chunks_.erase(found);
@@ -145,7 +147,7 @@ Queue::Position Queue::append(const FlowRecord& record, std::uint32_t now_ms) {
   if (unsaved_++ == 0) first_unsaved_ = position;
   ++present_;
   queued_bytes_ += record.size;
-  memory_bytes_ += weight(record);
+  memory_bytes_ += weight_here(record);
   note_start(record);
   ++traffic_.in_count;
   traffic_.in_bytes += record.size;
@@ -169,9 +171,7 @@ void Queue::restore(Position position, const FlowRecord& record, SavedPlace plac
   chunk.at[i] = record;
   chunk.queued_at_ms[i] = now_ms;
   put(chunk.present, i);
-  put(chunk.saved, i);
-  if (!chunk.places) chunk.places = std::make_unique<std::array<SavedPlace, kChunk>>();
-  (*chunk.places)[i] = place;
+  put_saved(chunk, i, place);
   ++chunk.count;
   ++present_;
   ++untaken_;
@@ -412,7 +412,7 @@ FlowRecord Queue::done(Position position, SavedPlace& place) {
     }
   }
   if (has(chunk->saved, i)) {
-    place = (*chunk->places)[i];
+    place = chunk->places.at(i);
   } else {
     place = {};
     --chunk->unsaved;
@@ -424,7 +424,7 @@ FlowRecord Queue::done(Position position, SavedPlace& place) {
   --chunk->count;
   --present_;
   queued_bytes_ -= record.size;
-  memory_bytes_ -= weight(record);
+  memory_bytes_ -= weight_here(record);
   ++traffic_.out_count;
   traffic_.out_bytes += record.size;
   if (!attempts_.empty()) attempts_.erase(position);
@@ -440,21 +440,15 @@ FlowRecord* Queue::find(Position position) {
                                                                  : nullptr;
 }
 
-void Queue::resize(FlowRecord& record, std::uint64_t size) {
-  // The record's weight counts what it holds now; what it held before went with the old size.
-  queued_bytes_ += size - record.size;
-  record.size = size;
-  recount_memory();
+void Queue::replace(FlowRecord& record, const FlowRecord& with) {
+  memory_bytes_ -= weight(record);
+  queued_bytes_ += with.size - record.size;
+  record.attributes = with.attributes;
+  record.content = with.content;
+  record.offset = with.offset;
+  record.size = with.size;
+  memory_bytes_ += weight(record);
   publish();
-}
-
-void Queue::recount_memory() {
-  memory_bytes_ = 0;
-  each([this](Position, const FlowRecord& record, bool) {
-    held();
-    memory_bytes_ += weight(record);
-    return true;
-  });
 }
 
 bool Queue::is_taken(Position position) {
@@ -512,9 +506,7 @@ void Queue::save_each(EpochNumber epoch,
           has_left_one = true;
           continue;
         }
-        if (!chunk.places) chunk.places = std::make_unique<std::array<SavedPlace, kChunk>>();
-        (*chunk.places)[i] = visit(position, chunk.at[i]);
-        put(chunk.saved, i);
+        put_saved(chunk, i, visit(position, chunk.at[i]));
         --chunk.unsaved;
         --unsaved_;
       }

@@ -23,9 +23,12 @@
 #include <vector>
 
 #include "agent/base/mutex.h"
+#include "agent/runtime/saved_places.h"
 #include "agent/sdk/flow_record.h"
 
 namespace runnel {
+
+class AttributesFolder;
 
 // By `kLiveFirst`, *live* is what has stood in the queue for less than 10 s and has never left
 // memory; all else is *backlog*: what is older, what lies or lay on disk only, what an earlier life
@@ -58,12 +61,6 @@ struct EarlierMs {
   bool operator()(std::uint32_t a, std::uint32_t b) const {
     return static_cast<std::int32_t>(a - b) < 0;
   }
-};
-
-// Where a saved FlowFile lies in the database.
-struct SavedPlace {
-  std::uint64_t batch = 0;  // row; 0: not saved
-  std::uint32_t index = 0;  // in the row
 };
 
 // Where a queue tells that its count may have changed; who counts looks at the end of the commit.
@@ -157,8 +154,9 @@ class Queue {
   FlowRecord done(Position position, SavedPlace& place) REQUIRES(mutex_);
 
   FlowRecord* find(Position position) REQUIRES(mutex_);
-  // A taken record's content was replaced by one of this size; its figures follow.
-  void resize(FlowRecord& record, std::uint64_t size) REQUIRES(mutex_);
+  // What a taken record holds is replaced by what `with` has; whose references are whose is the
+  // caller's business.
+  void replace(FlowRecord& record, const FlowRecord& with) REQUIRES(mutex_);
   bool is_taken(Position position) REQUIRES(mutex_);
   // In the order of positions, until `visit` returns false.
   void each(const std::function<bool(Position, const FlowRecord&, bool is_taken)>& visit) const
@@ -212,6 +210,16 @@ class Queue {
   // One of its FlowFiles less.
   void shrink_paged(Position first) REQUIRES(mutex_);
   const std::map<Position, Paged>& paged() const REQUIRES(mutex_) { return paged_; }
+  // Folds the attributes (agent/runtime/attributes.h) of up to `count_max` records that are in rows
+  // up to `row_max`, not taken, and behind the chunks that will be taken next. What they had goes
+  // to `gone`. True: there are more.
+  struct FoldOut {
+    std::size_t chunks_kept;
+    std::uint64_t row_max;
+    std::size_t count_max;
+  };
+  bool fold(const FoldOut& wanted, AttributesFolder& folder, std::vector<Attributes*>& gone)
+      REQUIRES(mutex_);
   // Takes one saved, untaken record out of memory (its count stays, by `add_paged`). Its references
   // go to the caller.
   FlowRecord page_out(Position position) REQUIRES(mutex_);
@@ -265,14 +273,21 @@ class Queue {
     Bits present{};                                  // queued
     Bits taken{};
     Bits saved{};
-    std::unique_ptr<std::array<SavedPlace, kChunk>> places;  // of the saved ones
-    std::uint32_t count = 0;                                 // present
+    SavedPlaces places;       // of the saved ones
+    std::uint32_t count = 0;  // present
     std::uint32_t unsaved = 0;
   };
   static bool has(const Bits& bits, std::size_t i) { return ((bits[i / 64] >> (i % 64)) & 1) != 0; }
   static void put(Bits& bits, std::size_t i) { bits[i / 64] |= std::uint64_t{1} << (i % 64); }
   static void clear(Bits& bits, std::size_t i) { bits[i / 64] &= ~(std::uint64_t{1} << (i % 64)); }
   static std::size_t slot(Position position) { return position % kChunk; }
+  static void put_saved(Chunk& chunk, std::size_t i, SavedPlace place) {
+    bool has_later = i + 1 < kChunk && (chunk.saved[i / 64] >> (i % 64)) > 1;
+    for (std::size_t word = i / 64 + 1; word < chunk.saved.size(); ++word)
+      has_later = has_later || chunk.saved[word] != 0;
+    chunk.places.put(i, place, has_later);
+    put(chunk.saved, i);
+  }
 
   Chunk& chunk_for(Position position) REQUIRES(mutex_);
   void forget_chunk(std::uint64_t number) REQUIRES(mutex_);
@@ -280,7 +295,6 @@ class Queue {
   void publish() REQUIRES(mutex_);
   void pay_owed(Position position, FlowRecord& record) REQUIRES(mutex_);
   void note_start(const FlowRecord& record) REQUIRES(mutex_);
-  void recount_memory() REQUIRES(mutex_);
   // What stands at it or behind it is behind something that lies on disk only.
   Position paged_begin() const REQUIRES(mutex_) {
     return paged_.empty() ? UINT64_MAX : paged_.begin()->first;
@@ -302,6 +316,7 @@ class Queue {
   std::pair<double, std::string> key_of(Position position, const FlowRecord& record) const
       REQUIRES(mutex_);
   static std::uint64_t weight(const FlowRecord& record);
+  static std::uint64_t weight_here(const FlowRecord& record);
   // By position, without an order of its own.
   bool is_sequential() const REQUIRES(mutex_) {
     return spec_.order == QueueRule::kFirstIn || spec_.order == QueueRule::kLiveFirst;
@@ -325,6 +340,7 @@ class Queue {
   Position live_take_ GUARDED_BY(mutex_) = 0;      // as `take_`, of the live ones
   unsigned live_taken_ GUARDED_BY(mutex_) = 0;     // in a row, while there is a backlog
   Position first_unsaved_ GUARDED_BY(mutex_) = 0;  // nothing before it is unsaved
+  Position folded_to_ GUARDED_BY(mutex_) = 0;      // what stands before it was looked at
   std::uint64_t unsaved_ GUARDED_BY(mutex_) = 0;
   std::uint64_t untaken_ GUARDED_BY(mutex_) = 0;  // present, in memory, neither taken nor penalized
   std::uint64_t present_ GUARDED_BY(mutex_) = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "agent/base/assert.h"
+#include "agent/runtime/attributes.h"
 #include "agent/runtime/queue.h"
 
 namespace runnel {
@@ -132,7 +133,7 @@ void Queue::shrink_paged(Position first) {
 void Queue::unsave(const std::function<bool(std::uint64_t row)>& is_gone) {
   for (auto& [number, chunk] : chunks_) {
     for (std::size_t i = 0; i < kChunk; ++i) {
-      if (!has(chunk->present, i) || !has(chunk->saved, i) || !is_gone((*chunk->places)[i].batch))
+      if (!has(chunk->present, i) || !has(chunk->saved, i) || !is_gone(chunk->places.at(i).batch))
         continue;
       clear(chunk->saved, i);
       ++chunk->unsaved;
@@ -140,6 +141,35 @@ void Queue::unsave(const std::function<bool(std::uint64_t row)>& is_gone) {
       first_unsaved_ = std::min(first_unsaved_, number * kChunk + i);
     }
   }
+}
+
+bool Queue::fold(const FoldOut& wanted, AttributesFolder& folder, std::vector<Attributes*>& gone) {
+  auto at = chunks_.lower_bound((is_sequential() ? take_ : 0) / kChunk);
+  for (std::size_t i = 0; i < wanted.chunks_kept && at != chunks_.end(); ++i) ++at;
+  if (at == chunks_.end()) return false;
+  folded_to_ = std::max(folded_to_, at->first * kChunk);
+  std::size_t count = 0;
+  for (at = chunks_.lower_bound(folded_to_ / kChunk); at != chunks_.end(); ++at) {
+    Chunk& chunk = *at->second;
+    folded_to_ = std::max(folded_to_, at->first * kChunk);
+    for (; folded_to_ < (at->first + 1) * kChunk; ++folded_to_) {
+      const std::size_t i = slot(folded_to_);
+      if (!has(chunk.present, i)) continue;
+      // What is not written yet is looked at when it is.
+      if (!has(chunk.saved, i) || chunk.places.at(i).batch > wanted.row_max) return false;
+      if (count++ == wanted.count_max) return true;
+      FlowRecord& record = chunk.at[i];
+      if (has(chunk.taken, i) || record.attributes == nullptr || record.attributes->is_shared())
+        continue;
+      Attributes* const folded = folder.fold(*record.attributes);
+      if (folded == nullptr) continue;
+      gone.push_back(record.attributes);
+      memory_bytes_ -= record.attributes->memory_bytes();
+      record.attributes = folded;
+      memory_bytes_ += folded->memory_bytes();
+    }
+  }
+  return false;
 }
 
 FlowRecord Queue::page_out(Position position) {
@@ -183,7 +213,7 @@ std::vector<std::pair<Queue::Position, SavedPlace>> Queue::pageable_from(
     for (std::size_t i = kChunk; i-- > 0;) {
       if (at->first * kChunk + i >= to) continue;
       if (!has(chunk.present, i) || !has(chunk.saved, i)) continue;
-      const SavedPlace& place = (*chunk.places)[i];
+      const SavedPlace place = chunk.places.at(i);
       if (place.batch > wanted.row_max) continue;
       if (place.batch != row && held >= wanted.bytes) return found;
       row = place.batch;

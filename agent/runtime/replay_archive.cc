@@ -48,7 +48,7 @@ std::string place_in_archive(std::int64_t first_ms, std::uint64_t smallest_id) {
 }
 
 std::size_t weight_of(const ReplayArchive::Ended& one) {
-  return one.record.size + (one.record.attributes ? one.record.attributes->packed().size() : 0) +
+  return one.record.size + (one.record.attributes ? one.record.attributes->memory_bytes() : 0) +
          128;
 }
 

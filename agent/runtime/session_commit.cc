@@ -160,12 +160,13 @@ void SessionCore::finish() {
   waiting_.clear();
   texts_.clear();
   contents_.clear();
+  folder_.reset();
   call_ = 0;
   call_begin_ = 0;
   loads_.clear();
   loaded_ = 0;
   read_bytes_ = written_bytes_ = transferred_bytes_ = 0;
-  wants_yield_ = false;
+  wants_yield_ = has_kept_ = false;
   if (was_large) give_back_room();
 }
 
@@ -225,7 +226,8 @@ bool SessionCore::ends_here(const Work& work) const {
 }
 
 bool SessionCore::retried(Work& work) {
-  if (work.from == nullptr || work.fate != Fate::kTransfer) return false;
+  if (work.from == nullptr || work.fate != Fate::kTransfer)
+    return work.fate == Fate::kKept && give_back_kept(work);
   std::chrono::milliseconds yields{0};
   if (!sent_back(ledger_, wiring_.outlets[work.to], *work.from, work.position, yields))
     return false;

@@ -14,6 +14,7 @@ namespace runnel {
 namespace {
 
 constexpr std::uint64_t kIdsAtOnce = 256;
+constexpr std::size_t kManyWorks = 1024;  // more than any slice has of calls
 
 }  // namespace
 
@@ -365,6 +366,7 @@ void SessionCore::transfer(FlowFile what, Relationship to) {
   work.to = to.index;
   work.fate = Fate::kTransfer;
   transferred_bytes_ += work.size;
+  if (works_.size() > kManyWorks) fold_attributes(work);
 }
 
 void SessionCore::drop(FlowFile what) { work_of(what).fate = Fate::kDrop; }
@@ -382,19 +384,23 @@ Handed SessionCore::hand_over(FlowFile what, std::string_view sent_to) {
     slot.sent_to = last_sent_to_;
   }
   // What was changed stays with it; after a crash it is as it was when it came.
-  if (work.owns_attributes || work.owns_content) {
+  const bool has_other_content =
+      work.owns_content || (work.has_new_content && work.content == nullptr);
+  if (work.owns_attributes || has_other_content) {
     Attributes* old_attributes = nullptr;
     Content* old_content = nullptr;
     {
       Lock lock(ledger_.mutex());
       work.from->held();
       FlowRecord& record = *work.from->find(work.position);
-      if (work.owns_attributes) old_attributes = std::exchange(record.attributes, work.attributes);
-      if (work.owns_content) old_content = std::exchange(record.content, work.content);
-      if (work.owns_content) {
-        record.offset = work.offset;
-        work.from->resize(record, work.size);
+      FlowRecord changed = record;
+      if (work.owns_attributes) old_attributes = std::exchange(changed.attributes, work.attributes);
+      if (has_other_content) {
+        old_content = std::exchange(changed.content, work.content);
+        changed.offset = work.offset;
+        changed.size = work.size;
       }
+      work.from->replace(record, changed);
     }
     if (old_attributes != nullptr) old_attributes->release();
     if (old_content != nullptr) old_content->release();

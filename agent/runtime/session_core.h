@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "agent/runtime/attributes.h"
 #include "agent/runtime/block_cache.h"
 #include "agent/runtime/id_set.h"
 #include "agent/runtime/ledger.h"
@@ -131,6 +132,8 @@ class SessionCore final : public Session {
   bool has_progress() const { return has_progress_; }
   std::size_t flowfiles() const { return works_.size(); }
   bool wants_yield() const { return wants_yield_; }
+  // A FlowFile stays in its queue, and is to be taken next: after the commit.
+  bool has_kept() const { return has_kept_; }
   // What was transferred by the calls since the last commit.
   struct Load {
     std::uint64_t count = 0;
@@ -151,11 +154,13 @@ class SessionCore final : public Session {
   FlowFile merge(std::span<const FlowFile> parts, MergeText text) override;
   Result<std::string_view> content(FlowFile of, std::size_t at_most) override;
   Result<std::unique_ptr<ContentReader>> reader(FlowFile of) override;
+  Result<std::unique_ptr<ContentReader>> reader(FlowFile of, std::uint64_t from) override;
   Result<> write(FlowFile to, std::string_view bytes) override;
   Result<> write(FlowFile to, ContentDraft& draft) override;
   Result<std::unique_ptr<ContentWriter>> writer(FlowFile to) override;
   void transfer(FlowFile what, Relationship to) override;
   void drop(FlowFile what) override;
+  void keep(FlowFile what) override;
   void penalize(FlowFile what) override;
   Handed hand_over(FlowFile what, std::string_view sent_to = {}) override;
   FlowFile take_back(Handed handed) override;
@@ -185,7 +190,7 @@ class SessionCore final : public Session {
 
  private:
   class Writer;
-  enum class Fate : std::uint8_t { kOpen, kTransfer, kDrop, kHanded, kExpired };
+  enum class Fate : std::uint8_t { kOpen, kTransfer, kDrop, kHanded, kExpired, kKept };
   // A FlowFile in this session: a copy of its record. What it shares with the queue's record it
   // does not own.
   struct Work : FlowRecord {
@@ -281,6 +286,7 @@ class SessionCore final : public Session {
   bool refill();
   void follow_wall() REQUIRES(ledger_.mutex());
   void release(Work& work);
+  void fold_attributes(Work& work);
   void undo_from(std::size_t works_kept, bool is_penalized);
   std::optional<std::string> state_of(std::string_view owner, std::string_view key);
   void end_calls_from(std::uint32_t call, bool is_committed);
@@ -295,6 +301,7 @@ class SessionCore final : public Session {
   void commit_locked() REQUIRES(ledger_.mutex());
   bool ends_here(const Work& work) const;
   bool retried(Work& work) REQUIRES(ledger_.mutex());
+  bool give_back_kept(Work& work) REQUIRES(ledger_.mutex());
   void tell_provenance();
   bool tell_single();
   void finish();
@@ -359,6 +366,7 @@ class SessionCore final : public Session {
   std::size_t call_begin_ = 0;  // of its works
   bool has_progress_ = false;
   bool wants_yield_ = false;
+  bool has_kept_ = false;
   std::uint64_t ids_ = 0;  // taken, not used
   std::uint64_t ids_end_ = 0;
   std::int64_t wall_ms_ = 0;        // of this session
@@ -371,6 +379,7 @@ class SessionCore final : public Session {
   mutable std::forward_list<std::string> texts_;  // that views of this session point into
   // What was read from disk for the present call; a slice of 256 calls would hold as many.
   std::forward_list<std::string> contents_;
+  std::unique_ptr<AttributesFolder> folder_;  // of a session of many
 };
 
 // The uuid that FlowFile `id` of this agent has, and back.

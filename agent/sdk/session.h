@@ -178,6 +178,9 @@ class Session {
   // The view holds until `on_trigger` returns: what was read from disk is freed then.
   virtual Result<std::string_view> content(FlowFile of, std::size_t at_most) = 0;
   virtual Result<std::unique_ptr<ContentReader>> reader(FlowFile of) = 0;
+  // The same from byte `from` on, which lies within: for what goes on in another session (`keep`).
+  // Not counted as read again.
+  virtual Result<std::unique_ptr<ContentReader>> reader(FlowFile of, std::uint64_t from) = 0;
   // Replaces the content.
   virtual Result<> write(FlowFile to, std::string_view bytes) = 0;
   virtual Result<std::unique_ptr<ContentWriter>> writer(FlowFile to) = 0;
@@ -188,6 +191,11 @@ class Session {
   // ---- sending on
   virtual void transfer(FlowFile what, Relationship to) = 0;
   virtual void drop(FlowFile what) = 0;
+  // More comes of it than one session should hold in memory: it stays in its connection as it was,
+  // to be taken next, and what else this call does is committed before it is. How far it has got
+  // belongs into the processor's state, which is then on disk no earlier and no later than what was
+  // made. REQUIRES: it came from a connection.
+  virtual void keep(FlowFile what) = 0;
   // It will not be taken by the next processor before the penalty period of this one is over.
   virtual void penalize(FlowFile what) = 0;
   // `sent_to` is where it goes: its SEND event, told when it is transferred.

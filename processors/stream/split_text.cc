@@ -1,11 +1,19 @@
 // SplitText: splits the content of each FlowFile into pieces of so many lines.
 //
 // The pieces share the original's content: no byte is copied, except where a header is put before
-// each. Content is read through once, in pieces of 64 KiB.
+// each. Content is read through once, in pieces of 64 KiB, to know how many there are.
+//
+// A session makes 10,000 pieces at most. While there are more to come the original stays in its
+// connection, and how far it has got stands in the processor's state, which is written in the same
+// transaction as the pieces: after a crash the next piece comes next.
 
+#include <optional>
+#include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
+#include "agent/base/bytes.h"
 #include "agent/base/ids.h"
 #include "agent/sdk/describe.h"
 #include "agent/sdk/processor.h"
@@ -36,13 +44,28 @@ class SplitText final : public Processor {
     std::uint64_t size = 0;
     std::uint64_t lines = 0;
   };
+  // Of one FlowFile, between two sessions. In the state, under its id: the numbers and the
+  // identifier, separated by spaces.
+  struct Progress {
+    std::uint64_t offset = 0;  // where the next piece's first line begins
+    std::uint64_t made = 0;
+    std::uint64_t count = 0;  // of all; 0: it has not begun
+    std::string identifier;
+  };
+  // The next pieces.
   struct Plan {
     std::string header;
     std::vector<Fragment> fragments;
+    std::uint64_t count = 0;  // also of those that come later, when it has not begun
+    std::uint64_t end = 0;    // of the last one, with what was left out
   };
+  class Planner;
 
-  Result<Plan> plan(Session& session, FlowFile flowfile) const;
-  Result<> emit(Session& session, FlowFile original, const Plan& plan) const;
+  static std::optional<Progress> progress_of(Session& session, const std::string& key);
+  static void note_progress(Session& session, const std::string& key, const Progress& progress);
+  Result<Plan> plan(Session& session, FlowFile flowfile, std::optional<std::uint64_t> from) const;
+  Result<> emit(Session& session, FlowFile original, const Plan& plan,
+                const Progress& progress) const;
 
   const Config config_;
   Context* context_ = nullptr;
@@ -53,12 +76,17 @@ class SplitText final : public Processor {
 
 constexpr std::size_t kPiece = 64 << 10;
 constexpr std::size_t kHeaderMax = 1 << 20;
-constexpr std::size_t kFragmentsMax = 1'000'000;
+constexpr std::size_t kFragmentsMax = 1'000'000'000;
+constexpr std::size_t kAtOnce = 10'000;  // pieces of one session
+constexpr std::size_t kProgressesMax =
+    100;  // of FlowFiles that may never come again: the oldest goes
 
 // Reads content line by line; remembers, of each line, where it is and how many bytes its end has.
 class Lines {
  public:
-  explicit Lines(ContentReader& reader) : reader_(reader), piece_(kPiece) {}
+  // `at`: where the reader begins.
+  explicit Lines(ContentReader& reader, std::uint64_t at = 0)
+      : reader_(reader), piece_(kPiece), at_(at) {}
 
   struct Line {
     std::uint64_t from = 0;
@@ -100,7 +128,7 @@ class Lines {
   std::vector<char> piece_;
   std::size_t got_ = 0;
   std::size_t used_ = 0;
-  std::uint64_t at_ = 0;
+  std::uint64_t at_;
 };
 
 // However large the body is: it is copied in pieces.
@@ -142,7 +170,7 @@ ProcessorType split_text() {
       .relationship("original", "The FlowFile that was split.")
       .relationship(
           "failure",
-          "It has fewer header lines than `Header Line Count`, or too many pieces (1,000,000).")
+          "It has fewer header lines than `Header Line Count`, or too many pieces (1,000,000,000).")
       .writes("text.line.count", "Lines in the piece, without the header.")
       .writes("fragment.size", "Bytes of the piece.")
       .writes("fragment.identifier", "The same random text for all pieces of one FlowFile.")
@@ -162,77 +190,146 @@ Result<> SplitText::start(Context& context) {
   return {};
 }
 
-Result<SplitText::Plan> SplitText::plan(Session& session, FlowFile flowfile) const {
+// Makes pieces of lines.
+class SplitText::Planner {
+ public:
+  Planner(const SplitTextConfig& config, Plan& plan) : config_(config), plan_(plan) {}
+
+  void add(const Lines::Line& line) {
+    const std::uint64_t with = plan_.header.size() + open_.size + line.size;
+    if (config_.fragment_size_max && open_.lines > 0 && with > config_.fragment_size_max->bytes)
+      close(line.from);
+    if (open_.lines == 0) open_.from = line.from;
+    open_.size += line.size;
+    ++open_.lines;
+    trailing_ = line.size == line.end_size ? trailing_ + line.end_size : line.end_size;
+    if (config_.line_split_count > 0 && open_.lines == config_.line_split_count)
+      close(line.from + line.size);
+  }
+  // The piece that is open ends before `end`.
+  void close(std::uint64_t end) {
+    if (open_.lines == 0) return;
+    if (config_.remove_trailing_newlines) open_.size -= trailing_;
+    if (open_.size > 0) {
+      ++plan_.count;
+      if (!is_full()) {
+        plan_.fragments.push_back(open_);
+        plan_.end = end;
+      }
+    }
+    open_ = Fragment{};
+    trailing_ = 0;
+  }
+  bool is_full() const { return plan_.fragments.size() == kAtOnce; }
+
+ private:
+  const SplitTextConfig& config_;
+  Plan& plan_;
+  Fragment open_;
+  std::uint64_t trailing_ = 0;  // bytes of line ends at the end of the open piece
+};
+
+// `from`: where it goes on; none: it begins, and all is read to be counted.
+Result<SplitText::Plan> SplitText::plan(Session& session, FlowFile flowfile,
+                                        std::optional<std::uint64_t> from) const {
   TRY_ASSIGN(reader, session.reader(flowfile));
-  Lines lines(*reader);
+  Lines head(*reader);
   Lines::Line line;
   Plan plan;
-  Fragment open;
-  std::uint64_t trailing = 0;  // bytes of line ends at the end of the open piece
-  const auto close = [&] {
-    if (open.lines == 0) return;
-    if (config_.remove_trailing_newlines) open.size -= trailing;
-    if (open.size > 0) plan.fragments.push_back(open);
-    open = Fragment{};
-    trailing = 0;
-  };
+  Planner planner(config_, plan);
   std::uint32_t header_lines = 0;
   bool is_in_header = config_.header_line_count > 0 || config_.header_marker.has_value();
-  while (true) {
-    TRY_ASSIGN(has_line, lines.next(line, is_in_header ? kHeaderMax : 0));
+  while (is_in_header) {
+    TRY_ASSIGN(has_line, head.next(line, kHeaderMax));
     if (!has_line) break;
-    if (is_in_header) {
-      const bool is_header = config_.header_line_count > 0
-                                 ? header_lines < config_.header_line_count
-                                 : line.head.starts_with(*config_.header_marker);
-      if (is_header) {
-        if (plan.header.size() + line.size > kHeaderMax) return invalid("its header is above 1 MB");
-        plan.header += line.head;
-        ++header_lines;
-        continue;
-      }
-      is_in_header = false;
+    is_in_header = config_.header_line_count > 0 ? header_lines < config_.header_line_count
+                                                 : line.head.starts_with(*config_.header_marker);
+    if (!is_in_header) {
+      if (!from) planner.add(line);
+      break;
     }
-    const std::uint64_t with = plan.header.size() + open.size + line.size;
-    if (config_.fragment_size_max && open.lines > 0 && with > config_.fragment_size_max->bytes)
-      close();
-    if (open.lines == 0) open.from = line.from;
-    open.size += line.size;
-    ++open.lines;
-    trailing = line.size == line.end_size ? trailing + line.end_size : line.end_size;
-    if (config_.line_split_count > 0 && open.lines == config_.line_split_count) close();
-    if (plan.fragments.size() > kFragmentsMax) return invalid("it has more than 1,000,000 pieces");
+    if (plan.header.size() + line.size > kHeaderMax) return invalid("its header is above 1 MB");
+    plan.header += line.head;
+    ++header_lines;
   }
-  close();
   if (header_lines < config_.header_line_count) {
     return invalid("it has " + std::to_string(header_lines) + " of " +
                    std::to_string(config_.header_line_count) + " header lines");
   }
+  if (from) {
+    TRY_ASSIGN(rest, session.reader(flowfile, *from));
+    reader = std::move(rest);
+  }
+  Lines later(*reader, from.value_or(0));
+  Lines& lines = from ? later : head;
+  while (!from || !planner.is_full()) {
+    TRY_ASSIGN(has_line, lines.next(line, 0));
+    if (!has_line) break;
+    planner.add(line);
+    if (plan.count > kFragmentsMax) return invalid("it has more than 1,000,000,000 pieces");
+  }
+  planner.close(flowfile.size());
   return plan;
+}
+
+std::optional<SplitText::Progress> SplitText::progress_of(Session& session,
+                                                          const std::string& key) {
+  const auto text = session.state(key);
+  if (!text) return std::nullopt;
+  std::istringstream in(*text);
+  Progress progress;
+  in >> progress.offset >> progress.made >> progress.count >> progress.identifier;
+  return in ? std::optional(std::move(progress)) : std::nullopt;
+}
+
+void SplitText::note_progress(Session& session, const std::string& key, const Progress& progress) {
+  if (progress.made <= kAtOnce) {  // its first
+    std::set<std::uint64_t> others;
+    session.each_state([&others](std::string_view name, std::string_view) {
+      const Result<std::int64_t> id = parse_int(name);
+      if (id.ok()) others.insert(static_cast<std::uint64_t>(*id));
+    });
+    if (others.size() >= kProgressesMax) session.remove_state(std::to_string(*others.begin()));
+  }
+  session.set_state(key, std::to_string(progress.offset) + " " + std::to_string(progress.made) +
+                             " " + std::to_string(progress.count) + " " + progress.identifier);
 }
 
 Result<> SplitText::on_trigger(Session& session) {
   const FlowFile flowfile = session.get();
   if (!flowfile) return {};
-  const Result<Plan> planned = plan(session, flowfile);
+  const std::string key = std::to_string(flowfile.id());
+  const std::optional<Progress> before = progress_of(session, key);
+  const Result<Plan> planned =
+      plan(session, flowfile, before ? std::optional(before->offset) : std::nullopt);
   if (!planned.ok()) {
     if (planned.code() != Code::kInvalid) return planned.error();
     context_->bulletin(BulletinLevel::kError,
                        "FlowFile " + flowfile.uuid() + ": " + planned.error().text());
     session.penalize(flowfile);
+    if (before) session.remove_state(key);
     session.transfer(flowfile, failure_);
     return {};
   }
-  TRY(emit(session, flowfile, *planned));
+  Progress progress = before.value_or(Progress{0, 0, planned->count, random_uuid().text()});
+  TRY(emit(session, flowfile, *planned, progress));
+  progress.offset = planned->end;
+  progress.made += planned->fragments.size();
+  if (progress.made < progress.count && !planned->fragments.empty()) {
+    note_progress(session, key, progress);
+    session.keep(flowfile);
+    return {};
+  }
+  if (before) session.remove_state(key);
   session.transfer(flowfile, original_);
   return {};
 }
 
-Result<> SplitText::emit(Session& session, FlowFile original, const Plan& plan) const {
-  const std::string identifier = random_uuid().text();
-  const std::string count = std::to_string(plan.fragments.size());
+Result<> SplitText::emit(Session& session, FlowFile original, const Plan& plan,
+                         const Progress& progress) const {
+  const std::string count = std::to_string(progress.count);
   const std::string name(original.attribute("filename").value_or(std::string_view{}));
-  std::uint64_t index = 0;
+  std::uint64_t index = progress.made;
   for (const Fragment& fragment : plan.fragments) {
     FlowFile piece = session.clone(original, fragment.from, fragment.size);
     if (!plan.header.empty()) {
@@ -241,7 +338,7 @@ Result<> SplitText::emit(Session& session, FlowFile original, const Plan& plan) 
     }
     piece.set("text.line.count", std::to_string(fragment.lines));
     piece.set("fragment.size", std::to_string(fragment.size + plan.header.size()));
-    piece.set("fragment.identifier", identifier);
+    piece.set("fragment.identifier", progress.identifier);
     piece.set("fragment.index", std::to_string(++index));
     piece.set("fragment.count", count);
     piece.set("segment.original.filename", name);

@@ -35,6 +35,8 @@ constexpr std::uint64_t kMessages = 60;  // of each source
 // What happens to message `n` of the acknowledging source.
 bool is_dropped(std::uint64_t n) { return n % 7 == 0; }
 bool is_split(std::uint64_t n) { return n % 3 == 0; }
+// In two sessions, between which the original is kept and the state says how far it has got.
+bool is_split_in_steps(std::uint64_t n) { return n % 4 == 0; }
 bool is_large(std::uint64_t n) { return n % 11 == 0; }
 
 using Tokens = std::vector<std::string>;
@@ -326,12 +328,16 @@ class Life {
     Tokens all;
     Lock lock(ledger_->mutex());
     queue.each([&](Queue::Position, const FlowRecord& record, bool) {
+      ledger_->held();
       std::string content(record.size, '\0');
       const Result<std::size_t> got =
           reader_of(record.content, record.offset, record.size)->read(content);
       REQUIRE(got.ok());
       REQUIRE(*got == record.size);
-      for (std::string& token : tokens_in(content)) all.push_back(std::move(token));
+      // Of what is split in steps, the first part has been made.
+      const bool is_begun = ledger_->state("split", std::to_string(record.id)).has_value();
+      for (const std::string& token : tokens_in(content))
+        all.push_back(is_begun ? token + ".1" : token);
       return true;
     });
     return all;
@@ -414,12 +420,23 @@ class Life {
       if (is_dropped(n)) {
         session.drop(flowfile);
       } else if (is_split(n)) {
+        const std::string key = std::to_string(flowfile.id());
+        const bool is_begun = session.state(key).has_value();
+        const bool is_kept = is_split_in_steps(n) && !is_begun;
         for (const char* part : {".0", ".1"}) {
+          if (part[1] == (is_begun ? '0' : is_kept ? '1' : ' ')) continue;
           const FlowFile child = session.create(flowfile);
           if (!has_written(session, child, content_of(token + part))) return session.rollback();
           session.transfer(child, kSuccess);
         }
-        session.drop(flowfile);
+        if (is_begun) session.remove_state(key);
+        if (is_kept) {
+          session.set_state(key, "begun");
+          session.keep(flowfile);
+          left = 1;  // what is kept is taken next, by the next session
+        } else {
+          session.drop(flowfile);
+        }
       } else {
         session.transfer(flowfile, kSuccess);
       }

@@ -32,6 +32,73 @@ TEST_CASE("above the memory budget what lies behind leaves memory, and comes bac
   CHECK(rig.ledger->loss().out == 20'000);
 }
 
+TEST_CASE(
+    "what a FlowFile in a long queue holds is its content, its record and what no other has") {
+  Rig rig(1);
+  QueueSpec spec;
+  spec.count_max = 0;
+  rig.open(spec, 32 << 20);
+  constexpr int kCount = 30'000;
+  SessionCore session(*rig.ledger, rig.source, *rig.source_owner);
+  for (int i = 0; i < kCount;) {
+    session.begin_call();
+    for (const int end = i + 500; i < end; ++i) {
+      FlowFile flowfile = session.create();
+      flowfile.set("mime.type", "application/json");
+      flowfile.set("mqtt.broker", "tcp://127.0.0.1:1883");
+      flowfile.set("mqtt.qos", "1");
+      flowfile.set("mqtt.topic", "vehicle/truck-1/telemetry");
+      flowfile.set("sequence", std::to_string(i));
+      flowfile.set("speed", "61.5");
+      REQUIRE(session.write(flowfile, std::to_string(i) + std::string(250, ';')).ok());
+      session.transfer(flowfile, Relationship{0});
+    }
+    session.commit();
+    REQUIRE(rig.ledger->flush(1s).ok());
+  }
+  CHECK(rig.ledger->status().memory_bytes / kCount < 450);
+  for (int i = 0; i < kCount;) {
+    SessionCore sink(*rig.ledger, rig.sink, *rig.sink_owner);
+    sink.begin_call();
+    for (const int end = i + 500; i < end; ++i) {
+      const FlowFile flowfile = sink.get();
+      REQUIRE(flowfile);
+      CHECK(flowfile.attribute("sequence") == std::to_string(i));
+      CHECK(flowfile.attribute("mqtt.topic") == "vehicle/truck-1/telemetry");
+      sink.drop(flowfile);
+    }
+    sink.commit();
+  }
+  CHECK(rig.ledger->status().memory_bytes == 0);
+}
+
+TEST_CASE("what a queue holds is counted right when a handed over FlowFile was changed") {
+  Rig rig(1);
+  rig.open({});
+  rig.give(0, 3);
+  {
+    SessionCore session(*rig.ledger, rig.sink, *rig.sink_owner);
+    std::vector<Handed> handed;
+    session.begin_call();
+    FlowFile flowfile = session.get();
+    flowfile.set("an attribute", std::string(1000, 'a'));
+    handed.push_back(session.hand_over(flowfile));
+    flowfile = session.get();
+    REQUIRE(session.write(flowfile, std::string(5000, 'b')).ok());
+    handed.push_back(session.hand_over(flowfile));
+    flowfile = session.get();
+    REQUIRE(session.write(flowfile, "").ok());
+    handed.push_back(session.hand_over(flowfile));
+    session.commit();
+    CHECK(rig.queue->bytes() == 2 + 5000);
+    CHECK(rig.ledger->status().memory_bytes > 6000);
+    for (Handed& one : handed) std::move(one).give_back();
+  }
+  CHECK(rig.take(10).size() == 3);
+  CHECK(rig.queue->bytes() == 0);
+  CHECK(rig.ledger->status().memory_bytes == 0);
+}
+
 TEST_CASE("what comes after a restart stands behind all that lies on disk, at every batch's end") {
   Rig rig(1);
   QueueSpec spec;

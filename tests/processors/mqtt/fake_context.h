@@ -89,11 +89,15 @@ class EmptySession : public Session {
   FlowFile merge(std::span<const FlowFile>, MergeText) override { return {}; }
   Result<std::string_view> content(FlowFile, std::size_t) override { return std::string_view(); }
   Result<std::unique_ptr<ContentReader>> reader(FlowFile) override { return invalid("empty"); }
+  Result<std::unique_ptr<ContentReader>> reader(FlowFile, std::uint64_t) override {
+    return invalid("empty");
+  }
   Result<> write(FlowFile, std::string_view) override { return {}; }
   Result<std::unique_ptr<ContentWriter>> writer(FlowFile) override { return invalid("empty"); }
   Result<> write(FlowFile, ContentDraft&) override { return invalid("empty"); }
   void transfer(FlowFile, Relationship) override {}
   void drop(FlowFile) override {}
+  void keep(FlowFile) override {}
   void penalize(FlowFile) override {}
   Handed hand_over(FlowFile, std::string_view) override { return {}; }
   FlowFile take_back(Handed) override { return {}; }

@@ -82,5 +82,43 @@ TEST_CASE("empty content makes no pieces, and the original goes on") {
   CHECK(out.originals == 1);
 }
 
+TEST_CASE("many pieces come in sessions of ten thousand, in order, also across a restart") {
+  std::string content = "head\n";
+  for (int i = 0; i < 35'000; ++i) content += std::to_string(i) + (i % 7 == 0 ? "\n\n" : "\n");
+  const PropertyValues values{{"Line Split Count", "1"}, {"Header Line Count", "1"}};
+  ProcessorRunner on("SplitText", values, {.output_limit = {.count = 15'000, .bytes = 0}});
+  on.enqueue(content, {{"filename", "first"}});
+  on.enqueue("head\nlast", {{"filename", "second"}});
+  std::vector<TakenFlowFile> splits;
+  std::vector<std::size_t> rounds;
+  while (splits.size() < 35'001 && rounds.size() < 10) {
+    on.run();
+    const std::vector<TakenFlowFile> some = on.taken("splits");
+    rounds.push_back(some.size());
+    splits.insert(splits.end(), some.begin(), some.end());
+    if (rounds.size() == 1) {
+      CHECK(on.taken("original").empty());
+      on.restart();
+    }
+  }
+  // A full connection stops it between two sessions.
+  CHECK(rounds == std::vector<std::size_t>{20'000, 15'000, 1});
+  REQUIRE(splits.size() == 35'001);
+  const std::string identifier = splits[0].attribute("fragment.identifier");
+  std::size_t wrong = 0;
+  for (std::size_t i = 0; i < 35'000; ++i) {
+    const TakenFlowFile& one = splits[i];
+    const bool is_right = one.content == "head\n" + std::to_string(i) &&
+                          one.attribute("fragment.index") == std::to_string(i + 1) &&
+                          one.attribute("fragment.count") == "35000" &&
+                          one.attribute("fragment.identifier") == identifier;
+    if (!is_right) ++wrong;
+  }
+  CHECK(wrong == 0);
+  CHECK(splits[35'000].content == "head\nlast");
+  CHECK(on.taken("original").size() == 2);
+  CHECK(on.state().empty());
+}
+
 }  // namespace
 }  // namespace runnel
