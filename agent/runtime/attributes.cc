@@ -22,13 +22,6 @@ std::uint32_t number_at(const char* at) {
   return number;
 }
 
-// As string_view's; but most names differ in their first byte.
-int compare(std::string_view a, std::string_view b) {
-  if (!a.empty() && !b.empty() && a[0] != b[0])
-    return static_cast<unsigned char>(a[0]) < static_cast<unsigned char>(b[0]) ? -1 : 1;
-  return a.compare(b);
-}
-
 void put_number(char* at, std::size_t number) {
   const auto narrow = static_cast<std::uint32_t>(number);
   std::memcpy(at, &narrow, sizeof narrow);
@@ -85,88 +78,66 @@ bool Attributes::is_well_formed(std::string_view packed) {
 }
 
 std::optional<std::string_view> Attributes::find(std::string_view name) const {
-  const char* at = bytes();
-  const char* const end = at + used_;
-  while (at < end) {
-    const std::uint32_t name_size = number_at(at);
-    const std::uint32_t value_size = number_at(at + 4);
-    if (name_size == name.size() && std::memcmp(at + 8, name.data(), name_size) == 0) {
-      return std::string_view(at + 8 + name_size, value_size);
-    }
-    at += 8 + std::size_t{name_size} + value_size;
-  }
-  return std::nullopt;
+  const char* const at = locate(name);
+  if (at == end()) return std::nullopt;
+  return entry_at(at).value;
 }
 
-std::size_t Attributes::locate(std::string_view name, std::size_t& size) const {
+// Names mostly differ in their size, so that few are compared.
+const char* Attributes::locate(std::string_view name) const {
   const char* at = bytes();
-  const char* const end = at + used_;
-  size = 0;
-  // Mostly they come in the order of names.
-  if (last_ != 0 && compare(entry_at(at + last_).name, name) < 0) return used_;
-  while (at < end) {
-    const Entry entry = entry_at(at);
-    const int order = compare(entry.name, name);
-    if (order == 0) size = entry.size();
-    if (order >= 0) break;
-    at += entry.size();
+  while (at != end()) {
+    const std::uint32_t size = number_at(at);
+    if (size == name.size() && std::memcmp(at + 8, name.data(), size) == 0) break;
+    at += 8 + std::size_t{size} + number_at(at + 4);
   }
-  return static_cast<std::size_t>(at - bytes());
+  return at;
 }
 
 Attributes* Attributes::respaced(Attributes* from, std::size_t at, std::size_t old,
                                  std::size_t fresh) {
   const std::size_t used = from->used_ - old + fresh;
   const std::size_t tail = from->used_ - at - old;
-  // The last entry moves with what comes before it.
-  const std::size_t last = at < from->last_ ? from->last_ + fresh - old : 0;
-  const bool is_ours = from->refs_.load(std::memory_order_acquire) == 1;
-  if (is_ours && used <= from->capacity_) {
+  if (from->is_ours() && used <= from->capacity_) {
     std::memmove(from->bytes() + at + fresh, from->bytes() + at + old, tail);
     from->used_ = static_cast<std::uint32_t>(used);
-    from->last_ = static_cast<std::uint32_t>(last);
     return from;
   }
   Attributes* const made = allocate(used + kSlack);
   std::memcpy(made->bytes(), from->bytes(), at);
   std::memcpy(made->bytes() + at + fresh, from->bytes() + at + old, tail);
   made->used_ = static_cast<std::uint32_t>(used);
-  made->last_ = static_cast<std::uint32_t>(last);
   from->release();
   return made;
-}
-
-// Whether one of this name and size goes behind all others, in our own block: mostly they come in
-// the order of names.
-bool Attributes::appends(std::string_view name, std::size_t size) const {
-  return used_ + size <= capacity_ && refs_.load(std::memory_order_acquire) == 1 &&
-         (used_ == 0 || (last_ != 0 && compare(entry_at(bytes() + last_).name, name) < 0));
 }
 
 Attributes* Attributes::with(Attributes* from, std::string_view name, std::string_view value) {
   const std::size_t fresh = 8 + name.size() + value.size();
   RUNNEL_ASSERT(fresh < kSizeMax);
   if (from == nullptr) from = allocate(std::max(fresh, kFirst));
-  if (from->appends(name, fresh)) {
-    from->last_ = from->used_;
-    put_entry(from->bytes() + from->used_, name, value);
+  const char* const found = from->locate(name);
+  const auto at = static_cast<std::size_t>(found - from->bytes());
+  std::size_t old = 0;
+  if (found != from->end()) {
+    const Entry entry = entry_at(found);
+    if (entry.value == value) return from;
+    old = entry.size();
+  } else if (from->used_ + fresh <= from->capacity_ && from->is_ours()) {
+    put_entry(from->bytes() + at, name, value);
     from->used_ += static_cast<std::uint32_t>(fresh);
     return from;
   }
-  std::size_t old = 0;
-  const std::size_t at = from->locate(name, old);
-  if (old == fresh && entry_at(from->bytes() + at).value == value) return from;
   Attributes* const made = respaced(from, at, old, fresh);
-  if (at + fresh == made->used_) made->last_ = static_cast<std::uint32_t>(at);
   put_entry(made->bytes() + at, name, value);
   return made;
 }
 
 Attributes* Attributes::without(Attributes* from, std::string_view name) {
   if (from == nullptr) return nullptr;
-  std::size_t old = 0;
-  const std::size_t at = from->locate(name, old);
-  return old == 0 ? from : respaced(from, at, old, 0);
+  const char* const found = from->locate(name);
+  if (found == from->end()) return from;
+  const auto at = static_cast<std::size_t>(found - from->bytes());
+  return respaced(from, at, entry_at(found).size(), 0);
 }
 
 }  // namespace runnel

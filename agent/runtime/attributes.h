@@ -9,11 +9,14 @@
 
 namespace runnel {
 
-// Bytes behind the header, in the order of names:  (name size u32, value size u32, name, value)*
+// Bytes behind the header:  (name size u32, value size u32, name, value)*
+// Each name is there once. They stand as they came: one more goes to the end and moves no other;
+// who needs the order of names (a batch, a reader) sorts.
 class Attributes {
  public:
   // From packed bytes as above, which the caller vouches for (see is_well_formed). One reference.
   static Attributes* copy_of(std::string_view packed);
+  // As above, and in the order of names, as they lie on disk.
   static bool is_well_formed(std::string_view packed);
 
   void retain() { refs_.fetch_add(1, std::memory_order_relaxed); }
@@ -48,20 +51,19 @@ class Attributes {
   explicit Attributes(std::uint32_t capacity) : capacity_(capacity) {}
   static Attributes* allocate(std::size_t capacity);
   static Entry entry_at(const char* at);
-  // Where the entry of this name is, or where it would be; `size` is its size, 0 when it is not
-  // there.
-  std::size_t locate(std::string_view name, std::size_t& size) const;
+  // Where the entry of this name begins; the end when there is none.
+  const char* locate(std::string_view name) const;
+  bool is_ours() const { return refs_.load(std::memory_order_acquire) == 1; }
   // Makes room of `fresh` bytes in place of `old` bytes at `at`; returns the block, which may be
   // another one.
-  bool appends(std::string_view name, std::size_t size) const;
   static Attributes* respaced(Attributes* from, std::size_t at, std::size_t old, std::size_t fresh);
   const char* bytes() const { return reinterpret_cast<const char*>(this + 1); }
   char* bytes() { return reinterpret_cast<char*>(this + 1); }
+  const char* end() const { return bytes() + used_; }
 
   std::atomic<std::uint32_t> refs_{1};
   std::uint32_t used_ = 0;
   std::uint32_t capacity_;
-  std::uint32_t last_ = 0;  // where the last entry begins; 0 also when it is not known
 };
 
 }  // namespace runnel

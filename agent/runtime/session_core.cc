@@ -562,21 +562,25 @@ void SessionCore::remove_attribute(FlowRecord& record, std::string_view name) {
 void SessionCore::each_attribute(
     const FlowRecord& record,
     const std::function<void(std::string_view, std::string_view)>& visit) const {
-  // The core attributes that are not written out stand where their names belong.
-  std::vector<std::pair<std::string_view, std::string>> core{
-      {"filename", uuid(record)}, {"path", "./"}, {"uuid", uuid(record)}};
-  std::size_t next = 0;
+  // The core attributes are there even where they are not written out.
+  const std::string uuid_text = uuid(record);
+  std::vector<std::pair<std::string_view, std::string_view>> all;
+  bool has_filename = false;
+  bool has_path = false;
+  bool has_uuid = false;
   if (record.attributes != nullptr) {
     record.attributes->each([&](std::string_view name, std::string_view value) {
-      while (next < core.size() && core[next].first < name) {
-        visit(core[next].first, core[next].second);
-        ++next;
-      }
-      if (next < core.size() && core[next].first == name) ++next;
-      visit(name, value);
+      has_filename = has_filename || name == "filename";
+      has_path = has_path || name == "path";
+      has_uuid = has_uuid || name == "uuid";
+      all.emplace_back(name, value);
     });
   }
-  for (; next < core.size(); ++next) visit(core[next].first, core[next].second);
+  if (!has_filename) all.emplace_back("filename", uuid_text);
+  if (!has_path) all.emplace_back("path", "./");
+  if (!has_uuid) all.emplace_back("uuid", uuid_text);
+  std::sort(all.begin(), all.end());
+  for (const auto& [name, value] : all) visit(name, value);
 }
 
 std::string SessionCore::uuid(const FlowRecord& record) const {
