@@ -103,8 +103,8 @@ std::span<const SessionCore::Load> SessionCore::loads() {
 
 // ---- taking and making
 
-SessionCore::Work& SessionCore::add_work() {
-  Work& work = works_.add();
+SessionCore::Work& SessionCore::add_work(const FlowRecord& record) {
+  Work& work = works_.add(record);
   work.call = call_;
   return work;
 }
@@ -152,9 +152,9 @@ FlowFile SessionCore::get() {
   while (true) {
     if (next_taken_ == taken_.size() && !refill()) return {};
     const Queue::Taken& taken = taken_[next_taken_++];
-    Work& work = add_work();
-    static_cast<FlowRecord&>(work) = *taken.record;
+    Work& work = add_work(*taken.record);
     work.from = taken_from_;
+    work.stored = taken.record;
     work.position = taken.position;
     has_progress_ = true;
     const auto expire = taken_from_->expire_ms();
@@ -172,7 +172,7 @@ FlowFile SessionCore::made(const Work* parent) {
     ids_ = ledger_.take_ids(kIdsAtOnce);
     ids_end_ = ids_ + kIdsAtOnce;
   }
-  Work& work = add_work();
+  Work& work = add_work({});
   work.id = ids_++;
   work.entry_ms = wall_ms_;
   has_progress_ = true;
@@ -184,8 +184,8 @@ FlowFile SessionCore::made(const Work* parent) {
     work.lineage_lead_ms = static_cast<std::uint32_t>(
         std::clamp<std::int64_t>(lead, 0, std::numeric_limits<std::uint32_t>::max()));
     work.attributes = parent->attributes;
-    work.may_be_marked = work.attributes != nullptr;
     if (work.attributes != nullptr) {
+      work.may_be_marked = may_be_marked_ = true;
       work.attributes->retain();
       work.owns_attributes = true;
     }
@@ -415,15 +415,19 @@ FlowFile SessionCore::take_back(Handed handed) {
   const HandOver::Slot slot = hand_over_.take(handed.release());
   if (wiring_.counters != nullptr)
     wiring_.counters->in_flight.fetch_sub(1, std::memory_order_relaxed);
-  Work& work = add_work();
+  const FlowRecord* stored = nullptr;
+  FlowRecord record;
   {
     Lock lock(ledger_.mutex());
     slot.queue->held();
     follow_wall();
-    static_cast<FlowRecord&>(work) = *slot.queue->find(slot.position);
-    work.entry_ms += slot.queue->owed_ms(slot.position);
+    stored = slot.queue->find(slot.position);
+    record = *stored;
+    record.entry_ms += slot.queue->owed_ms(slot.position);
   }
+  Work& work = add_work(record);
   work.from = slot.queue;
+  work.stored = stored;
   work.position = slot.position;
   has_progress_ = true;
   if (slot.sent_to) event(FlowFile(&work, this), ProvenanceKind::kSend, *slot.sent_to, {}, {});
@@ -547,7 +551,7 @@ void SessionCore::set_attribute(FlowRecord& record, std::string_view name, std::
   work.owns_attributes = true;
   work.has_new_attributes = true;
   if (wiring_.provenance != nullptr && wiring_.provenance->is_marked(name))
-    work.may_be_marked = true;
+    work.may_be_marked = may_be_marked_ = true;
 }
 
 void SessionCore::remove_attribute(FlowRecord& record, std::string_view name) {

@@ -16,7 +16,7 @@ constexpr std::size_t kOwnSure = 16;  // so many different values in a row: each
 
 // Before the commit: afterwards the attributes are somebody else's.
 void SessionCore::mark_attributes() {
-  if (wiring_.provenance == nullptr) return;
+  if (wiring_.provenance == nullptr || !may_be_marked_) return;
   for (const std::string& name : wiring_.provenance->marked_attributes()) {
     const std::size_t first_mark = marks_.size();
     const std::size_t first_own = own_values_.size();
