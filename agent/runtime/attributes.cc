@@ -43,7 +43,7 @@ Attributes* Attributes::allocate(std::size_t capacity) {
 }
 
 void Attributes::release() {
-  if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1)
+  if (is_ours() || refs_.fetch_sub(1, std::memory_order_acq_rel) == 1)
     give_block(this, sizeof(Attributes) + capacity_);
 }
 
@@ -103,11 +103,18 @@ Attributes* Attributes::respaced(Attributes* from, std::size_t at, std::size_t o
     from->used_ = static_cast<std::uint32_t>(used);
     return from;
   }
-  Attributes* const made = allocate(used + kSlack);
-  std::memcpy(made->bytes(), from->bytes(), at);
-  std::memcpy(made->bytes() + at + fresh, from->bytes() + at + old, tail);
-  made->used_ = static_cast<std::uint32_t>(used);
+  Attributes* const made = copy_respaced(*from, at, old, fresh);
   from->release();
+  return made;
+}
+
+Attributes* Attributes::copy_respaced(const Attributes& from, std::size_t at, std::size_t old,
+                                      std::size_t fresh) {
+  const std::size_t used = from.used_ - old + fresh;
+  Attributes* const made = allocate(used + kSlack);
+  std::memcpy(made->bytes(), from.bytes(), at);
+  std::memcpy(made->bytes() + at + fresh, from.bytes() + at + old, from.used_ - at - old);
+  made->used_ = static_cast<std::uint32_t>(used);
   return made;
 }
 
@@ -128,6 +135,21 @@ Attributes* Attributes::with(Attributes* from, std::string_view name, std::strin
     return from;
   }
   Attributes* const made = respaced(from, at, old, fresh);
+  put_entry(made->bytes() + at, name, value);
+  return made;
+}
+
+Attributes* Attributes::copy_with(Attributes& from, std::string_view name, std::string_view value) {
+  const std::size_t fresh = 8 + name.size() + value.size();
+  RUNNEL_ASSERT(fresh < kSizeMax);
+  const char* const found = from.locate(name);
+  const auto at = static_cast<std::size_t>(found - from.bytes());
+  const std::size_t old = found == from.end() ? 0 : entry_at(found).size();
+  if (old == fresh && entry_at(found).value == value) {
+    from.retain();
+    return &from;
+  }
+  Attributes* const made = copy_respaced(from, at, old, fresh);
   put_entry(made->bytes() + at, name, value);
   return made;
 }

@@ -39,6 +39,8 @@ class Attributes {
   // Consumes the reference `from` (nullptr: no attributes) and returns one to attributes with that
   // change; in place when nobody shares them.
   static Attributes* with(Attributes* from, std::string_view name, std::string_view value);
+  // The same of attributes that somebody else holds: consumes no reference.
+  static Attributes* copy_with(Attributes& from, std::string_view name, std::string_view value);
   static Attributes* without(Attributes* from, std::string_view name);
 
  private:
@@ -57,6 +59,8 @@ class Attributes {
   // Makes room of `fresh` bytes in place of `old` bytes at `at`; returns the block, which may be
   // another one.
   static Attributes* respaced(Attributes* from, std::size_t at, std::size_t old, std::size_t fresh);
+  static Attributes* copy_respaced(const Attributes& from, std::size_t at, std::size_t old,
+                                   std::size_t fresh);
   const char* bytes() const { return reinterpret_cast<const char*>(this + 1); }
   char* bytes() { return reinterpret_cast<char*>(this + 1); }
   const char* end() const { return bytes() + used_; }

@@ -223,6 +223,11 @@ bool SessionCore::ends_here(const Work& work) const {
          (work.fate == Fate::kTransfer && wiring_.outlets[work.to].queues.empty());
 }
 
+bool SessionCore::has_retries() const {
+  return std::any_of(wiring_.outlets.begin(), wiring_.outlets.end(),
+                     [](const Outlet& outlet) { return outlet.retry.has_value(); });
+}
+
 bool SessionCore::retried(Work& work) {
   if (work.fate != Fate::kTransfer || !wiring_.outlets[work.to].retry) return false;
   std::chrono::milliseconds yields{0};
@@ -240,6 +245,12 @@ struct SessionCore::Moved {
   std::uint64_t out_bytes = 0;
   std::uint64_t made_count = 0;
   std::uint64_t dropped_count = 0;
+};
+
+// What the queue's record of a FlowFile held that this session has replaced; ours to let go.
+struct SessionCore::Replaced {
+  Attributes* attributes = nullptr;
+  Content* content = nullptr;
 };
 
 EpochNumber SessionCore::birth_epoch() {
@@ -281,30 +292,33 @@ void SessionCore::tie_calls() {
 }
 
 // What was not replaced is handed on with its reference; what was replaced is let go.
-void SessionCore::take_out(Work& work, Moved& moved) {
+SessionCore::Replaced SessionCore::take_out(Work& work, Moved& moved) {
   work.from->held();
   const FlowRecord& old = *work.stored;
   ++moved.in_count;
   moved.in_bytes += old.size;
-  work.entry_ms = old.entry_ms + work.from->owed_ms(work.position);  // by the wall clock
+  // It may have followed the wall clock. (Mostly not: what is not written now is copied sooner.)
+  const std::int64_t entry_ms = old.entry_ms + work.from->owed_ms(work.position);
+  if (work.entry_ms != entry_ms) work.entry_ms = entry_ms;
   if (wiring_.archive != nullptr && ends_here(work)) {
     retain(old);
     ended_.push_back({work.from->id(), wall_ms_, old});
     ended_.back().record.entry_ms = work.entry_ms;
   }
-  FlowRecord left;
-  if (work.owns_attributes) left.attributes = old.attributes;
-  if (work.owns_content || (work.has_new_content && work.content == nullptr))
-    left.content = old.content;
-  if (left.attributes != nullptr || left.content != nullptr) gone_.push_back(left);
+  const bool has_other_content =
+      work.owns_content || (work.has_new_content && work.content == nullptr);
+  const Replaced replaced{work.owns_attributes ? old.attributes : nullptr,
+                          has_other_content ? old.content : nullptr};
   // Its figures are published when all is done.
   if (work.from->is_full() && (roomy_.empty() || roomy_.back() != work.from))
     roomy_.push_back(work.from);
   ledger_.let_out(*work.from, work.position, old);
+  return replaced;
 }
 
-// Into the next queue, or to its end: then its references are ours.
-void SessionCore::send_on(Work& work, std::uint32_t now_ms, Moved& moved) {
+// Into the next queue, or to its end. What is left of its references with us is let go later.
+void SessionCore::send_on(Work& work, const Replaced& replaced, std::uint32_t now_ms,
+                          Moved& moved) {
   const Outlet* const outlet = work.fate == Fate::kTransfer ? &wiring_.outlets[work.to] : nullptr;
   if (outlet == nullptr || outlet->queues.empty()) {
     const End end = work.fate == Fate::kExpired          ? End::kExpired
@@ -318,11 +332,17 @@ void SessionCore::send_on(Work& work, std::uint32_t now_ms, Moved& moved) {
     ++moved.dropped_count;
     work.owns_attributes = work.attributes != nullptr;
     work.owns_content = work.content != nullptr;
+    if (replaced.attributes != nullptr || replaced.content != nullptr) {
+      FlowRecord& gone = gone_.emplace_back();
+      gone.attributes = replaced.attributes;
+      gone.content = replaced.content;
+    }
     return;
   }
-  work.owns_attributes = work.owns_content = false;
-  work.penalty_until_ms =
-      work.is_penalized ? now_ms + static_cast<std::uint32_t>(wiring_.penalty.count()) : 0;
+  if (work.is_penalized || work.penalty_until_ms != 0) {
+    work.penalty_until_ms =
+        work.is_penalized ? now_ms + static_cast<std::uint32_t>(wiring_.penalty.count()) : 0;
+  }
   Queue& to = *outlet->queues[work.way];
   ++moved.out_count;
   moved.out_bytes += work.size;
@@ -330,12 +350,17 @@ void SessionCore::send_on(Work& work, std::uint32_t now_ms, Moved& moved) {
   ledger_.put(to, work, now_ms, gone_);
   for (std::size_t i = gone_before; i < gone_.size(); ++i) evicted_.add(gone_[i].id);
   if (readied_.empty() || readied_.back() != &to) readied_.push_back(&to);
+  work.attributes = replaced.attributes;
+  work.content = replaced.content;
+  work.owns_attributes = work.attributes != nullptr;
+  work.owns_content = work.content != nullptr;
 }
 
 void SessionCore::commit_locked() {
   const EpochNumber newest = settle_epochs();
   const std::uint32_t now_ms = ledger_.now_ms();
   follow_wall();
+  const bool may_retry = has_retries();
   Moved moved;
   bool has_inputs = false;
   for (Work& work : works_) {
@@ -343,16 +368,16 @@ void SessionCore::commit_locked() {
     if (work.from == nullptr) {
       ledger_.count_birth(work.epoch, 1);
       ++moved.made_count;
-    } else {
-      has_inputs = true;
-      if (retried(work)) {
-        release(work);
-        work.fate = Fate::kHanded;  // it is as it was: nothing is told of it
-        continue;
-      }
-      take_out(work, moved);
+      send_on(work, {}, now_ms, moved);
+      continue;
     }
-    send_on(work, now_ms, moved);
+    has_inputs = true;
+    if (may_retry && retried(work)) {
+      release(work);
+      work.fate = Fate::kHanded;  // it is as it was: nothing is told of it
+      continue;
+    }
+    send_on(work, take_out(work, moved), now_ms, moved);
   }
   if (!edits_.empty()) change_states(newest, has_inputs);
   // A change of state alone is safe when it is written: nobody's acknowledgement stands for it.

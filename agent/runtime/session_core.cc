@@ -546,8 +546,9 @@ std::optional<std::string_view> SessionCore::attribute(const FlowRecord& record,
 void SessionCore::set_attribute(FlowRecord& record, std::string_view name, std::string_view value) {
   if (name == "uuid") return;  // it cannot be changed
   Work& work = static_cast<Work&>(record);
-  if (!work.owns_attributes && work.attributes != nullptr) work.attributes->retain();
-  work.attributes = Attributes::with(work.attributes, name, value);
+  work.attributes = work.owns_attributes || work.attributes == nullptr
+                        ? Attributes::with(work.attributes, name, value)
+                        : Attributes::copy_with(*work.attributes, name, value);
   work.owns_attributes = true;
   work.has_new_attributes = true;
   if (wiring_.provenance != nullptr && wiring_.provenance->is_marked(name))

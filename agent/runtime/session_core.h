@@ -323,11 +323,14 @@ class SessionCore final : public Session {
   EpochNumber birth_epoch() REQUIRES(ledger_.mutex());
   EpochNumber settle_epochs() REQUIRES(ledger_.mutex());
   void tie_calls() REQUIRES(ledger_.mutex());
-  void take_out(Work& work, Moved& moved) REQUIRES(ledger_.mutex());
-  void send_on(Work& work, std::uint32_t now_ms, Moved& moved) REQUIRES(ledger_.mutex());
+  struct Replaced;
+  Replaced take_out(Work& work, Moved& moved) REQUIRES(ledger_.mutex());
+  void send_on(Work& work, const Replaced& replaced, std::uint32_t now_ms, Moved& moved)
+      REQUIRES(ledger_.mutex());
   void change_states(EpochNumber newest, bool has_inputs) REQUIRES(ledger_.mutex());
   void count(const Moved& moved) REQUIRES(ledger_.mutex());
   bool ends_here(const Work& work) const;
+  bool has_retries() const;
   bool retried(Work& work) REQUIRES(ledger_.mutex());
   void tell_provenance();
   bool tell_single();
