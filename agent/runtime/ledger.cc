@@ -63,9 +63,8 @@ Ledger::~Ledger() {
   queues_.clear();
 }
 
-std::uint32_t Ledger::now_ms() const {
-  const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(
-      options_.clock->steady() - clock_began_);
+std::uint32_t Ledger::now_ms(SteadyTime at) const {
+  const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(at - clock_began_);
   return static_cast<std::uint32_t>(std::max<std::int64_t>(passed.count(), 0)) + 1;
 }
 

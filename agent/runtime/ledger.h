@@ -133,13 +133,17 @@ class Ledger {
   const std::string& instance_id() const { return instance_id_; }
   SegmentStore& segments() { return *segments_; }
   // The ledger's own clock, in ms since it was opened; never 0.
-  std::uint32_t now_ms() const;
+  std::uint32_t now_ms() const { return now_ms(options_.clock->steady()); }
+  std::uint32_t now_ms(SteadyTime at) const;
   // The wall clock's time. When it was set, by more than half a second, the entry times of all that
   // is queued follow it first, so that ages stay what they are.
-  std::int64_t wall_ms() {
-    const std::int64_t wall = options_.clock->wall_ms();
-    const std::int64_t moved = wall - ms_of(options_.clock->steady()) - wall_base_ms_.load();
-    return moved > kClockStepMs || moved < -kClockStepMs ? follow_wall() : wall;
+  std::int64_t wall_ms() { return moment().wall_ms; }
+  // The same, with all that is known of this moment.
+  Clock::Moment moment() {
+    Clock::Moment moment = options_.clock->moment();
+    const std::int64_t moved = moment.wall_ms - ms_of(moment.steady) - wall_base_ms_.load();
+    if (moved > kClockStepMs || moved < -kClockStepMs) moment.wall_ms = follow_wall();
+    return moment;
   }
   // By how much it was set in all since the ledger was opened.
   std::int64_t wall_shift_ms() const { return wall_shift_ms_.load(std::memory_order_relaxed); }
@@ -164,7 +168,15 @@ class Ledger {
   // The same for the first batch that lies on disk only, needed now or not; false: there is none.
   // For those who look at a queue.
   Result<bool> page_in_next(Queue& queue);
-  bool needs_paging(Queue& queue);
+  bool needs_paging(Queue& queue) {
+    Lock lock(mutex_);
+    return needs_paging_locked(queue);
+  }
+  bool needs_paging_locked(Queue& queue) REQUIRES(mutex_) {
+    queue.held();
+    Queue::Position first = 0;
+    return queue.next_paged(first) != nullptr;
+  }
 
   // ---- commits, under the mutex
   EpochNumber birth_epoch() REQUIRES(mutex_);

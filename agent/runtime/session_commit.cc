@@ -149,14 +149,8 @@ void SessionCore::finish() {
   told_.clear();
   gone_.clear();
   birth_ = 0;
-  may_be_marked_ = false;
   records_.clear();
-  valued_.clear();
-  values_.clear();
-  marks_.clear();
-  own_values_.clear();
-  own_.clear();
-  own_text_.clear();
+  if (may_be_marked_) forget_marks();
   evicted_.clear();
   edits_.clear();
   waiting_.clear();
@@ -169,6 +163,16 @@ void SessionCore::finish() {
   read_bytes_ = written_bytes_ = transferred_bytes_ = 0;
   wants_yield_ = false;
   if (was_large) give_back_room();
+}
+
+void SessionCore::forget_marks() {
+  may_be_marked_ = false;
+  marks_.clear();
+  own_values_.clear();
+  own_.clear();
+  own_text_.clear();
+  values_.clear();
+  valued_.clear();
 }
 
 // A relationship with several connections: each but the last gets a clone.
@@ -202,7 +206,7 @@ void SessionCore::commit() {
     commit_locked();
     ledger_.settle();
   }
-  end_calls_from(0, true);
+  if (!endings_.empty()) end_calls_from(0, true);
   tell_provenance();
   for (Work& work : works_) release(work);
   for (const FlowRecord& record : gone_) runnel::release(record);
@@ -317,8 +321,7 @@ SessionCore::Replaced SessionCore::take_out(Work& work, Moved& moved) {
 }
 
 // Into the next queue, or to its end. What is left of its references with us is let go later.
-void SessionCore::send_on(Work& work, const Replaced& replaced, std::uint32_t now_ms,
-                          Moved& moved) {
+void SessionCore::send_on(Work& work, const Replaced& replaced, std::uint32_t at_ms, Moved& moved) {
   const Outlet* const outlet = work.fate == Fate::kTransfer ? &wiring_.outlets[work.to] : nullptr;
   if (outlet == nullptr || outlet->queues.empty()) {
     const End end = work.fate == Fate::kExpired          ? End::kExpired
@@ -341,13 +344,13 @@ void SessionCore::send_on(Work& work, const Replaced& replaced, std::uint32_t no
   }
   if (work.is_penalized || work.penalty_until_ms != 0) {
     work.penalty_until_ms =
-        work.is_penalized ? now_ms + static_cast<std::uint32_t>(wiring_.penalty.count()) : 0;
+        work.is_penalized ? at_ms + static_cast<std::uint32_t>(wiring_.penalty.count()) : 0;
   }
   Queue& to = *outlet->queues[work.way];
   ++moved.out_count;
   moved.out_bytes += work.size;
   const std::size_t gone_before = gone_.size();
-  ledger_.put(to, work, now_ms, gone_);
+  ledger_.put(to, work, at_ms, gone_);
   for (std::size_t i = gone_before; i < gone_.size(); ++i) evicted_.add(gone_[i].id);
   if (readied_.empty() || readied_.back() != &to) readied_.push_back(&to);
   work.attributes = replaced.attributes;
@@ -358,7 +361,7 @@ void SessionCore::send_on(Work& work, const Replaced& replaced, std::uint32_t no
 
 void SessionCore::commit_locked() {
   const EpochNumber newest = settle_epochs();
-  const std::uint32_t now_ms = ledger_.now_ms();
+  const std::uint32_t at_ms = now_ms();
   follow_wall();
   const bool may_retry = has_retries();
   Moved moved;
@@ -368,7 +371,7 @@ void SessionCore::commit_locked() {
     if (work.from == nullptr) {
       ledger_.count_birth(work.epoch, 1);
       ++moved.made_count;
-      send_on(work, {}, now_ms, moved);
+      send_on(work, {}, at_ms, moved);
       continue;
     }
     has_inputs = true;
@@ -377,7 +380,7 @@ void SessionCore::commit_locked() {
       work.fate = Fate::kHanded;  // it is as it was: nothing is told of it
       continue;
     }
-    send_on(work, take_out(work, moved), now_ms, moved);
+    send_on(work, take_out(work, moved), at_ms, moved);
   }
   if (!edits_.empty()) change_states(newest, has_inputs);
   // A change of state alone is safe when it is written: nobody's acknowledgement stands for it.

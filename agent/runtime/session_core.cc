@@ -71,7 +71,8 @@ SessionCore::~SessionCore() { rollback(); }
 
 void SessionCore::begin_call() {
   if (call_ == 0) {
-    wall_ms_ = ledger_.wall_ms();
+    began_ = ledger_.moment();
+    wall_ms_ = began_.wall_ms;
     wall_shift_ms_ = ledger_.wall_shift_ms();
   }
   ++call_;
@@ -118,6 +119,22 @@ void SessionCore::follow_wall() {
   wall_shift_ms_ += moved;
 }
 
+// By the ledger's clock. A session that began in this tick has taken next to no time.
+std::uint32_t SessionCore::now_ms() const {
+  Clock& clock = ledger_.clock();
+  return ledger_.now_ms(clock.tick() == began_.tick ? began_.steady : clock.steady());
+}
+
+// Takes what stands in memory. False: something on disk only comes first, and is to be read.
+bool SessionCore::take_from(Queue& queue, bool has_read) {
+  Lock lock(ledger_.mutex());
+  if (!has_read && ledger_.needs_paging_locked(queue)) return false;
+  queue.held();
+  follow_wall();
+  queue.take(wiring_.take_max, now_ms(), taken_);
+  return true;
+}
+
 bool SessionCore::refill() {
   taken_.clear();
   next_taken_ = 0;
@@ -125,20 +142,14 @@ bool SessionCore::refill() {
   for (std::size_t i = 0; i < wiring_.inputs.size(); ++i) {
     Queue& queue = *wiring_.inputs[(next_input_ + i) % wiring_.inputs.size()];
     const bool has_penalties_over =
-        queue.penalty_ends_ms() != 0 && is_reached(queue.penalty_ends_ms(), ledger_.now_ms());
+        queue.penalty_ends_ms() != 0 && is_reached(queue.penalty_ends_ms(), now_ms());
     if (!queue.is_ready() && !has_penalties_over) continue;
     // What cannot be read is counted and gone; what comes behind it is read instead.
-    Result<> paged;
-    do {
-      if (!ledger_.needs_paging(queue)) break;
-      paged = ledger_.page_in(queue);
-    } while (!paged.ok() && paged.code() == Code::kCorrupt);
-    if (!paged.ok() && paged.code() != Code::kCorrupt) continue;
-    {
-      Lock lock(ledger_.mutex());
-      queue.held();
-      follow_wall();
-      queue.take(wiring_.take_max, ledger_.now_ms(), taken_);
+    bool has_read = false;
+    while (!take_from(queue, has_read)) {
+      const Result<> paged = ledger_.page_in(queue);
+      if (!paged.ok() && paged.code() != Code::kCorrupt) break;
+      has_read = paged.ok();
     }
     if (taken_.empty()) continue;
     taken_from_ = &queue;

@@ -305,6 +305,8 @@ class SessionCore final : public Session {
   Work& add_work(const FlowRecord& record);
   FlowFile made(const Work* parent);
   bool refill();
+  bool take_from(Queue& queue, bool has_read);
+  std::uint32_t now_ms() const;
   void follow_wall() REQUIRES(ledger_.mutex());
   void release(Work& work);
   void undo_from(std::size_t works_kept, bool is_penalized);
@@ -318,6 +320,7 @@ class SessionCore final : public Session {
   void mark_value(std::string_view attribute, std::string_view value, std::uint64_t id,
                   std::size_t first_mark, std::size_t first_own);
   void tell_marks();
+  void forget_marks();
   struct Moved;
   void commit_locked() REQUIRES(ledger_.mutex());
   EpochNumber birth_epoch() REQUIRES(ledger_.mutex());
@@ -325,7 +328,7 @@ class SessionCore final : public Session {
   void tie_calls() REQUIRES(ledger_.mutex());
   struct Replaced;
   Replaced take_out(Work& work, Moved& moved) REQUIRES(ledger_.mutex());
-  void send_on(Work& work, const Replaced& replaced, std::uint32_t now_ms, Moved& moved)
+  void send_on(Work& work, const Replaced& replaced, std::uint32_t at_ms, Moved& moved)
       REQUIRES(ledger_.mutex());
   void change_states(EpochNumber newest, bool has_inputs) REQUIRES(ledger_.mutex());
   void count(const Moved& moved) REQUIRES(ledger_.mutex());
@@ -400,6 +403,7 @@ class SessionCore final : public Session {
   bool wants_yield_ = false;
   std::uint64_t ids_ = 0;  // taken, not used
   std::uint64_t ids_end_ = 0;
+  Clock::Moment began_;
   std::int64_t wall_ms_ = 0;        // of this session
   std::int64_t wall_shift_ms_ = 0;  // then
   std::uint64_t transferred_bytes_ = 0;

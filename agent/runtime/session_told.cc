@@ -56,6 +56,7 @@ void SessionCore::mark_value(std::string_view attribute, std::string_view value,
 }
 
 void SessionCore::tell_marks() {
+  if (!may_be_marked_) return;
   for (Mark& mark : marks_) {
     records_.push_back({.kind = kProvenanceMark,
                         .at_ms = wall_ms_,
@@ -66,9 +67,7 @@ void SessionCore::tell_marks() {
   }
   if (own_values_.empty()) return;
   // Views into both: they must not grow meanwhile.
-  values_.clear();
   values_.reserve(own_values_.size());
-  valued_.clear();
   valued_.reserve(own_.size() + own_values_.size() / kMarkValuesMax);
   std::size_t begin = 0;
   for (const OwnValues& own : own_) {
@@ -140,7 +139,7 @@ void SessionCore::tell_provenance() {
   ProvenanceLog* const log = wiring_.provenance;
   if (log == nullptr) return;
   records_.clear();
-  told_.put_into(records_, wall_ms_, wiring_.processor_id);
+  if (!told_.is_empty()) told_.put_into(records_, wall_ms_, wiring_.processor_id);
   if (tell_single()) {
     tell_marks();
     return log->gather(records_);
