@@ -22,6 +22,14 @@ std::uint32_t number_at(const char* at) {
   return number;
 }
 
+// One of 32, by which the few names of a FlowFile mostly differ.
+std::uint32_t bit_of(std::string_view name) {
+  if (name.empty()) return 1;
+  const std::size_t mixed = name.size() * 7 + static_cast<unsigned char>(name.front()) * 3U +
+                            static_cast<unsigned char>(name.back());
+  return std::uint32_t{1} << (mixed % 32);
+}
+
 void put_number(char* at, std::size_t number) {
   const auto narrow = static_cast<std::uint32_t>(number);
   std::memcpy(at, &narrow, sizeof narrow);
@@ -57,6 +65,7 @@ Attributes* Attributes::copy_of(std::string_view packed) {
   Attributes* const made = allocate(packed.size());
   if (!packed.empty()) std::memcpy(made->bytes(), packed.data(), packed.size());
   made->used_ = static_cast<std::uint32_t>(packed.size());
+  made->each([made](std::string_view name, std::string_view) { made->names_ |= bit_of(name); });
   return made;
 }
 
@@ -85,6 +94,7 @@ std::optional<std::string_view> Attributes::find(std::string_view name) const {
 
 // Names mostly differ in their size, so that few are compared.
 const char* Attributes::locate(std::string_view name) const {
+  if ((names_ & bit_of(name)) == 0) return end();
   const char* at = bytes();
   while (at != end()) {
     const std::uint32_t size = number_at(at);
@@ -115,6 +125,7 @@ Attributes* Attributes::copy_respaced(const Attributes& from, std::size_t at, st
   std::memcpy(made->bytes(), from.bytes(), at);
   std::memcpy(made->bytes() + at + fresh, from.bytes() + at + old, from.used_ - at - old);
   made->used_ = static_cast<std::uint32_t>(used);
+  made->names_ = from.names_;
   return made;
 }
 
@@ -131,11 +142,13 @@ Attributes* Attributes::with(Attributes* from, std::string_view name, std::strin
     old = entry.size();
   } else if (from->used_ + fresh <= from->capacity_ && from->is_ours()) {
     put_entry(from->bytes() + at, name, value);
+    from->names_ |= bit_of(name);
     from->used_ += static_cast<std::uint32_t>(fresh);
     return from;
   }
   Attributes* const made = respaced(from, at, old, fresh);
   put_entry(made->bytes() + at, name, value);
+  made->names_ |= bit_of(name);
   return made;
 }
 
@@ -151,6 +164,7 @@ Attributes* Attributes::copy_with(Attributes& from, std::string_view name, std::
   }
   Attributes* const made = copy_respaced(from, at, old, fresh);
   put_entry(made->bytes() + at, name, value);
+  made->names_ |= bit_of(name);
   return made;
 }
 

@@ -68,6 +68,9 @@ class Attributes {
   std::atomic<std::uint32_t> refs_{1};
   std::uint32_t used_ = 0;
   std::uint32_t capacity_;
+  // A bit for each name (`bit_of`): one whose bit is not here is not there, and need not be looked
+  // for.
+  std::uint32_t names_ = 0;
 };
 
 }  // namespace runnel

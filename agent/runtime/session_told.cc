@@ -109,11 +109,13 @@ bool SessionCore::tell_single() {
   if (works_.size() != 1 || !evicted_.is_empty()) return false;
   const Work& work = works_[0];
   single_ = {work.id, work.id};
-  ProvenanceRecord record{
-      .at_ms = wall_ms_, .component = wiring_.processor_id, .flowfiles = {&single_, 1}};
-  const auto tell = [&](ProvenanceKind kind) {
+  const auto tell = [this](ProvenanceKind kind) -> ProvenanceRecord& {
+    ProvenanceRecord& record = records_.emplace_back();
     record.kind = kind;
-    records_.push_back(record);
+    record.at_ms = wall_ms_;
+    record.component = wiring_.processor_id;
+    record.flowfiles = {&single_, 1};
+    return record;
   };
   if (work.fate == Fate::kHanded) return true;
   const bool is_made = work.from == nullptr;
@@ -125,12 +127,12 @@ bool SessionCore::tell_single() {
   if (work.fate == Fate::kDrop) tell(ProvenanceKind::kDrop);
   if (work.fate != Fate::kTransfer) return true;
   const Outlet& outlet = wiring_.outlets[work.to];
-  record.relationship = outlet.name;
   if (outlet.queues.empty()) {
-    record.details = kAutoTerminated;
-    tell(ProvenanceKind::kDrop);
+    ProvenanceRecord& drop = tell(ProvenanceKind::kDrop);
+    drop.relationship = outlet.name;
+    drop.details = kAutoTerminated;
   } else if (!is_made && !is_changed && wiring_.outlets.size() > 1) {
-    tell(ProvenanceKind::kRoute);
+    tell(ProvenanceKind::kRoute).relationship = outlet.name;
   }
   return true;
 }
@@ -138,7 +140,6 @@ bool SessionCore::tell_single() {
 void SessionCore::tell_provenance() {
   ProvenanceLog* const log = wiring_.provenance;
   if (log == nullptr) return;
-  records_.clear();
   if (!told_.is_empty()) told_.put_into(records_, wall_ms_, wiring_.processor_id);
   if (tell_single()) {
     tell_marks();
