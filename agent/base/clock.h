@@ -16,9 +16,19 @@ using SteadyTime = std::chrono::steady_clock::time_point;
 
 class Clock {
  public:
+  // Both clocks at one moment; `tick` says cheaply whether much time has passed since.
+  struct Moment {
+    SteadyTime steady{};
+    std::int64_t wall_ms = 0;
+    SteadyTime tick{};
+  };
+
   virtual ~Clock() = default;
   virtual SteadyTime steady() const = 0;
   virtual std::int64_t wall_ms() const = 0;  // since 1970-01-01T00:00:00Z
+  // When time moved on last, in steps of a few ms: the same as before, so little has passed.
+  virtual SteadyTime tick() const { return steady(); }
+  virtual Moment moment() const { return {steady(), wall_ms(), tick()}; }
   // As `steady`, with the time in which the machine was suspended, during which `steady` may stand.
   virtual SteadyTime since_boot() const { return steady(); }
   // Of the machine's present boot; another one after each. Empty: not known.

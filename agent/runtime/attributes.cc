@@ -22,11 +22,12 @@ std::uint32_t number_at(const char* at) {
   return number;
 }
 
-// As string_view's; but most names differ in their first byte.
-int compare(std::string_view a, std::string_view b) {
-  if (!a.empty() && !b.empty() && a[0] != b[0])
-    return static_cast<unsigned char>(a[0]) < static_cast<unsigned char>(b[0]) ? -1 : 1;
-  return a.compare(b);
+// One of 32, by which the few names of a FlowFile mostly differ.
+std::uint32_t bit_of(std::string_view name) {
+  if (name.empty()) return 1;
+  const std::size_t mixed = name.size() * 7 + static_cast<unsigned char>(name.front()) * 3U +
+                            static_cast<unsigned char>(name.back());
+  return std::uint32_t{1} << (mixed % 32);
 }
 
 void put_number(char* at, std::size_t number) {
@@ -50,10 +51,10 @@ Attributes* Attributes::allocate(std::size_t capacity) {
 }
 
 void Attributes::release() {
-  if (refs_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  if (!is_ours() && refs_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   if (!is_folded()) return give_block(this, sizeof(Attributes) + capacity_);
   base()->release();
-  give_block(this, sizeof(Attributes) + kBaseSize + last_);
+  give_block(this, sizeof(Attributes) + kBaseSize + own_size());
 }
 
 Attributes::Entry Attributes::entry_at(const char* at) {
@@ -66,6 +67,7 @@ Attributes* Attributes::copy_of(std::string_view packed) {
   Attributes* const made = allocate(std::max<std::size_t>(packed.size(), kFolded + 1));
   if (!packed.empty()) std::memcpy(made->bytes(), packed.data(), packed.size());
   made->used_ = static_cast<std::uint32_t>(packed.size());
+  made->each([made](std::string_view name, std::string_view) { made->names_ |= bit_of(name); });
   return made;
 }
 
@@ -87,93 +89,103 @@ bool Attributes::is_well_formed(std::string_view packed) {
 }
 
 std::optional<std::string_view> Attributes::find(std::string_view name) const {
-  const char* at = bytes();
-  const char* const end = at + used_;
-  while (at < end) {
-    const std::uint32_t name_size = number_at(at);
-    const std::uint32_t value_size = number_at(at + 4);
-    if (name_size == name.size() && std::memcmp(at + 8, name.data(), name_size) == 0) {
-      return std::string_view(at + 8 + name_size, value_size);
-    }
-    at += 8 + std::size_t{name_size} + value_size;
-  }
+  const char* const at = locate(name);
+  if (at != end()) return entry_at(at).value;
   if (is_folded()) [[unlikely]]
     return find_folded(name);
   return std::nullopt;
 }
 
-std::size_t Attributes::locate(std::string_view name, std::size_t& size) const {
+// Names mostly differ in their size, so that few are compared.
+const char* Attributes::locate(std::string_view name) const {
+  if ((names_ & bit_of(name)) == 0) return end();
   const char* at = bytes();
-  const char* const end = at + used_;
-  size = 0;
-  // Mostly they come in the order of names.
-  if (last_ != 0 && compare(entry_at(at + last_).name, name) < 0) return used_;
-  while (at < end) {
-    const Entry entry = entry_at(at);
-    const int order = compare(entry.name, name);
-    if (order == 0) size = entry.size();
-    if (order >= 0) break;
-    at += entry.size();
+  while (at != end()) {
+    const std::uint32_t size = number_at(at);
+    if (size == name.size() && std::memcmp(at + 8, name.data(), size) == 0) break;
+    at += 8 + std::size_t{size} + number_at(at + 4);
   }
-  return static_cast<std::size_t>(at - bytes());
+  return at;
 }
 
 Attributes* Attributes::respaced(Attributes* from, std::size_t at, std::size_t old,
                                  std::size_t fresh) {
   const std::size_t used = from->used_ - old + fresh;
   const std::size_t tail = from->used_ - at - old;
-  // The last entry moves with what comes before it.
-  const std::size_t last = at < from->last_ ? from->last_ + fresh - old : 0;
-  const bool is_ours = from->refs_.load(std::memory_order_acquire) == 1;
-  if (is_ours && used <= from->capacity_) {
+  if (from->is_ours() && used <= from->capacity_) {
     std::memmove(from->bytes() + at + fresh, from->bytes() + at + old, tail);
     from->used_ = static_cast<std::uint32_t>(used);
-    from->last_ = static_cast<std::uint32_t>(last);
     return from;
   }
-  Attributes* const made = allocate(used + kSlack);
-  std::memcpy(made->bytes(), from->bytes(), at);
-  std::memcpy(made->bytes() + at + fresh, from->bytes() + at + old, tail);
-  made->used_ = static_cast<std::uint32_t>(used);
-  made->last_ = static_cast<std::uint32_t>(last);
+  Attributes* const made = copy_respaced(*from, at, old, fresh);
   from->release();
   return made;
 }
 
-// Whether one of this name and size goes behind all others, in our own block: mostly they come in
-// the order of names.
-bool Attributes::appends(std::string_view name, std::size_t size) const {
-  return used_ + size <= capacity_ && refs_.load(std::memory_order_acquire) == 1 &&
-         (used_ == 0 || (last_ != 0 && compare(entry_at(bytes() + last_).name, name) < 0));
+Attributes* Attributes::copy_respaced(const Attributes& from, std::size_t at, std::size_t old,
+                                      std::size_t fresh) {
+  const std::size_t used = from.used_ - old + fresh;
+  Attributes* const made = allocate(used + kSlack);
+  std::memcpy(made->bytes(), from.bytes(), at);
+  std::memcpy(made->bytes() + at + fresh, from.bytes() + at + old, from.used_ - at - old);
+  made->used_ = static_cast<std::uint32_t>(used);
+  made->names_ = from.names_;
+  return made;
 }
 
 Attributes* Attributes::with(Attributes* from, std::string_view name, std::string_view value) {
   const std::size_t fresh = 8 + name.size() + value.size();
   RUNNEL_ASSERT(fresh < kSizeMax);
   if (from == nullptr) from = allocate(std::max(fresh, kFirst));
-  if (from->appends(name, fresh)) {
-    from->last_ = from->used_;
-    put_entry(from->bytes() + from->used_, name, value);
+  if (from->is_folded()) [[unlikely]]
+    from = unfolded(from);
+  const char* const found = from->locate(name);
+  const auto at = static_cast<std::size_t>(found - from->bytes());
+  std::size_t old = 0;
+  if (found != from->end()) {
+    const Entry entry = entry_at(found);
+    if (entry.value == value) return from;
+    old = entry.size();
+  } else if (from->used_ + fresh <= from->capacity_ && from->is_ours()) {
+    put_entry(from->bytes() + at, name, value);
+    from->names_ |= bit_of(name);
     from->used_ += static_cast<std::uint32_t>(fresh);
     return from;
   }
-  if (from->is_folded()) [[unlikely]]
-    from = unfolded(from);
-  std::size_t old = 0;
-  const std::size_t at = from->locate(name, old);
-  if (old == fresh && entry_at(from->bytes() + at).value == value) return from;
   Attributes* const made = respaced(from, at, old, fresh);
-  if (at + fresh == made->used_) made->last_ = static_cast<std::uint32_t>(at);
   put_entry(made->bytes() + at, name, value);
+  made->names_ |= bit_of(name);
+  return made;
+}
+
+Attributes* Attributes::copy_with(Attributes& from, std::string_view name, std::string_view value) {
+  if (from.is_folded()) [[unlikely]] {
+    from.retain();
+    return with(&from, name, value);
+  }
+  const std::size_t fresh = 8 + name.size() + value.size();
+  RUNNEL_ASSERT(fresh < kSizeMax);
+  const char* const found = from.locate(name);
+  const auto at = static_cast<std::size_t>(found - from.bytes());
+  const std::size_t old = found == from.end() ? 0 : entry_at(found).size();
+  if (old == fresh && entry_at(found).value == value) {
+    from.retain();
+    return &from;
+  }
+  Attributes* const made = copy_respaced(from, at, old, fresh);
+  put_entry(made->bytes() + at, name, value);
+  made->names_ |= bit_of(name);
   return made;
 }
 
 Attributes* Attributes::without(Attributes* from, std::string_view name) {
   if (from == nullptr) return nullptr;
-  if (from->is_folded()) from = unfolded(from);
-  std::size_t old = 0;
-  const std::size_t at = from->locate(name, old);
-  return old == 0 ? from : respaced(from, at, old, 0);
+  if (from->is_folded()) [[unlikely]]
+    from = unfolded(from);
+  const char* const found = from->locate(name);
+  if (found == from->end()) return from;
+  const auto at = static_cast<std::size_t>(found - from->bytes());
+  return respaced(from, at, entry_at(found).size(), 0);
 }
 
 }  // namespace runnel

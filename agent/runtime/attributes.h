@@ -12,7 +12,9 @@
 
 namespace runnel {
 
-// Bytes behind the header, in the order of names:  (name size u32, value size u32, name, value)*
+// Bytes behind the header:  (name size u32, value size u32, name, value)*
+// Each name is there once. They stand as they came: one more goes to the end and moves no other;
+// who needs the order of names (a batch, a reader) sorts.
 //
 // What waits long is *folded*: it names a block of the same names, its base, and holds only the
 // values that are not the same. Who changes it gets a block of its own.
@@ -20,6 +22,7 @@ class Attributes {
  public:
   // From packed bytes as above, which the caller vouches for (see is_well_formed). One reference.
   static Attributes* copy_of(std::string_view packed);
+  // As above, and in the order of names, as they lie on disk.
   static bool is_well_formed(std::string_view packed);
 
   void retain() { refs_.fetch_add(1, std::memory_order_relaxed); }
@@ -33,7 +36,7 @@ class Attributes {
   bool is_shared() const { return refs_.load(std::memory_order_acquire) != 1; }
   // What it takes in memory, about, without its base.
   std::size_t memory_bytes() const {
-    return sizeof(Attributes) + (is_folded() ? kBaseSize + last_ : capacity_);
+    return sizeof(Attributes) + (is_folded() ? kBaseSize + own_size() : capacity_);
   }
 
   template <typename Visit>
@@ -46,6 +49,8 @@ class Attributes {
   // Consumes the reference `from` (nullptr: no attributes) and returns one to attributes with that
   // change; in place when nobody shares them.
   static Attributes* with(Attributes* from, std::string_view name, std::string_view value);
+  // The same of attributes that somebody else holds: consumes no reference.
+  static Attributes* copy_with(Attributes& from, std::string_view name, std::string_view value);
   static Attributes* without(Attributes* from, std::string_view name);
 
  private:
@@ -59,21 +64,24 @@ class Attributes {
   explicit Attributes(std::uint32_t capacity) : capacity_(capacity) {}
   static Attributes* allocate(std::size_t capacity);
   static Entry entry_at(const char* at);
-  // Where the entry of this name is, or where it would be; `size` is its size, 0 when it is not
-  // there.
-  std::size_t locate(std::string_view name, std::size_t& size) const;
+  // Where the entry of this name begins; the end when there is none.
+  const char* locate(std::string_view name) const;
+  bool is_ours() const { return refs_.load(std::memory_order_acquire) == 1; }
   // Makes room of `fresh` bytes in place of `old` bytes at `at`; returns the block, which may be
   // another one.
-  bool appends(std::string_view name, std::size_t size) const;
   static Attributes* respaced(Attributes* from, std::size_t at, std::size_t old, std::size_t fresh);
+  static Attributes* copy_respaced(const Attributes& from, std::size_t at, std::size_t old,
+                                   std::size_t fresh);
   const char* bytes() const { return reinterpret_cast<const char*>(this + 1); }
   char* bytes() { return reinterpret_cast<char*>(this + 1); }
+  const char* end() const { return bytes() + used_; }
 
   // -- folded: behind the header the base's address, then, in the base's order, of each value that
   // differs:  (number of the entry u8, value size u16, value)*
   static constexpr std::uint32_t kFolded = 0;  // a flat one has room for a byte at least
   static constexpr std::size_t kBaseSize = sizeof(Attributes*);
   static constexpr std::size_t kOwnHead = 3;
+  std::size_t own_size() const { return names_; }
   Attributes* base() const {
     Attributes* base = nullptr;
     std::memcpy(&base, bytes(), sizeof base);
@@ -101,7 +109,7 @@ class Attributes {
   }
   template <typename Visit>
   void each_folded(Visit& visit) const {
-    std::string_view own(bytes() + kBaseSize, last_);
+    std::string_view own(bytes() + kBaseSize, own_size());
     std::size_t number = 0;
     base()->each_own([&](std::string_view name, std::string_view of_base) {
       visit(name, value_of(own, number++, of_base));
@@ -114,9 +122,9 @@ class Attributes {
   std::atomic<std::uint32_t> refs_{1};
   std::uint32_t used_ = 0;  // 0: folded
   std::uint32_t capacity_;  // kFolded: it is
-  // Where the last entry begins; 0 also when it is not known. Folded: bytes behind the base's
-  // address.
-  std::uint32_t last_ = 0;
+  // A bit for each name (`bit_of`): one whose bit is not here is not there, and need not be looked
+  // for. Folded: how many bytes are behind the base's address.
+  std::uint32_t names_ = 0;
 };
 
 // Folds the attributes of FlowFiles that follow one another. One thread.

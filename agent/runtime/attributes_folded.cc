@@ -89,7 +89,7 @@ Attributes* AttributesFolder::fold(const Attributes& flat) {
   (*base)->retain();
   std::memcpy(made->bytes(), &*base, Attributes::kBaseSize);
   std::memcpy(made->bytes() + Attributes::kBaseSize, own_.data(), own_.size());
-  made->last_ = static_cast<std::uint32_t>(own_.size());
+  made->names_ = static_cast<std::uint32_t>(own_.size());
   return made;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <numeric>
 #include <unordered_map>
 #include <utility>
 
@@ -101,7 +102,7 @@ class AttributePacker {
     if (current_ == nullptr || !fits(*attributes)) current_ = &find(*attributes);
     columns_.shapes().put(current_->number);
     if (current_->is_new) put_names(*current_);
-    for (std::size_t i = 0; i < current_->names.size(); ++i) {
+    for (const std::size_t i : current_->order) {
       const std::string_view value = values_[i];
       if (!current_->is_new && current_->last[i] == value) {
         columns_.value_sizes().put(0);
@@ -115,11 +116,13 @@ class AttributePacker {
   }
 
  private:
+  // Names as they stand in memory; on disk they are in their order.
   struct Shape {
     std::uint64_t number = 0;  // from 1
     bool is_new = true;
     std::vector<std::string_view> names;
     std::vector<std::string_view> last;
+    std::vector<std::size_t> order;  // of names
   };
 
   // Whether they have the names of the present shape; then their values stand in `values_`.
@@ -150,15 +153,19 @@ class AttributePacker {
       attributes.each(
           [&](std::string_view name, std::string_view) { shape.names.push_back(name); });
       shape.last.resize(shape.names.size());
+      shape.order.resize(shape.names.size());
+      std::iota(shape.order.begin(), shape.order.end(), std::size_t{0});
+      std::sort(shape.order.begin(), shape.order.end(),
+                [&](std::size_t a, std::size_t b) { return shape.names[a] < shape.names[b]; });
     }
     return shape;
   }
 
   void put_names(const Shape& shape) {
     columns_.shapes().put(shape.names.size());
-    for (const std::string_view name : shape.names) {
-      columns_.shapes().put(name.size());
-      columns_.shapes().append(name);
+    for (const std::size_t i : shape.order) {
+      columns_.shapes().put(shape.names[i].size());
+      columns_.shapes().append(shape.names[i]);
     }
   }
 

@@ -77,7 +77,8 @@ Content* Content::of_slices(const std::vector<Slice>& slices) {
 }
 
 void Content::release() {
-  if (refs_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  const bool is_ours = refs_.load(std::memory_order_acquire) == 1;
+  if (!is_ours && refs_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   switch (kind_) {
     case Kind::kMemory:
       give_block(this, sizeof(Content) + size_);

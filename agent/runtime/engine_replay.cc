@@ -156,6 +156,8 @@ void EngineCore::replay_batch(std::vector<ReplayArchive::Ended> batch, bool is_d
         told.kin(1, ProvenanceKind::kReplay, new_id, old_id);
         ledger_->count_birth(record.epoch, 1);
         ledger_->put(queue, record, now_ms, gone);
+        queue.held();
+        queue.publish();  // the next one is refused if it is full now
       }
       ++answer.replayed_count;
       if (answer.replayed.size() < ReplayAnswer::kListed)

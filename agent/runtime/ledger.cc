@@ -66,16 +66,14 @@ Ledger::~Ledger() {
   queues_.clear();
 }
 
-std::uint32_t Ledger::now_ms() const {
-  const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(
-      options_.clock->steady() - clock_began_);
+std::uint32_t Ledger::now_ms(SteadyTime at) const {
+  const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(at - clock_began_);
   return static_cast<std::uint32_t>(std::max<std::int64_t>(passed.count(), 0)) + 1;
 }
 
 // ---- epochs
 
-Ledger::Epoch* Ledger::epoch_at(EpochNumber epoch) {
-  if (found_epoch_ != nullptr && found_epoch_number_ == epoch) return found_epoch_;
+Ledger::Epoch* Ledger::look_up_epoch(EpochNumber epoch) {
   if (epoch < first_epoch_ || epoch - first_epoch_ >= epochs_.size()) return nullptr;
   found_epoch_number_ = epoch;
   return found_epoch_ = &epochs_[epoch - first_epoch_];
@@ -130,17 +128,6 @@ void Ledger::forget_old_epochs() {
   }
 }
 
-void Ledger::count_birth(EpochNumber epoch, std::uint64_t count) {
-  totals_.in += count;
-  if (Epoch* const one = epoch_at(epoch)) one->counters.in += count;
-}
-
-void Ledger::count_end(EpochNumber epoch, End end) {
-  const auto reason = static_cast<std::size_t>(end);
-  ++totals_.ends[reason];
-  if (Epoch* const one = epoch_at(epoch)) ++one->counters.ends[reason];
-}
-
 void Ledger::count_drop(EpochNumber epoch, End end, std::uint64_t flowfile) {
   count_end(epoch, end);
   DropExtent& drop = drops_[static_cast<std::size_t>(end)];
@@ -153,16 +140,20 @@ void Ledger::count_drop(EpochNumber epoch, End end, std::uint64_t flowfile) {
 
 // ---- moving FlowFiles
 
-void Ledger::put(Queue& queue, FlowRecord record, std::uint32_t now_ms,
+void Ledger::put(Queue& queue, const FlowRecord& record, std::uint32_t now_ms,
                  std::vector<FlowRecord>& dropped) {
   queue.held();
   const FullRule rule = queue.spec().when_full;
-  if (rule == FullRule::kDropNewest && (queue.is_full() || is_over_quota())) {
-    count_drop(record.epoch, End::kEvicted, record.id);
-    dropped.push_back(record);
-    return;
+  if (rule == FullRule::kDropNewest) {
+    queue.publish();
+    if (queue.is_full() || is_over_quota()) {
+      count_drop(record.epoch, End::kEvicted, record.id);
+      dropped.push_back(record);
+      return;
+    }
   }
   queue.append(record, now_ms);
+  note_changed(queue);
   note_occupied(queue);
   if (Epoch* const epoch = epoch_at(record.epoch)) ++epoch->live;
   const std::uint64_t bytes =
@@ -171,12 +162,18 @@ void Ledger::put(Queue& queue, FlowRecord record, std::uint32_t now_ms,
   if (unsaved_bytes_ > unsaved_max_) is_over_quota_ = true;  // until the disk is measured again
   if (unsaved_bytes_ > behind_at_) is_behind_ = true;        // until the next cut
   accepted_bytes_ += record.size;
-  if (rule != FullRule::kDropOldest && rule != FullRule::kDropLowest) return;
+  if (rule == FullRule::kDropOldest || rule == FullRule::kDropLowest) make_room(queue, dropped);
+}
+
+// One has come into a queue that drops others when it is full.
+void Ledger::make_room(Queue& queue, std::vector<FlowRecord>& dropped) {
+  queue.held();
+  queue.publish();
+  const bool is_by_class = queue.spec().when_full == FullRule::kDropLowest;
   Queue::Position oldest = 0;
   // At the disk's quota, one goes for each that comes.
   bool is_one_due = is_over_quota();
   while ((queue.is_full() || std::exchange(is_one_due, false)) && queue.count() > 1) {
-    const bool is_by_class = rule == FullRule::kDropLowest;
     const bool has_untaken =
         is_by_class ? queue.lowest_untaken(oldest) : queue.oldest_untaken(oldest);
     const auto paged = queue.paged().begin();
@@ -190,6 +187,7 @@ void Ledger::put(Queue& queue, FlowRecord record, std::uint32_t now_ms,
     const FlowRecord old = take_out(queue, oldest);
     count_drop(old.epoch, End::kEvicted, old.id);
     dropped.push_back(old);
+    queue.publish();
   }
 }
 
@@ -207,18 +205,25 @@ void Ledger::evict_paged(Queue& queue, Queue::Position first, std::uint64_t row)
 
 FlowRecord Ledger::take_out(Queue& queue, Queue::Position position) {
   queue.held();
-  SavedPlace place;
-  const FlowRecord record = queue.done(position, place);
+  FlowRecord record = *queue.find(position);
+  record.entry_ms += queue.owed_ms(position);
+  let_out(queue, position, record);
+  return record;
+}
+
+void Ledger::let_out(Queue& queue, Queue::Position position, const FlowRecord& record) {
+  queue.held();
   if (Epoch* const epoch = epoch_at(record.epoch)) --epoch->live;
+  const std::uint64_t bytes =
+      (record.content != nullptr && record.content->is_in_memory() ? record.size : 0) + 128;
+  const SavedPlace place = queue.done(position);
+  note_changed(queue);
   if (place.batch != 0) {
     note_saved_done(place);
   } else {
-    const std::uint64_t bytes =
-        (record.content != nullptr && record.content->is_in_memory() ? record.size : 0) + 128;
     unsaved_bytes_ -= std::min(unsaved_bytes_, bytes);
     if (is_behind() && unsaved_bytes_ <= behind_at_) is_behind_ = false;
   }
-  return record;
 }
 
 void Ledger::note_saved_done(SavedPlace place) {

@@ -133,13 +133,17 @@ class Ledger {
   const std::string& instance_id() const { return instance_id_; }
   SegmentStore& segments() { return *segments_; }
   // The ledger's own clock, in ms since it was opened; never 0.
-  std::uint32_t now_ms() const;
+  std::uint32_t now_ms() const { return now_ms(options_.clock->steady()); }
+  std::uint32_t now_ms(SteadyTime at) const;
   // The wall clock's time. When it was set, by more than half a second, the entry times of all that
   // is queued follow it first, so that ages stay what they are.
-  std::int64_t wall_ms() {
-    const std::int64_t wall = options_.clock->wall_ms();
-    const std::int64_t moved = wall - ms_of(options_.clock->steady()) - wall_base_ms_.load();
-    return moved > kClockStepMs || moved < -kClockStepMs ? follow_wall() : wall;
+  std::int64_t wall_ms() { return moment().wall_ms; }
+  // The same, with all that is known of this moment.
+  Clock::Moment moment() {
+    Clock::Moment moment = options_.clock->moment();
+    const std::int64_t moved = moment.wall_ms - ms_of(moment.steady) - wall_base_ms_.load();
+    if (moved > kClockStepMs || moved < -kClockStepMs) moment.wall_ms = follow_wall();
+    return moment;
   }
   // By how much it was set in all since the ledger was opened.
   std::int64_t wall_shift_ms() const { return wall_shift_ms_.load(std::memory_order_relaxed); }
@@ -164,22 +168,39 @@ class Ledger {
   // The same for the first batch that lies on disk only, needed now or not; false: there is none.
   // For those who look at a queue.
   Result<bool> page_in_next(Queue& queue);
-  bool needs_paging(Queue& queue);
+  bool needs_paging(Queue& queue) {
+    Lock lock(mutex_);
+    return needs_paging_locked(queue);
+  }
+  bool needs_paging_locked(Queue& queue) REQUIRES(mutex_) {
+    queue.held();
+    Queue::Position first = 0;
+    return queue.next_paged(first) != nullptr;
+  }
 
   // ---- commits, under the mutex
   EpochNumber birth_epoch() REQUIRES(mutex_);
   // The session's own: what FlowFiles of epoch `low` .. `high` do together is cut together.
   void tie(EpochNumber low, EpochNumber high) REQUIRES(mutex_);
-  void count_birth(EpochNumber epoch, std::uint64_t count) REQUIRES(mutex_);
-  void count_end(EpochNumber epoch, End end) REQUIRES(mutex_);
+  void count_birth(EpochNumber epoch, std::uint64_t count) REQUIRES(mutex_) {
+    totals_.in += count;
+    if (Epoch* const one = epoch_at(epoch)) one->counters.in += count;
+  }
+  void count_end(EpochNumber epoch, End end) REQUIRES(mutex_) {
+    const auto reason = static_cast<std::size_t>(end);
+    ++totals_.ends[reason];
+    if (Epoch* const one = epoch_at(epoch)) ++one->counters.ends[reason];
+  }
   // An end by which data is lost; `flowfile` 0: it was not read.
   void count_drop(EpochNumber epoch, End end, std::uint64_t flowfile) REQUIRES(mutex_);
   // Takes over the record's references. A queue that is full and drops does so here: what is
   // dropped is added to `dropped`.
-  void put(Queue& queue, FlowRecord record, std::uint32_t now_ms, std::vector<FlowRecord>& dropped)
-      REQUIRES(mutex_);
+  void put(Queue& queue, const FlowRecord& record, std::uint32_t now_ms,
+           std::vector<FlowRecord>& dropped) REQUIRES(mutex_);
   // Out of its queue; the references are the caller's.
   FlowRecord take_out(Queue& queue, Queue::Position position) REQUIRES(mutex_);
+  // The same, for who has read its record, which stands in the queue.
+  void let_out(Queue& queue, Queue::Position position, const FlowRecord& record) REQUIRES(mutex_);
   // Changes of a processor's state. `is_mid_flow`: by a session with inputs, of the epochs up to
   // `epoch`.
   void change_state(const std::string& processor, const std::string& name,
@@ -187,7 +208,7 @@ class Ledger {
       REQUIRES(mutex_);
   void wait(const std::shared_ptr<SafeLine>& line, EpochNumber epoch, bool needs_write,
             SafeLine::Then then) REQUIRES(mutex_);
-  // At the end of each commit.
+  // At the end of each commit: only then the figures of its queues are published.
   void settle() REQUIRES(mutex_);
 
   // ---- who counts what stands in queues (gates of process groups), under the mutex
@@ -350,7 +371,11 @@ class Ledger {
   std::int64_t follow_wall();
 
   // -- epochs
-  Epoch* epoch_at(EpochNumber epoch) REQUIRES(mutex_);
+  Epoch* epoch_at(EpochNumber epoch) REQUIRES(mutex_) {
+    return found_epoch_number_ == epoch && found_epoch_ != nullptr ? found_epoch_
+                                                                   : look_up_epoch(epoch);
+  }
+  Epoch* look_up_epoch(EpochNumber epoch) REQUIRES(mutex_);
   bool is_finished(EpochNumber epoch) REQUIRES(mutex_);
   bool is_safe(const SafeLine::Waiter& waiter) REQUIRES(mutex_);
   void forget_old_epochs() REQUIRES(mutex_);
@@ -366,6 +391,7 @@ class Ledger {
   void checkpoint_loop();
   EpochNumber cut_epoch() REQUIRES(mutex_);
   std::unique_ptr<Write> cut(bool is_all, bool needs_row = false) REQUIRES(mutex_);
+  void make_room(Queue& queue, std::vector<FlowRecord>& dropped) REQUIRES(mutex_);
   void evict_paged(Queue& queue, Queue::Position first, std::uint64_t row) REQUIRES(mutex_);
   void note_saved_done(SavedPlace place) REQUIRES(mutex_);
   void note_row_gone(std::uint64_t id) REQUIRES(mutex_);
@@ -373,6 +399,10 @@ class Ledger {
     return batch.left == 0 && batch.targets_alive == 0;
   }
   void note_occupied(Queue& queue) REQUIRES(mutex_);
+  void note_changed(Queue& queue) REQUIRES(mutex_) {
+    queue.held();
+    if (!queue.note_changed()) changed_.push_back(&queue);
+  }
   void sift_occupied() REQUIRES(mutex_);
   void cut_queue(Queue& queue, Write& write) REQUIRES(mutex_);
   void cut_effects(Write& write) REQUIRES(mutex_);
@@ -449,6 +479,7 @@ class Ledger {
   // only these are looked at by each write.
   std::vector<Queue*> occupied_ GUARDED_BY(mutex_);
   std::size_t sift_at_ GUARDED_BY(mutex_) = kOccupiedMin;
+  std::vector<Queue*> changed_ GUARDED_BY(mutex_);                   // by the commit under way
   std::map<std::string, std::string> parked_of_ GUARDED_BY(mutex_);  // queue id -> flow
   std::set<std::string> attached_ GUARDED_BY(mutex_);
   struct QueueRow {

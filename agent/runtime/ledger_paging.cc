@@ -15,13 +15,6 @@ void release_all(const std::vector<FlowRecord>& records) {
 
 }  // namespace
 
-bool Ledger::needs_paging(Queue& queue) {
-  Lock lock(mutex_);
-  queue.held();
-  Queue::Position first = 0;
-  return queue.next_paged(first) != nullptr;
-}
-
 Result<> Ledger::page_in(Queue& queue) {
   TRY(page_in_one(queue, [&queue](Queue::Position& first) {
     queue.held();

@@ -18,6 +18,11 @@ void Ledger::wait(const std::shared_ptr<SafeLine>& line, EpochNumber number, boo
 }
 
 void Ledger::settle() {
+  for (Queue* const queue : changed_) {
+    queue->held();
+    queue->publish();
+  }
+  changed_.clear();
   if (!touched_.empty()) tell_watchers();
   forget_old_epochs();
   if (unsaved_bytes_ >= cut_at_) is_cut_wanted_ = true;

@@ -90,6 +90,7 @@ void ProvenanceLog::open_block() {
   auto next = std::make_unique<Block>();
   next->first_event = full.first_event + full.encoder.count();
   blocks_.push_back(std::move(next));
+  has_full_block_ = true;
 }
 
 void ProvenanceLog::give_up_oldest() {
@@ -102,6 +103,7 @@ void ProvenanceLog::give_up_oldest() {
   next.doubtful_ids.insert(next.doubtful_ids.end(), oldest.doubtful_ids.begin(),
                            oldest.doubtful_ids.end());
   blocks_.pop_front();
+  has_full_block_ = blocks_.size() > 1;
 }
 
 void ProvenanceLog::add(std::span<const ProvenanceRecord> records) {
@@ -188,11 +190,6 @@ bool ProvenanceLog::join_gathered(const ProvenanceRecord& record) {
 void ProvenanceLog::encode_gathered() {
   const std::size_t count = std::exchange(gathered_count_, 0);
   for (std::size_t i = 0; i < count; ++i) encode(gathered_[i].record());
-}
-
-bool ProvenanceLog::wants_write() const {
-  Lock lock(mutex_);
-  return blocks_.size() > 1;
 }
 
 bool ProvenanceLog::has_unwritten() const {
@@ -288,6 +285,7 @@ void ProvenanceLog::written() {
     sealed_bytes_ -= blocks_.front()->encoder.bytes().size();
     blocks_.pop_front();
   }
+  has_full_block_ = blocks_.size() > 1;
   if (taken_tail_ != 0) {
     blocks_.front()->tail_ids.push_back(taken_tail_);
     blocks_.front()->written_bytes += taken_bytes_;

@@ -94,7 +94,7 @@ class ProvenanceLog {
     return false;
   }
   // A block has become full: whoever writes should not wait for long.
-  bool wants_write() const;
+  bool wants_write() const { return has_full_block_.load(std::memory_order_relaxed); }
   bool has_unwritten() const;
 
   // The writer: `take` what is to be written; then `written`, when it is on disk, or `failed`, and
@@ -206,6 +206,7 @@ class ProvenanceLog {
   mutable Mutex mutex_;
   // Full blocks that are not on disk yet, oldest first, and the open one at the end.
   std::deque<std::unique_ptr<Block>> blocks_ GUARDED_BY(mutex_);
+  std::atomic<bool> has_full_block_{false};            // more than the open one
   std::vector<Gathered> gathered_ GUARDED_BY(mutex_);  // used again and again
   std::size_t gathered_count_ GUARDED_BY(mutex_) = 0;
   std::uint64_t next_row_ GUARDED_BY(mutex_) = 1;

@@ -114,8 +114,6 @@ void ProvenanceTold::undo(std::uint32_t call) {
   std::erase_if(all_, [call](const One& one) { return one.call == call; });
 }
 
-void ProvenanceTold::clear() { all_.clear(); }
-
 bool ProvenanceTold::is_alike(const One& a, const One& b) {
   return a.kind == b.kind && a.uri == b.uri && a.details == b.details &&
          a.alternate_id == b.alternate_id;

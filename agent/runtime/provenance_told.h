@@ -24,7 +24,10 @@ class ProvenanceTold {
   std::optional<std::string> take_send(std::uint32_t call, std::uint64_t flowfile);
   // The call, which is the last that told of anything, is rolled back.
   void undo(std::uint32_t call);
-  void clear();
+  void clear() {
+    if (!is_empty()) all_.clear();
+  }
+  bool is_empty() const { return all_.empty(); }
 
   // All of it, of all calls; what several calls told alike is one record. The records are views of
   // this object, until it is changed.

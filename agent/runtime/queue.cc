@@ -113,6 +113,7 @@ void Queue::shrink() {
 }
 
 void Queue::publish() {
+  is_changed_ = false;
   count_.store(present_ + paged_count_, std::memory_order_relaxed);
   bytes_.store(queued_bytes_ + paged_bytes_, std::memory_order_relaxed);
   ready_.store(untaken_ + paged_count_, std::memory_order_relaxed);
@@ -158,7 +159,6 @@ Queue::Position Queue::append(const FlowRecord& record, std::uint32_t now_ms) {
     if (!is_sequential()) enter_order(position, record);
   }
   if (tap) tap(record);
-  publish();
   return position;
 }
 
@@ -234,41 +234,41 @@ bool Queue::take_penalized(std::uint32_t now_ms, Taken& taken) {
   return false;
 }
 
-bool Queue::take_first_in(std::uint32_t now_ms, Taken& taken) {
+// First-in: what was given back, before all others.
+bool Queue::take_returned(Taken& taken) {
   const Position end = paged_begin();
   while (!returned_.empty() && *returned_.begin() < end) {
     const Position position = *returned_.begin();
     returned_.erase(returned_.begin());
-    if (take_at(position, now_ms, taken)) {
-      --untaken_;
-      return true;
-    }
+    if (!take_at(position, 0, taken)) continue;
+    --untaken_;
+    return true;
   }
-  auto at = chunks_.lower_bound(take_ / kChunk);
-  while (at != chunks_.end()) {
-    const Position begin = at->first * kChunk;
-    if (begin >= end) return false;
-    if (take_ < begin) take_ = begin;
-    Chunk& chunk = *at->second;
-    // The next one that is present, neither taken nor penalized.
-    for (std::size_t i = slot(take_); take_ < begin + kChunk && take_ < tail_; i = slot(++take_)) {
-      if (!has(chunk.present, i) || has(chunk.taken, i) || chunk.at[i].penalty_until_ms != 0) {
-        if (take_ + 1 == begin + kChunk) break;
-        continue;
-      }
-      if (take_ >= end) return false;
-      put(chunk.taken, i);
-      taken = {take_, &chunk.at[i]};
-      ++take_;
-      --untaken_;
-      return true;
-    }
-    if (take_ >= tail_) return false;
-    take_ = begin + kChunk;
-    ++at;
-  }
-  if (take_ < tail_) take_ = std::max(take_, tail_chunk_ == nullptr ? tail_ : take_);
   return false;
+}
+
+// First-in: those that nobody has had, as they stand.
+std::size_t Queue::take_in_row(std::size_t count_max, std::vector<Taken>& into) {
+  const Position end = std::min(paged_begin(), tail_);
+  std::size_t count = 0;
+  auto at = chunks_.lower_bound(take_ / kChunk);
+  for (; at != chunks_.end() && at->first * kChunk < end; ++at) {
+    Chunk& chunk = *at->second;
+    take_ = std::max(take_, at->first * kChunk);
+    const Position chunk_end = std::min(end, (at->first + 1) * kChunk);
+    for (; take_ < chunk_end && count < count_max; ++take_) {
+      const std::size_t i = slot(take_);
+      if (!has(chunk.present, i) || has(chunk.taken, i) || chunk.at[i].penalty_until_ms != 0)
+        continue;
+      put(chunk.taken, i);
+      into.push_back({take_, &chunk.at[i]});
+      ++count;
+    }
+    if (count == count_max) break;
+  }
+  untaken_ -= count;
+  if (at == chunks_.end() && tail_chunk_ == nullptr) take_ = tail_;
+  return count;
 }
 
 // The first that stands in `from` .. `to`, given back or at the cursor.
@@ -354,12 +354,13 @@ bool Queue::take_ordered(std::uint32_t now_ms, Taken& taken) {
 }
 
 std::size_t Queue::take(std::size_t count_max, std::uint32_t now_ms, std::vector<Taken>& into) {
+  const bool is_first_in = spec_.order == QueueRule::kFirstIn;
   std::size_t count = 0;
   Taken taken{};
   while (count < count_max) {
     bool is_taken_now = !penalized_.empty() && take_penalized(now_ms, taken);
     if (!is_taken_now) {
-      is_taken_now = spec_.order == QueueRule::kFirstIn     ? take_first_in(now_ms, taken)
+      is_taken_now = is_first_in                            ? take_returned(taken)
                      : spec_.order == QueueRule::kLiveFirst ? take_live_first(now_ms, taken)
                                                             : take_ordered(now_ms, taken);
     }
@@ -367,6 +368,7 @@ std::size_t Queue::take(std::size_t count_max, std::uint32_t now_ms, std::vector
     into.push_back(taken);
     ++count;
   }
+  if (is_first_in) count += take_in_row(count_max - count, into);
   publish();
   return count;
 }
@@ -393,13 +395,12 @@ void Queue::give_back(Position position, std::uint32_t penalty_until_ms) {
   publish();
 }
 
-FlowRecord Queue::done(Position position, SavedPlace& place) {
+SavedPlace Queue::done(Position position) {
   Chunk* const chunk = chunk_at(position);
   RUNNEL_ASSERT(chunk != nullptr);
   const std::size_t i = slot(position);
   RUNNEL_ASSERT(has(chunk->present, i));
-  pay_owed(position, chunk->at[i]);
-  const FlowRecord record = chunk->at[i];
+  const FlowRecord& record = chunk->at[i];
   if (!has(chunk->taken, i)) {  // removed while it waited
     if (record.penalty_until_ms == 0) {
       --untaken_;
@@ -411,10 +412,10 @@ FlowRecord Queue::done(Position position, SavedPlace& place) {
       if (found != to) penalized_.erase(found);
     }
   }
+  SavedPlace place;
   if (has(chunk->saved, i)) {
     place = chunk->places.at(i);
   } else {
-    place = {};
     --chunk->unsaved;
     --unsaved_;
   }
@@ -428,10 +429,10 @@ FlowRecord Queue::done(Position position, SavedPlace& place) {
   ++traffic_.out_count;
   traffic_.out_bytes += record.size;
   if (!attempts_.empty()) attempts_.erase(position);
+  if (!owed_ms_.empty()) owed_ms_.erase(position);
   // A chunk goes when its own are done; the one that is being filled stays.
   if (chunk->count == 0 && chunk != tail_chunk_) forget_chunk(position / kChunk);
-  publish();
-  return record;
+  return place;
 }
 
 FlowRecord* Queue::find(Position position) {

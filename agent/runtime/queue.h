@@ -132,6 +132,11 @@ class Queue {
   // What a session could take now: those whose penalty is over are among them.
   std::uint64_t takeable(std::uint32_t now_ms) const REQUIRES(mutex_);
 
+  // After `append` and `done`: the published figures follow. Once for all that a commit changes.
+  void publish() REQUIRES(mutex_);
+  // Whether somebody has noted that it is to be published; true until it is.
+  bool note_changed() REQUIRES(mutex_) { return std::exchange(is_changed_, true); }
+
   // Takes over the record's references.
   Position append(const FlowRecord& record, std::uint32_t now_ms) REQUIRES(mutex_);
   // A FlowFile that is in the database already, paged in. Positions may come in any order, but are
@@ -149,9 +154,9 @@ class Queue {
   // Puts taken ones back: they are the next to be taken, in their old order. `penalty_until_ms` 0:
   // not penalized.
   void give_back(Position position, std::uint32_t penalty_until_ms) REQUIRES(mutex_);
-  // It is finished here. Returns the record, whose references the caller now owns, and where it was
-  // saved.
-  FlowRecord done(Position position, SavedPlace& place) REQUIRES(mutex_);
+  // It is finished here: its references are the caller's, who has read them (`find`), and what its
+  // entry time was owed. Returns where it was saved.
+  SavedPlace done(Position position) REQUIRES(mutex_);
 
   FlowRecord* find(Position position) REQUIRES(mutex_);
   // What a taken record holds is replaced by what `with` has; whose references are whose is the
@@ -248,6 +253,7 @@ class Queue {
   void shift_entries(std::int64_t by_ms, std::int64_t until_ms) REQUIRES(mutex_);
   // By how much the entry time of a taken one will follow.
   std::int64_t owed_ms(Position position) const REQUIRES(mutex_) {
+    if (owed_ms_.empty()) return 0;
     const auto found = owed_ms_.find(position);
     return found == owed_ms_.end() ? 0 : found->second;
   }
@@ -292,14 +298,14 @@ class Queue {
   Chunk& chunk_for(Position position) REQUIRES(mutex_);
   void forget_chunk(std::uint64_t number) REQUIRES(mutex_);
   Chunk* chunk_at(Position position) const REQUIRES(mutex_);
-  void publish() REQUIRES(mutex_);
   void pay_owed(Position position, FlowRecord& record) REQUIRES(mutex_);
   void note_start(const FlowRecord& record) REQUIRES(mutex_);
   // What stands at it or behind it is behind something that lies on disk only.
   Position paged_begin() const REQUIRES(mutex_) {
     return paged_.empty() ? UINT64_MAX : paged_.begin()->first;
   }
-  bool take_first_in(std::uint32_t now_ms, Taken& taken) REQUIRES(mutex_);
+  bool take_returned(Taken& taken) REQUIRES(mutex_);
+  std::size_t take_in_row(std::size_t count_max, std::vector<Taken>& into) REQUIRES(mutex_);
   std::vector<std::pair<Position, SavedPlace>> pageable_from(Position from, Position to,
                                                              const PageOut& wanted) const
       REQUIRES(mutex_);
@@ -357,6 +363,7 @@ class Queue {
   std::uint64_t paged_bytes_ GUARDED_BY(mutex_) = 0;
   std::unordered_map<Position, std::int64_t> owed_ms_ GUARDED_BY(mutex_);
   bool is_listed_ GUARDED_BY(mutex_) = false;
+  bool is_changed_ GUARDED_BY(mutex_) = false;
   Traffic traffic_ GUARDED_BY(mutex_);
   QueueWatch* watch_ GUARDED_BY(mutex_) = nullptr;
 

@@ -148,13 +148,9 @@ void SessionCore::finish() {
   works_.clear();
   told_.clear();
   gone_.clear();
+  birth_ = 0;
   records_.clear();
-  valued_.clear();
-  values_.clear();
-  marks_.clear();
-  own_values_.clear();
-  own_.clear();
-  own_text_.clear();
+  if (may_be_marked_) forget_marks();
   evicted_.clear();
   edits_.clear();
   waiting_.clear();
@@ -170,8 +166,20 @@ void SessionCore::finish() {
   if (was_large) give_back_room();
 }
 
+void SessionCore::forget_marks() {
+  may_be_marked_ = false;
+  marks_.clear();
+  own_values_.clear();
+  own_.clear();
+  own_text_.clear();
+  values_.clear();
+  valued_.clear();
+}
+
 // A relationship with several connections: each but the last gets a clone.
 void SessionCore::fan_out() {
+  const auto has_several = [](const Outlet& outlet) { return outlet.queues.size() > 1; };
+  if (std::none_of(wiring_.outlets.begin(), wiring_.outlets.end(), has_several)) return;
   const std::size_t count = works_.size();
   for (std::size_t i = 0; i < count; ++i) {
     if (works_[i].fate != Fate::kTransfer) continue;
@@ -199,21 +207,16 @@ void SessionCore::commit() {
     commit_locked();
     ledger_.settle();
   }
-  end_calls_from(0, true);
+  if (!endings_.empty()) end_calls_from(0, true);
   tell_provenance();
+  for (Work& work : works_) release(work);
   for (const FlowRecord& record : gone_) runnel::release(record);
   if (!ended_.empty()) wiring_.archive->keep(ended_);
-  if (wiring_.counters != nullptr) {
-    ProcessorCounters& counters = *wiring_.counters;
-    counters.read_bytes.fetch_add(read_bytes_, std::memory_order_relaxed);
-    counters.written_bytes.fetch_add(written_bytes_, std::memory_order_relaxed);
-    counters.sessions.fetch_add(1, std::memory_order_relaxed);
-    counters.last_session_ms.store(wall_ms_, std::memory_order_relaxed);
-  }
   const bool gives_back = next_taken_ < taken_.size();
   finish();
   if (gives_back && taken_from_->on_ready) taken_from_->on_ready();
   call_each(readied_, &Queue::on_ready);
+  std::erase_if(roomy_, [](const Queue* queue) { return queue->is_full(); });
   call_each(roomy_, &Queue::on_room);
   readied_.clear();
   roomy_.clear();
@@ -225,9 +228,13 @@ bool SessionCore::ends_here(const Work& work) const {
          (work.fate == Fate::kTransfer && wiring_.outlets[work.to].queues.empty());
 }
 
+bool SessionCore::has_retries() const {
+  return std::any_of(wiring_.outlets.begin(), wiring_.outlets.end(),
+                     [](const Outlet& outlet) { return outlet.retry.has_value(); });
+}
+
 bool SessionCore::retried(Work& work) {
-  if (work.from == nullptr || work.fate != Fate::kTransfer)
-    return work.fate == Fate::kKept && give_back_kept(work);
+  if (work.fate != Fate::kTransfer || !wiring_.outlets[work.to].retry) return false;
   std::chrono::milliseconds yields{0};
   if (!sent_back(ledger_, wiring_.outlets[work.to], *work.from, work.position, yields))
     return false;
@@ -235,113 +242,177 @@ bool SessionCore::retried(Work& work) {
   return true;
 }
 
-void SessionCore::commit_locked() {
-  // The epochs that each call combines belong together.
-  EpochNumber birth = 0;
-  const auto birth_epoch = [&]() REQUIRES(ledger_.mutex()) {
-    if (birth == 0) birth = ledger_.birth_epoch();
-    return birth;
-  };
-  EpochNumber newest = 0;
-  bool has_inputs = false;
+// What one commit has moved.
+struct SessionCore::Moved {
+  std::uint64_t in_count = 0;
+  std::uint64_t in_bytes = 0;
+  std::uint64_t out_count = 0;
+  std::uint64_t out_bytes = 0;
+  std::uint64_t made_count = 0;
+  std::uint64_t dropped_count = 0;
+};
+
+// What the queue's record of a FlowFile held that this session has replaced; ours to let go.
+struct SessionCore::Replaced {
+  Attributes* attributes = nullptr;
+  Content* content = nullptr;
+};
+
+EpochNumber SessionCore::birth_epoch() {
+  if (birth_ == 0) birth_ = ledger_.birth_epoch();
+  return birth_;
+}
+
+// What is made here is born; returns the youngest epoch, 0: there is no FlowFile.
+EpochNumber SessionCore::settle_epochs() {
+  EpochNumber low = UINT64_MAX;
+  EpochNumber high = 0;
+  for (Work& work : works_) {
+    if (work.fate == Fate::kHanded) continue;
+    if (work.from == nullptr && !work.inherits) work.epoch = birth_epoch();
+    low = std::min(low, work.epoch);
+    high = std::max(high, work.epoch);
+  }
+  if (low < high) tie_calls();
+  return high;
+}
+
+// The epochs that each call combines belong together.
+void SessionCore::tie_calls() {
   for (std::size_t i = 0; i < works_.size();) {
     EpochNumber low = UINT64_MAX;
     EpochNumber high = 0;
     const std::size_t begin = i;
     const std::uint32_t call = works_[i].call;
     for (; i < works_.size() && works_[i].call == call; ++i) {
-      Work& work = works_[i];
-      if (work.fate == Fate::kHanded) continue;
-      if (work.from == nullptr && !work.inherits) work.epoch = birth_epoch();
-      has_inputs = has_inputs || work.from != nullptr;
-      low = std::min(low, work.epoch);
-      high = std::max(high, work.epoch);
+      if (works_[i].fate == Fate::kHanded) continue;
+      low = std::min(low, works_[i].epoch);
+      high = std::max(high, works_[i].epoch);
     }
-    newest = std::max(newest, high);
     if (low == UINT64_MAX || low == high) continue;
     ledger_.tie(low, high);
     // What was taken from the youngest may live on in any of them.
     for (std::size_t at = begin; at < i; ++at) works_[at].epoch = high;
   }
-  const std::uint32_t now_ms = ledger_.now_ms();
+}
+
+// What was not replaced is handed on with its reference; what was replaced is let go.
+SessionCore::Replaced SessionCore::take_out(Work& work, Moved& moved) {
+  work.from->held();
+  const FlowRecord& old = *work.stored;
+  ++moved.in_count;
+  moved.in_bytes += old.size;
+  // It may have followed the wall clock. (Mostly not: what is not written now is copied sooner.)
+  const std::int64_t entry_ms = old.entry_ms + work.from->owed_ms(work.position);
+  if (work.entry_ms != entry_ms) work.entry_ms = entry_ms;
+  if (wiring_.archive != nullptr && ends_here(work)) {
+    retain(old);
+    ended_.push_back({work.from->id(), wall_ms_, old});
+    ended_.back().record.entry_ms = work.entry_ms;
+  }
+  const bool has_other_content =
+      work.owns_content || (work.has_new_content && work.content == nullptr);
+  const Replaced replaced{work.owns_attributes ? old.attributes : nullptr,
+                          has_other_content ? old.content : nullptr};
+  // Its figures are published when all is done.
+  if (work.from->is_full() && (roomy_.empty() || roomy_.back() != work.from))
+    roomy_.push_back(work.from);
+  ledger_.let_out(*work.from, work.position, old);
+  return replaced;
+}
+
+// Into the next queue, or to its end. What is left of its references with us is let go later.
+void SessionCore::send_on(Work& work, const Replaced& replaced, std::uint32_t at_ms, Moved& moved) {
+  const Outlet* const outlet = work.fate == Fate::kTransfer ? &wiring_.outlets[work.to] : nullptr;
+  if (outlet == nullptr || outlet->queues.empty()) {
+    const End end = work.fate == Fate::kExpired          ? End::kExpired
+                    : outlet != nullptr && !work.is_sent ? End::kTerminated
+                                                         : End::kOut;
+    if (end == End::kExpired) {
+      ledger_.count_drop(work.epoch, end, work.id);
+    } else {
+      ledger_.count_end(work.epoch, end);
+    }
+    ++moved.dropped_count;
+    work.owns_attributes = work.attributes != nullptr;
+    work.owns_content = work.content != nullptr;
+    if (replaced.attributes != nullptr || replaced.content != nullptr) {
+      FlowRecord& gone = gone_.emplace_back();
+      gone.attributes = replaced.attributes;
+      gone.content = replaced.content;
+    }
+    return;
+  }
+  if (work.is_penalized || work.penalty_until_ms != 0) {
+    work.penalty_until_ms =
+        work.is_penalized ? at_ms + static_cast<std::uint32_t>(wiring_.penalty.count()) : 0;
+  }
+  Queue& to = *outlet->queues[work.way];
+  ++moved.out_count;
+  moved.out_bytes += work.size;
+  const std::size_t gone_before = gone_.size();
+  ledger_.put(to, work, at_ms, gone_);
+  for (std::size_t i = gone_before; i < gone_.size(); ++i) evicted_.add(gone_[i].id);
+  if (readied_.empty() || readied_.back() != &to) readied_.push_back(&to);
+  work.attributes = replaced.attributes;
+  work.content = replaced.content;
+  work.owns_attributes = work.attributes != nullptr;
+  work.owns_content = work.content != nullptr;
+}
+
+void SessionCore::commit_locked() {
+  const EpochNumber newest = settle_epochs();
+  const std::uint32_t at_ms = now_ms();
   follow_wall();
-  std::uint64_t in_count = 0, in_bytes = 0, out_count = 0, out_bytes = 0, made_count = 0,
-                dropped_count = 0;
+  const bool may_retry = has_retries();
+  Moved moved;
+  bool has_inputs = false;
   for (Work& work : works_) {
     if (work.fate == Fate::kHanded) continue;
-    if (work.from != nullptr) {
-      if (retried(work)) {
-        runnel::SessionCore::release(work);
-        work.fate = Fate::kHanded;  // it is as it was: nothing is told of it
-        continue;
-      }
-      const bool was_full = work.from->is_full();
-      const FlowRecord old = ledger_.take_out(*work.from, work.position);
-      work.entry_ms = old.entry_ms;  // it may have followed the wall clock
-      ++in_count;
-      in_bytes += old.size;
-      if (wiring_.archive != nullptr && ends_here(work)) {
-        retain(old);
-        ended_.push_back({work.from->id(), wall_ms_, old});
-      }
-      if (was_full && !work.from->is_full()) roomy_.push_back(work.from);
-      // What was not replaced is handed on with its reference; what was replaced is let go.
-      FlowRecord left;
-      if (work.owns_attributes) left.attributes = old.attributes;
-      if (work.owns_content || (work.has_new_content && work.content == nullptr))
-        left.content = old.content;
-      work.owns_attributes = work.owns_content = false;
-      if (left.attributes != nullptr || left.content != nullptr) gone_.push_back(left);
-    } else {
+    if (work.from == nullptr) {
       ledger_.count_birth(work.epoch, 1);
-      ++made_count;
-      work.owns_attributes = work.owns_content = false;
-    }
-    FlowRecord record = static_cast<const FlowRecord&>(work);  // what is queued of it
-    record.penalty_until_ms =
-        work.is_penalized ? now_ms + static_cast<std::uint32_t>(wiring_.penalty.count()) : 0;
-    const Outlet* const outlet = work.fate == Fate::kTransfer ? &wiring_.outlets[work.to] : nullptr;
-    if (outlet == nullptr || outlet->queues.empty()) {
-      const End end = work.fate == Fate::kExpired          ? End::kExpired
-                      : outlet != nullptr && !work.is_sent ? End::kTerminated
-                                                           : End::kOut;
-      if (end == End::kExpired) {
-        ledger_.count_drop(work.epoch, end, work.id);
-      } else {
-        ledger_.count_end(work.epoch, end);
-      }
-      ++dropped_count;
-      gone_.push_back(record);
+      ++moved.made_count;
+      send_on(work, {}, at_ms, moved);
       continue;
     }
-    Queue& to = *outlet->queues[work.way];
-    ++out_count;
-    out_bytes += record.size;
-    const std::size_t gone_before = gone_.size();
-    ledger_.put(to, record, now_ms, gone_);
-    for (std::size_t i = gone_before; i < gone_.size(); ++i) evicted_.add(gone_[i].id);
-    if (readied_.empty() || readied_.back() != &to) readied_.push_back(&to);
+    has_inputs = true;
+    if (work.fate == Fate::kKept ? give_back_kept(work) : may_retry && retried(work)) {
+      release(work);
+      work.fate = Fate::kHanded;  // it is as it was: nothing is told of it
+      continue;
+    }
+    send_on(work, take_out(work, moved), at_ms, moved);
   }
-  for (StateEdit& edit : edits_) {
-    const EpochNumber epoch = has_inputs ? newest : birth_epoch();
-    const std::string& owner = edit.owner.empty() ? wiring_.processor_id : edit.owner;
-    ledger_.change_state(owner, edit.name, std::move(edit.value), epoch, has_inputs);
-  }
+  if (!edits_.empty()) change_states(newest, has_inputs);
   // A change of state alone is safe when it is written: nobody's acknowledgement stands for it.
   const bool needs_write = has_inputs || (works_.empty() && !edits_.empty());
   for (Waiting& waiting : waiting_) {
     ledger_.wait(wiring_.line, newest == 0 ? birth_epoch() : newest,
                  needs_write || waiting.must_be_stored, std::move(waiting.then));
   }
-  if (wiring_.counters != nullptr) {
-    ProcessorCounters& counters = *wiring_.counters;
-    counters.in_count.fetch_add(in_count, std::memory_order_relaxed);
-    counters.in_bytes.fetch_add(in_bytes, std::memory_order_relaxed);
-    counters.out_count.fetch_add(out_count, std::memory_order_relaxed);
-    counters.out_bytes.fetch_add(out_bytes, std::memory_order_relaxed);
-    counters.made_count.fetch_add(made_count, std::memory_order_relaxed);
-    counters.dropped_count.fetch_add(dropped_count, std::memory_order_relaxed);
+  if (wiring_.counters != nullptr) count(moved);
+}
+
+void SessionCore::change_states(EpochNumber newest, bool has_inputs) {
+  for (StateEdit& edit : edits_) {
+    const EpochNumber epoch = has_inputs ? newest : birth_epoch();
+    const std::string& owner = edit.owner.empty() ? wiring_.processor_id : edit.owner;
+    ledger_.change_state(owner, edit.name, std::move(edit.value), epoch, has_inputs);
   }
+}
+
+void SessionCore::count(const Moved& moved) {
+  ProcessorCounters& counters = *wiring_.counters;
+  counters.in_count.add(moved.in_count);
+  counters.in_bytes.add(moved.in_bytes);
+  counters.out_count.add(moved.out_count);
+  counters.out_bytes.add(moved.out_bytes);
+  counters.made_count.add(moved.made_count);
+  counters.dropped_count.add(moved.dropped_count);
+  counters.read_bytes.add(read_bytes_);
+  counters.written_bytes.add(written_bytes_);
+  counters.sessions.add(1);
+  counters.last_session_ms.store(wall_ms_, std::memory_order_relaxed);
 }
 
 // ---- handed over
@@ -373,9 +444,9 @@ void HandOver::transfer_one(const Slot& slot, const Outlet& outlet,
       done.retried.push_back(slot.queue);
     return;
   }
-  const bool was_full = slot.queue->is_full();
+  if (slot.queue->is_full() && (done.roomy.empty() || done.roomy.back() != slot.queue))
+    done.roomy.push_back(slot.queue);
   FlowRecord record = ledger_.take_out(*slot.queue, slot.position);
-  if (was_full && !slot.queue->is_full()) done.roomy.push_back(slot.queue);
   ++done.count;
   done.bytes += record.size;
   done.ids.add(record.id);
@@ -465,27 +536,31 @@ void HandOver::transfer(std::span<const std::uint64_t> slots, Relationship to,
     }
   }
   Transferred done;
+  const bool is_end = outlet.queues.empty();
   for (std::size_t begin = 0; begin < taken.size(); begin += kAtOnce) {
     Lock lock(ledger_.mutex());
     const std::size_t end = std::min(begin + kAtOnce, taken.size());
+    const std::uint64_t count_before = done.count;
+    const std::uint64_t bytes_before = done.bytes;
     for (std::size_t i = begin; i < end; ++i) transfer_one(taken[i], outlet, set, done);
+    if (wiring_.counters != nullptr) {
+      ProcessorCounters& counters = *wiring_.counters;
+      const std::uint64_t count = done.count - count_before;
+      counters.in_count.add(count);
+      counters.in_bytes.add(done.bytes - bytes_before);
+      (is_end ? counters.dropped_count : counters.out_count).add(count);
+      if (!is_end) counters.out_bytes.add(done.bytes - bytes_before);
+    }
     ledger_.settle();
   }
   if (!done.ended.empty()) wiring_.archive->keep(done.ended);
   tell(done, outlet, set);
-  if (wiring_.counters != nullptr) {
-    ProcessorCounters& counters = *wiring_.counters;
-    const bool is_end = outlet.queues.empty();
-    counters.in_flight.fetch_sub(slots.size(), std::memory_order_relaxed);
-    counters.in_count.fetch_add(done.count, std::memory_order_relaxed);
-    counters.in_bytes.fetch_add(done.bytes, std::memory_order_relaxed);
-    (is_end ? counters.dropped_count : counters.out_count)
-        .fetch_add(done.count, std::memory_order_relaxed);
-    if (!is_end) counters.out_bytes.fetch_add(done.bytes, std::memory_order_relaxed);
-  }
+  if (wiring_.counters != nullptr)
+    wiring_.counters->in_flight.fetch_sub(slots.size(), std::memory_order_relaxed);
   if (done.yields.count() > 0 && wiring_.on_yield) wiring_.on_yield(done.yields);
   call_each(done.retried, &Queue::on_ready);
   if (done.count > 0) call_each(outlet.queues, &Queue::on_ready);
+  std::erase_if(done.roomy, [](const Queue* queue) { return queue->is_full(); });
   call_each(done.roomy, &Queue::on_room);
   // Last: with the last piece of a large content its files go, which takes the disk seconds.
   for (const FlowRecord& record : done.gone) release(record);

@@ -72,7 +72,8 @@ SessionCore::~SessionCore() { rollback(); }
 
 void SessionCore::begin_call() {
   if (call_ == 0) {
-    wall_ms_ = ledger_.wall_ms();
+    began_ = ledger_.moment();
+    wall_ms_ = began_.wall_ms;
     wall_shift_ms_ = ledger_.wall_shift_ms();
   }
   ++call_;
@@ -104,8 +105,8 @@ std::span<const SessionCore::Load> SessionCore::loads() {
 
 // ---- taking and making
 
-SessionCore::Work& SessionCore::add_work() {
-  Work& work = works_.add();
+SessionCore::Work& SessionCore::add_work(const FlowRecord& record) {
+  Work& work = works_.add(record);
   work.call = call_;
   return work;
 }
@@ -119,6 +120,22 @@ void SessionCore::follow_wall() {
   wall_shift_ms_ += moved;
 }
 
+// By the ledger's clock. A session that began in this tick has taken next to no time.
+std::uint32_t SessionCore::now_ms() const {
+  Clock& clock = ledger_.clock();
+  return ledger_.now_ms(clock.tick() == began_.tick ? began_.steady : clock.steady());
+}
+
+// Takes what stands in memory. False: something on disk only comes first, and is to be read.
+bool SessionCore::take_from(Queue& queue, bool has_read) {
+  Lock lock(ledger_.mutex());
+  if (!has_read && ledger_.needs_paging_locked(queue)) return false;
+  queue.held();
+  follow_wall();
+  queue.take(wiring_.take_max, now_ms(), taken_);
+  return true;
+}
+
 bool SessionCore::refill() {
   taken_.clear();
   next_taken_ = 0;
@@ -126,20 +143,14 @@ bool SessionCore::refill() {
   for (std::size_t i = 0; i < wiring_.inputs.size(); ++i) {
     Queue& queue = *wiring_.inputs[(next_input_ + i) % wiring_.inputs.size()];
     const bool has_penalties_over =
-        queue.penalty_ends_ms() != 0 && is_reached(queue.penalty_ends_ms(), ledger_.now_ms());
+        queue.penalty_ends_ms() != 0 && is_reached(queue.penalty_ends_ms(), now_ms());
     if (!queue.is_ready() && !has_penalties_over) continue;
     // What cannot be read is counted and gone; what comes behind it is read instead.
-    Result<> paged;
-    do {
-      if (!ledger_.needs_paging(queue)) break;
-      paged = ledger_.page_in(queue);
-    } while (!paged.ok() && paged.code() == Code::kCorrupt);
-    if (!paged.ok() && paged.code() != Code::kCorrupt) continue;
-    {
-      Lock lock(ledger_.mutex());
-      queue.held();
-      follow_wall();
-      queue.take(wiring_.take_max, ledger_.now_ms(), taken_);
+    bool has_read = false;
+    while (!take_from(queue, has_read)) {
+      const Result<> paged = ledger_.page_in(queue);
+      if (!paged.ok() && paged.code() != Code::kCorrupt) break;
+      has_read = paged.ok();
     }
     if (taken_.empty()) continue;
     taken_from_ = &queue;
@@ -153,9 +164,9 @@ FlowFile SessionCore::get() {
   while (true) {
     if (next_taken_ == taken_.size() && !refill()) return {};
     const Queue::Taken& taken = taken_[next_taken_++];
-    Work& work = add_work();
-    static_cast<FlowRecord&>(work) = *taken.record;
+    Work& work = add_work(*taken.record);
     work.from = taken_from_;
+    work.stored = taken.record;
     work.position = taken.position;
     has_progress_ = true;
     const auto expire = taken_from_->expire_ms();
@@ -173,7 +184,7 @@ FlowFile SessionCore::made(const Work* parent) {
     ids_ = ledger_.take_ids(kIdsAtOnce);
     ids_end_ = ids_ + kIdsAtOnce;
   }
-  Work& work = add_work();
+  Work& work = add_work({});
   work.id = ids_++;
   work.entry_ms = wall_ms_;
   has_progress_ = true;
@@ -185,8 +196,8 @@ FlowFile SessionCore::made(const Work* parent) {
     work.lineage_lead_ms = static_cast<std::uint32_t>(
         std::clamp<std::int64_t>(lead, 0, std::numeric_limits<std::uint32_t>::max()));
     work.attributes = parent->attributes;
-    work.may_be_marked = work.attributes != nullptr;
     if (work.attributes != nullptr) {
+      work.may_be_marked = may_be_marked_ = true;
       work.attributes->retain();
       work.owns_attributes = true;
     }
@@ -421,15 +432,19 @@ FlowFile SessionCore::take_back(Handed handed) {
   const HandOver::Slot slot = hand_over_.take(handed.release());
   if (wiring_.counters != nullptr)
     wiring_.counters->in_flight.fetch_sub(1, std::memory_order_relaxed);
-  Work& work = add_work();
+  const FlowRecord* stored = nullptr;
+  FlowRecord record;
   {
     Lock lock(ledger_.mutex());
     slot.queue->held();
     follow_wall();
-    static_cast<FlowRecord&>(work) = *slot.queue->find(slot.position);
-    work.entry_ms += slot.queue->owed_ms(slot.position);
+    stored = slot.queue->find(slot.position);
+    record = *stored;
+    record.entry_ms += slot.queue->owed_ms(slot.position);
   }
+  Work& work = add_work(record);
   work.from = slot.queue;
+  work.stored = stored;
   work.position = slot.position;
   has_progress_ = true;
   if (slot.sent_to) event(FlowFile(&work, this), ProvenanceKind::kSend, *slot.sent_to, {}, {});
@@ -548,12 +563,13 @@ std::optional<std::string_view> SessionCore::attribute(const FlowRecord& record,
 void SessionCore::set_attribute(FlowRecord& record, std::string_view name, std::string_view value) {
   if (name == "uuid") return;  // it cannot be changed
   Work& work = static_cast<Work&>(record);
-  if (!work.owns_attributes && work.attributes != nullptr) work.attributes->retain();
-  work.attributes = Attributes::with(work.attributes, name, value);
+  work.attributes = work.owns_attributes || work.attributes == nullptr
+                        ? Attributes::with(work.attributes, name, value)
+                        : Attributes::copy_with(*work.attributes, name, value);
   work.owns_attributes = true;
   work.has_new_attributes = true;
   if (wiring_.provenance != nullptr && wiring_.provenance->is_marked(name))
-    work.may_be_marked = true;
+    work.may_be_marked = may_be_marked_ = true;
 }
 
 void SessionCore::remove_attribute(FlowRecord& record, std::string_view name) {
@@ -568,21 +584,25 @@ void SessionCore::remove_attribute(FlowRecord& record, std::string_view name) {
 void SessionCore::each_attribute(
     const FlowRecord& record,
     const std::function<void(std::string_view, std::string_view)>& visit) const {
-  // The core attributes that are not written out stand where their names belong.
-  std::vector<std::pair<std::string_view, std::string>> core{
-      {"filename", uuid(record)}, {"path", "./"}, {"uuid", uuid(record)}};
-  std::size_t next = 0;
+  // The core attributes are there even where they are not written out.
+  const std::string uuid_text = uuid(record);
+  std::vector<std::pair<std::string_view, std::string_view>> all;
+  bool has_filename = false;
+  bool has_path = false;
+  bool has_uuid = false;
   if (record.attributes != nullptr) {
     record.attributes->each([&](std::string_view name, std::string_view value) {
-      while (next < core.size() && core[next].first < name) {
-        visit(core[next].first, core[next].second);
-        ++next;
-      }
-      if (next < core.size() && core[next].first == name) ++next;
-      visit(name, value);
+      has_filename = has_filename || name == "filename";
+      has_path = has_path || name == "path";
+      has_uuid = has_uuid || name == "uuid";
+      all.emplace_back(name, value);
     });
   }
-  for (; next < core.size(); ++next) visit(core[next].first, core[next].second);
+  if (!has_filename) all.emplace_back("filename", uuid_text);
+  if (!has_path) all.emplace_back("path", "./");
+  if (!has_uuid) all.emplace_back("uuid", uuid_text);
+  std::sort(all.begin(), all.end());
+  for (const auto& [name, value] : all) visit(name, value);
 }
 
 std::string SessionCore::uuid(const FlowRecord& record) const {

@@ -41,10 +41,23 @@ struct Outlet {
   std::optional<RetryRule> retry = {};
 };
 
+// What sessions of a processor have committed. Written under the ledger's mutex, read by anybody.
+class SessionCounter {
+ public:
+  // Nobody else writes meanwhile: that needs no locked instruction.
+  void add(std::uint64_t more) {
+    value_.store(value_.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+  }
+  operator std::uint64_t() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
 struct ProcessorCounters {
-  std::atomic<std::uint64_t> in_count{0}, in_bytes{0}, out_count{0}, out_bytes{0}, made_count{0},
-      dropped_count{0};
-  std::atomic<std::uint64_t> read_bytes{0}, written_bytes{0}, sessions{0}, in_flight{0};
+  SessionCounter in_count, in_bytes, out_count, out_bytes, made_count, dropped_count;
+  SessionCounter read_bytes, written_bytes, sessions;
+  std::atomic<std::uint64_t> in_flight{0};
   std::atomic<std::int64_t> last_session_ms{0};
 };
 
@@ -194,7 +207,11 @@ class SessionCore final : public Session {
   // A FlowFile in this session: a copy of its record. What it shares with the queue's record it
   // does not own.
   struct Work : FlowRecord {
-    Queue* from = nullptr;  // nullptr: made here
+    Work() = default;
+    explicit Work(const FlowRecord& record) : FlowRecord(record) {}
+
+    Queue* from = nullptr;               // nullptr: made here
+    const FlowRecord* stored = nullptr;  // there
     Queue::Position position = 0;
     std::uint32_t call = 0;
     std::uint16_t to = 0xFFFF;
@@ -220,20 +237,31 @@ class SessionCore final : public Session {
     Works(const Works&) = delete;
     Works& operator=(const Works&) = delete;
 
-    template <typename OfWorks, typename One>
+    // Block by block.
     class Iterator {
      public:
-      Iterator(OfWorks& works, std::size_t at) : works_(&works), at_(at) {}
-      One& operator*() const { return (*works_)[at_]; }
+      Iterator(Work* const* block, std::size_t left) : block_(block), left_(left) { enter(); }
+      Work& operator*() const { return *at_; }
       Iterator& operator++() {
-        ++at_;
+        --left_;
+        if (++at_ == end_) {
+          ++block_;
+          enter();
+        }
         return *this;
       }
-      bool operator!=(const Iterator& other) const { return at_ != other.at_; }
+      bool operator!=(const Iterator& other) const { return left_ != other.left_; }
 
      private:
-      OfWorks* works_;
-      std::size_t at_;
+      void enter() {
+        if (left_ == 0) return;
+        at_ = *block_;
+        end_ = at_ + kBlock;
+      }
+      Work* const* block_;
+      std::size_t left_;
+      Work* at_ = nullptr;
+      Work* end_ = nullptr;
     };
 
     std::size_t size() const { return size_; }
@@ -241,10 +269,10 @@ class SessionCore final : public Session {
     Work& operator[](std::size_t i) { return blocks_[i / kBlock][i % kBlock]; }
     const Work& operator[](std::size_t i) const { return blocks_[i / kBlock][i % kBlock]; }
     Work& back() { return (*this)[size_ - 1]; }
-    Work& add() {
+    Work& add(const FlowRecord& record) {
       if (size_ == blocks_.size() * kBlock)
         blocks_.push_back(static_cast<Work*>(take_block(kBlock * sizeof(Work))));
-      return *new (&(*this)[size_++]) Work{};
+      return *new (&(*this)[size_++]) Work(record);
     }
     void pop_back() { --size_; }
     void clear() {
@@ -252,10 +280,8 @@ class SessionCore final : public Session {
       for (Work* const block : blocks_) give_block(block, kBlock * sizeof(Work));
       blocks_.clear();
     }
-    Iterator<Works, Work> begin() { return {*this, 0}; }
-    Iterator<Works, Work> end() { return {*this, size_}; }
-    Iterator<const Works, const Work> begin() const { return {*this, 0}; }
-    Iterator<const Works, const Work> end() const { return {*this, size_}; }
+    Iterator begin() { return {blocks_.data(), size_}; }
+    Iterator end() { return {nullptr, 0}; }
 
    private:
     static constexpr std::size_t kBlock = 8;
@@ -281,9 +307,11 @@ class SessionCore final : public Session {
   };
 
   static Work& work_of(const FlowFile& flowfile) { return *static_cast<Work*>(flowfile.record()); }
-  Work& add_work();
+  Work& add_work(const FlowRecord& record);
   FlowFile made(const Work* parent);
   bool refill();
+  bool take_from(Queue& queue, bool has_read);
+  std::uint32_t now_ms() const;
   void follow_wall() REQUIRES(ledger_.mutex());
   void release(Work& work);
   void fold_attributes(Work& work);
@@ -298,8 +326,20 @@ class SessionCore final : public Session {
   void mark_value(std::string_view attribute, std::string_view value, std::uint64_t id,
                   std::size_t first_mark, std::size_t first_own);
   void tell_marks();
+  void forget_marks();
+  struct Moved;
   void commit_locked() REQUIRES(ledger_.mutex());
+  EpochNumber birth_epoch() REQUIRES(ledger_.mutex());
+  EpochNumber settle_epochs() REQUIRES(ledger_.mutex());
+  void tie_calls() REQUIRES(ledger_.mutex());
+  struct Replaced;
+  Replaced take_out(Work& work, Moved& moved) REQUIRES(ledger_.mutex());
+  void send_on(Work& work, const Replaced& replaced, std::uint32_t at_ms, Moved& moved)
+      REQUIRES(ledger_.mutex());
+  void change_states(EpochNumber newest, bool has_inputs) REQUIRES(ledger_.mutex());
+  void count(const Moved& moved) REQUIRES(ledger_.mutex());
   bool ends_here(const Work& work) const;
+  bool has_retries() const;
   bool retried(Work& work) REQUIRES(ledger_.mutex());
   bool give_back_kept(Work& work) REQUIRES(ledger_.mutex());
   void tell_provenance();
@@ -323,6 +363,8 @@ class SessionCore final : public Session {
   std::size_t next_input_ = 0;
   // Of one commit; members, so that their memory is used again.
   std::vector<FlowRecord> gone_;  // their references are released when the mutex is free
+  EpochNumber birth_ = 0;         // of what was made here; 0: not known yet
+  bool may_be_marked_ = false;    // one of `works_` is
   std::vector<Queue*> readied_;
   std::vector<Queue*> roomy_;
   ProvenanceTold told_;
@@ -369,6 +411,7 @@ class SessionCore final : public Session {
   bool has_kept_ = false;
   std::uint64_t ids_ = 0;  // taken, not used
   std::uint64_t ids_end_ = 0;
+  Clock::Moment began_;
   std::int64_t wall_ms_ = 0;        // of this session
   std::int64_t wall_shift_ms_ = 0;  // then
   std::uint64_t transferred_bytes_ = 0;

@@ -16,7 +16,7 @@ constexpr std::size_t kOwnSure = 16;  // so many different values in a row: each
 
 // Before the commit: afterwards the attributes are somebody else's.
 void SessionCore::mark_attributes() {
-  if (wiring_.provenance == nullptr) return;
+  if (wiring_.provenance == nullptr || !may_be_marked_) return;
   for (const std::string& name : wiring_.provenance->marked_attributes()) {
     const std::size_t first_mark = marks_.size();
     const std::size_t first_own = own_values_.size();
@@ -56,6 +56,7 @@ void SessionCore::mark_value(std::string_view attribute, std::string_view value,
 }
 
 void SessionCore::tell_marks() {
+  if (!may_be_marked_) return;
   for (Mark& mark : marks_) {
     records_.push_back({.kind = kProvenanceMark,
                         .at_ms = wall_ms_,
@@ -66,9 +67,7 @@ void SessionCore::tell_marks() {
   }
   if (own_values_.empty()) return;
   // Views into both: they must not grow meanwhile.
-  values_.clear();
   values_.reserve(own_values_.size());
-  valued_.clear();
   valued_.reserve(own_.size() + own_values_.size() / kMarkValuesMax);
   std::size_t begin = 0;
   for (const OwnValues& own : own_) {
@@ -110,11 +109,13 @@ bool SessionCore::tell_single() {
   if (works_.size() != 1 || !evicted_.is_empty()) return false;
   const Work& work = works_[0];
   single_ = {work.id, work.id};
-  ProvenanceRecord record{
-      .at_ms = wall_ms_, .component = wiring_.processor_id, .flowfiles = {&single_, 1}};
-  const auto tell = [&](ProvenanceKind kind) {
+  const auto tell = [this](ProvenanceKind kind) -> ProvenanceRecord& {
+    ProvenanceRecord& record = records_.emplace_back();
     record.kind = kind;
-    records_.push_back(record);
+    record.at_ms = wall_ms_;
+    record.component = wiring_.processor_id;
+    record.flowfiles = {&single_, 1};
+    return record;
   };
   if (work.fate == Fate::kHanded) return true;
   const bool is_made = work.from == nullptr;
@@ -126,12 +127,12 @@ bool SessionCore::tell_single() {
   if (work.fate == Fate::kDrop) tell(ProvenanceKind::kDrop);
   if (work.fate != Fate::kTransfer) return true;
   const Outlet& outlet = wiring_.outlets[work.to];
-  record.relationship = outlet.name;
   if (outlet.queues.empty()) {
-    record.details = kAutoTerminated;
-    tell(ProvenanceKind::kDrop);
+    ProvenanceRecord& drop = tell(ProvenanceKind::kDrop);
+    drop.relationship = outlet.name;
+    drop.details = kAutoTerminated;
   } else if (!is_made && !is_changed && wiring_.outlets.size() > 1) {
-    tell(ProvenanceKind::kRoute);
+    tell(ProvenanceKind::kRoute).relationship = outlet.name;
   }
   return true;
 }
@@ -139,8 +140,7 @@ bool SessionCore::tell_single() {
 void SessionCore::tell_provenance() {
   ProvenanceLog* const log = wiring_.provenance;
   if (log == nullptr) return;
-  records_.clear();
-  told_.put_into(records_, wall_ms_, wiring_.processor_id);
+  if (!told_.is_empty()) told_.put_into(records_, wall_ms_, wiring_.processor_id);
   if (tell_single()) {
     tell_marks();
     return log->gather(records_);

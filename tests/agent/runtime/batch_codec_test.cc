@@ -4,7 +4,9 @@
 
 #include <doctest/doctest.h>
 
+#include <map>
 #include <random>
+#include <string>
 
 #include "agent/runtime/attributes.h"
 #include "agent/runtime/compress.h"
@@ -21,6 +23,13 @@ std::string bytes_of(const FlowRecord& record) {
   REQUIRE(got.ok());
   REQUIRE(*got == record.size);
   return bytes;
+}
+
+std::map<std::string, std::string> attributes_of(const FlowRecord& record) {
+  std::map<std::string, std::string> all;
+  record.attributes->each(
+      [&all](std::string_view name, std::string_view value) { all.emplace(name, value); });
+  return all;
 }
 
 std::vector<FlowRecord> some_records(std::mt19937& random, SegmentStore& store) {
@@ -65,7 +74,7 @@ TEST_CASE("what is packed into a batch comes out of it") {
       CHECK(a.entry_ms == b.entry_ms);
       CHECK(a.lineage_lead_ms == b.lineage_lead_ms);
       CHECK((a.attributes == nullptr) == (b.attributes == nullptr));
-      if (a.attributes != nullptr) CHECK(a.attributes->packed() == b.attributes->packed());
+      if (a.attributes != nullptr) CHECK(attributes_of(a) == attributes_of(b));
       CHECK(bytes_of(a) == bytes_of(b));
       release(a);
       release(b);
@@ -129,6 +138,25 @@ TEST_CASE("FlowFiles with the same attributes share them again when they are rea
   CHECK(again[1].attributes->find("topic") == std::string(1000, 't'));
   release(again[1]);
   release(again[2]);
+  for (const FlowRecord& record : records) release(record);
+}
+
+TEST_CASE("in whatever order attributes were set, they are written in the order of names") {
+  ForgetfulDisk disk(1);
+  auto store = SegmentStore::open("state/content", disk).value();
+  std::vector<FlowRecord> records(3);
+  const std::vector<std::vector<std::string>> orders{
+      {"b", "a", "c"}, {"b", "a", "c"}, {"c", "b", "a"}};
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    for (const std::string& name : orders[i])
+      records[i].attributes = Attributes::with(records[i].attributes, name, "of " + name);
+  }
+  const std::vector<FlowRecord> again = unpack_body(pack_body(records), 3, *store).value();
+  for (const FlowRecord& record : again) {
+    CHECK(Attributes::is_well_formed(record.attributes->packed()));
+    CHECK(attributes_of(record) == attributes_of(records[0]));
+    release(record);
+  }
   for (const FlowRecord& record : records) release(record);
 }
 
