@@ -1,4 +1,5 @@
-// Sessions over the ledger: what the author sees. Commit and rollback stand in session_commit.cc.
+// Sessions over the ledger: what the author sees. Commit and rollback stand in session_commit.cc,
+// what is handed over in hand_over.cc.
 
 #include "agent/runtime/session_core.h"
 
@@ -383,73 +384,6 @@ void SessionCore::transfer(FlowFile what, Relationship to) {
 void SessionCore::drop(FlowFile what) { work_of(what).fate = Fate::kDrop; }
 
 void SessionCore::penalize(FlowFile what) { work_of(what).is_penalized = true; }
-
-Handed SessionCore::hand_over(FlowFile what, std::string_view sent_to) {
-  Work& work = work_of(what);
-  RUNNEL_ASSERT(work.from != nullptr && work.fate == Fate::kOpen);
-  HandOver::Slot slot{work.from, work.position, nullptr};
-  if (!sent_to.empty()) {
-    if (!last_sent_to_ || *last_sent_to_ != sent_to) {
-      last_sent_to_ = std::make_shared<const std::string>(sent_to);
-    }
-    slot.sent_to = last_sent_to_;
-  }
-  // What was changed stays with it; after a crash it is as it was when it came.
-  const bool has_other_content =
-      work.owns_content || (work.has_new_content && work.content == nullptr);
-  if (work.owns_attributes || has_other_content) {
-    Attributes* old_attributes = nullptr;
-    Content* old_content = nullptr;
-    {
-      Lock lock(ledger_.mutex());
-      work.from->held();
-      FlowRecord& record = *work.from->find(work.position);
-      FlowRecord changed = record;
-      if (work.owns_attributes) old_attributes = std::exchange(changed.attributes, work.attributes);
-      if (has_other_content) {
-        old_content = std::exchange(changed.content, work.content);
-        changed.offset = work.offset;
-        changed.size = work.size;
-      }
-      work.from->replace(record, changed);
-    }
-    if (old_attributes != nullptr) old_attributes->release();
-    if (old_content != nullptr) old_content->release();
-    work.owns_attributes = false;
-    work.owns_content = false;
-  }
-  if (auto sent = told_.take_send(call_, work.id)) {
-    slot.sent_to = std::make_shared<const std::string>(*std::move(sent));
-  }
-  work.fate = Fate::kHanded;
-  if (wiring_.counters != nullptr)
-    wiring_.counters->in_flight.fetch_add(1, std::memory_order_relaxed);
-  return Handed(&hand_over_, hand_over_.put(std::move(slot)));
-}
-
-FlowFile SessionCore::take_back(Handed handed) {
-  RUNNEL_ASSERT(handed && handed.owner() == &hand_over_);
-  const HandOver::Slot slot = hand_over_.take(handed.release());
-  if (wiring_.counters != nullptr)
-    wiring_.counters->in_flight.fetch_sub(1, std::memory_order_relaxed);
-  const FlowRecord* stored = nullptr;
-  FlowRecord record;
-  {
-    Lock lock(ledger_.mutex());
-    slot.queue->held();
-    follow_wall();
-    stored = slot.queue->find(slot.position);
-    record = *stored;
-    record.entry_ms += slot.queue->owed_ms(slot.position);
-  }
-  Work& work = add_work(record);
-  work.from = slot.queue;
-  work.stored = stored;
-  work.position = slot.position;
-  has_progress_ = true;
-  if (slot.sent_to) event(FlowFile(&work, this), ProvenanceKind::kSend, *slot.sent_to, {}, {});
-  return FlowFile(&work, this);
-}
 
 // ---- provenance and state
 
