@@ -22,7 +22,7 @@ void Ledger::wait(const std::shared_ptr<SafeLine>& line, EpochNumber number, boo
   has_news_ = true;
 }
 
-void Ledger::settle() {
+bool Ledger::settle_commit() {
   if (!touched_.empty()) tell_watchers();
   forget_old_epochs();
   if (unsaved_bytes_ >= kUnsavedMax) is_cut_wanted_ = true;
@@ -32,10 +32,10 @@ void Ledger::settle() {
   for (const auto& line : waiting_lines_) {
     if (!line->waiters_.empty() && !line->is_calling_ && is_safe(line->waiters_.front())) {
       has_news_ = true;
-      notifier_wake_.notify_one();
-      return;
+      return true;
     }
   }
+  return false;
 }
 
 void Ledger::close_line(const std::shared_ptr<SafeLine>& line) {

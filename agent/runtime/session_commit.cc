@@ -193,11 +193,13 @@ void SessionCore::commit() {
   fan_out();
   mark_attributes();
   if (gone_.capacity() == 0 && works_.size() > kSmall) gone_.swap(lent_by_thread().gone);
+  bool must_notify = false;
   {
     Lock lock(ledger_.mutex());
     commit_locked();
-    ledger_.settle();
+    must_notify = ledger_.settle_commit();
   }
+  if (must_notify) ledger_.notify();
   end_calls_from(0, true);
   tell_provenance();
   for (const FlowRecord& record : gone_) runnel::release(record);
@@ -464,10 +466,14 @@ void HandOver::transfer(std::span<const std::uint64_t> slots, Relationship to,
   }
   Transferred done;
   for (std::size_t begin = 0; begin < taken.size(); begin += kAtOnce) {
-    Lock lock(ledger_.mutex());
-    const std::size_t end = std::min(begin + kAtOnce, taken.size());
-    for (std::size_t i = begin; i < end; ++i) transfer_one(taken[i], outlet, set, done);
-    ledger_.settle();
+    bool must_notify = false;
+    {
+      Lock lock(ledger_.mutex());
+      const std::size_t end = std::min(begin + kAtOnce, taken.size());
+      for (std::size_t i = begin; i < end; ++i) transfer_one(taken[i], outlet, set, done);
+      must_notify = ledger_.settle_commit();
+    }
+    if (must_notify) ledger_.notify();
   }
   if (!done.ended.empty()) wiring_.archive->keep(done.ended);
   tell(done, outlet, set);
