@@ -5,8 +5,8 @@
 // sends passes: it connects, subscribes, publishes and pings. Messages that the broker sends are
 // taken here, where somebody wants them: each is delivered (`on_message`), and its acknowledgement
 // waits in order for `release_through`. (Paho acknowledges when its callback has returned, which is
-// too early or, with an fsync in the callback, slow; and it reads a message byte by byte through
-// dozens of locks, for five times what all else costs.) All else passes to Paho untouched. A
+// too early or, with an fsync in the callback, slow; and it takes a message byte by byte, through a
+// hundred locks, for twice what the rest of the way to Kafka costs.) All else passes to Paho. A
 // PUBLISH larger than the bound is swallowed and acknowledged, so that no message can fill the
 // memory. While `pause` is on, nothing is read from the broker; TCP holds it back, and Paho's pings
 // are answered here, so that nothing reconnects. A gate is one connection: when it breaks, the held
