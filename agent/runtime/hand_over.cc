@@ -233,20 +233,24 @@ void HandOver::transfer(std::span<const std::uint64_t> slots, Relationship to,
   Transferred done;
   const bool is_end = outlet.queues.empty();
   for (std::size_t begin = 0; begin < taken.size(); begin += kAtOnce) {
-    Lock lock(ledger_.mutex());
-    const std::size_t end = std::min(begin + kAtOnce, taken.size());
-    const std::uint64_t count_before = done.count;
-    const std::uint64_t bytes_before = done.bytes;
-    for (std::size_t i = begin; i < end; ++i) transfer_one(taken[i], outlet, set, done);
-    if (wiring_.counters != nullptr) {
-      ProcessorCounters& counters = *wiring_.counters;
-      const std::uint64_t count = done.count - count_before;
-      counters.in_count.add(count);
-      counters.in_bytes.add(done.bytes - bytes_before);
-      (is_end ? counters.dropped_count : counters.out_count).add(count);
-      if (!is_end) counters.out_bytes.add(done.bytes - bytes_before);
+    bool must_notify = false;
+    {
+      Lock lock(ledger_.mutex());
+      const std::size_t end = std::min(begin + kAtOnce, taken.size());
+      const std::uint64_t count_before = done.count;
+      const std::uint64_t bytes_before = done.bytes;
+      for (std::size_t i = begin; i < end; ++i) transfer_one(taken[i], outlet, set, done);
+      if (wiring_.counters != nullptr) {
+        ProcessorCounters& counters = *wiring_.counters;
+        const std::uint64_t count = done.count - count_before;
+        counters.in_count.add(count);
+        counters.in_bytes.add(done.bytes - bytes_before);
+        (is_end ? counters.dropped_count : counters.out_count).add(count);
+        if (!is_end) counters.out_bytes.add(done.bytes - bytes_before);
+      }
+      must_notify = ledger_.settle_commit();
     }
-    ledger_.settle();
+    if (must_notify) ledger_.notify();
   }
   if (!done.ended.empty()) wiring_.archive->keep(done.ended);
   tell(done, outlet, set);

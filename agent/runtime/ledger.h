@@ -209,7 +209,13 @@ class Ledger {
   void wait(const std::shared_ptr<SafeLine>& line, EpochNumber epoch, bool needs_write,
             SafeLine::Then then) REQUIRES(mutex_);
   // At the end of each commit: only then the figures of its queues are published.
-  void settle() REQUIRES(mutex_);
+  void settle() REQUIRES(mutex_) {
+    if (settle_commit()) notify();
+  }
+  // The same. True: `notify` is to be called as soon as the mutex is let go; whoever is woken while
+  // it is held only waits for it.
+  [[nodiscard]] bool settle_commit() REQUIRES(mutex_);
+  void notify() { notifier_wake_.notify_one(); }
 
   // ---- who counts what stands in queues (gates of process groups), under the mutex
   using Watched = std::pair<Queue*, QueueWatch*>;

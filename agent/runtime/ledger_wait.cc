@@ -17,7 +17,7 @@ void Ledger::wait(const std::shared_ptr<SafeLine>& line, EpochNumber number, boo
   has_news_ = true;
 }
 
-void Ledger::settle() {
+bool Ledger::settle_commit() {
   for (Queue* const queue : changed_) {
     queue->held();
     queue->publish();
@@ -32,10 +32,10 @@ void Ledger::settle() {
   for (const auto& line : waiting_lines_) {
     if (!line->waiters_.empty() && !line->is_calling_ && is_safe(line->waiters_.front())) {
       has_news_ = true;
-      notifier_wake_.notify_one();
-      return;
+      return true;
     }
   }
+  return false;
 }
 
 void Ledger::close_line(const std::shared_ptr<SafeLine>& line) {

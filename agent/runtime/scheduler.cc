@@ -102,12 +102,16 @@ void Scheduler::wake(Task& task) {
         break;
       case Task::State::kIdle:
         if (task.state_.compare_exchange_weak(seen, Task::State::kReady)) {
-          Lock lock(mutex_);
-          if (!task.is_active_) {
-            task.state_ = Task::State::kIdle;
-          } else {
-            enqueue_here(task);
+          Worker* roused = nullptr;
+          {
+            Lock lock(mutex_);
+            if (!task.is_active_) {
+              task.state_ = Task::State::kIdle;
+            } else {
+              roused = enqueue_here(task);
+            }
           }
+          notify(roused);
           return;
         }
         break;
@@ -128,9 +132,9 @@ void Scheduler::set_timer(Task& task, SteadyTime when) {
   // Whoever sleeps must not sleep past it.
   if (timers_.begin()->second != &task || asleep_ == 0) return;
   if (watcher_ == nullptr) {
-    rouse_one();
+    notify(rouse_one());
   } else if (when < watch_until_) {
-    rouse(*watcher_);
+    notify(rouse(*watcher_));
   }
 }
 
@@ -143,7 +147,7 @@ void Scheduler::fire_timers() {
     task.timer_ = Task::kNever;
     Task::State seen = Task::State::kIdle;
     if (task.state_.compare_exchange_strong(seen, Task::State::kReady)) {
-      enqueue_shared(task);
+      notify(enqueue_shared(task));
     } else if (seen == Task::State::kRunning) {
       // It stays running as long as the mutex is held, but a wake may come first.
       task.state_.compare_exchange_strong(seen, Task::State::kRunningWoken);
@@ -152,50 +156,40 @@ void Scheduler::fire_timers() {
 }
 
 // Woken by a worker: it runs it next, itself. Woken from outside: whoever is free runs it.
-void Scheduler::enqueue_here(Task& task) {
-  if (here.scheduler != this) {
-    enqueue_shared(task);
-    return;
-  }
+Scheduler::Worker* Scheduler::enqueue_here(Task& task) {
+  if (here.scheduler != this) return enqueue_shared(task);
   Worker& worker = *static_cast<Worker*>(here.worker);
   task.is_queued_ = true;
   worker.chain.push_back(&task);
-  ensure_watch();
+  return ensure_watch();
 }
 
 // Work lies behind a worker that may get stuck: one of the sleepers shall look again soon.
-void Scheduler::ensure_watch() {
-  if (asleep_ == 0 || is_ticking_) return;
-  if (watcher_ != nullptr) {
-    rouse(*watcher_);
-  } else {
-    rouse_one();
-  }
+Scheduler::Worker* Scheduler::ensure_watch() {
+  if (asleep_ == 0 || is_ticking_) return nullptr;
+  return watcher_ != nullptr ? rouse(*watcher_) : rouse_one();
 }
 
-void Scheduler::enqueue_shared(Task& task) {
+Scheduler::Worker* Scheduler::enqueue_shared(Task& task) {
   task.is_queued_ = true;
   shared_.push_back(&task);
-  rouse_one();
+  return rouse_one();
 }
 
-void Scheduler::rouse(Worker& worker) {
-  if (!worker.is_asleep) return;
+Scheduler::Worker* Scheduler::rouse(Worker& worker) {
+  if (!worker.is_asleep) return nullptr;
   worker.is_asleep = false;
   --asleep_;
-  worker.wake.notify_one();
+  return &worker;
 }
 
 // Rather one who sleeps soundly than the watcher.
-void Scheduler::rouse_one() {
-  if (asleep_ == 0) return;
+Scheduler::Worker* Scheduler::rouse_one() {
+  if (asleep_ == 0) return nullptr;
   for (const auto& worker : workers_) {
-    if (worker->is_asleep && worker.get() != watcher_) {
-      rouse(*worker);
-      return;
-    }
+    if (worker->is_asleep && worker.get() != watcher_) return rouse(*worker);
   }
-  rouse(*watcher_);
+  return rouse(*watcher_);
 }
 
 bool Scheduler::has_pending() const {
@@ -289,9 +283,18 @@ void Scheduler::run_one(Worker& worker, Task& task) {
   worker.is_running = true;
   task.state_.exchange(Task::State::kRunning);
   // Somebody has to watch, now that this worker does not.
-  if (watcher_ == nullptr && asleep_ > 0 && !timers_.empty()) rouse_one();
-  if (!worker.chain.empty() || !worker.later.empty()) ensure_watch();
+  Worker* roused = nullptr;
+  if (watcher_ == nullptr && asleep_ > 0 && !timers_.empty()) roused = rouse_one();
+  if (!worker.chain.empty() || !worker.later.empty()) {
+    Worker* const watcher = ensure_watch();
+    if (roused == nullptr) {
+      roused = watcher;
+    } else {
+      notify(watcher);
+    }
+  }
   mutex_.unlock();
+  notify(roused);
   Task::Next next = task.run();
   mutex_.lock();
   slices_.fetch_add(1, std::memory_order_relaxed);
@@ -309,7 +312,7 @@ void Scheduler::run_one(Worker& worker, Task& task) {
   }
   task.state_ = Task::State::kReady;
   if (next == Task::Next::kDeep) {
-    enqueue_shared(task);
+    notify(enqueue_shared(task));
   } else {
     task.is_queued_ = true;
     worker.later.push_back(&task);

@@ -107,13 +107,18 @@ class Scheduler {
   bool has_pending() const REQUIRES(mutex_);
   Task* taken(Task* task) REQUIRES(mutex_);
   void sleep(Worker& worker) REQUIRES(mutex_);
-  void enqueue_here(Task& task) REQUIRES(mutex_);
-  void enqueue_shared(Task& task) REQUIRES(mutex_);
+  // These return whom to notify, without the mutex where that can be: a worker that is woken while
+  // it is held only waits for it, which costs each side a sleep. nullptr: nobody.
+  [[nodiscard]] Worker* enqueue_here(Task& task) REQUIRES(mutex_);
+  [[nodiscard]] Worker* enqueue_shared(Task& task) REQUIRES(mutex_);
+  [[nodiscard]] Worker* ensure_watch() REQUIRES(mutex_);
+  [[nodiscard]] Worker* rouse_one() REQUIRES(mutex_);
+  [[nodiscard]] Worker* rouse(Worker& worker) REQUIRES(mutex_);
+  static void notify(Worker* roused) {
+    if (roused != nullptr) roused->wake.notify_one();
+  }
   void fire_timers() REQUIRES(mutex_);
   void set_timer(Task& task, SteadyTime when) REQUIRES(mutex_);
-  void ensure_watch() REQUIRES(mutex_);
-  void rouse_one() REQUIRES(mutex_);
-  void rouse(Worker& worker) REQUIRES(mutex_);
   void run_one(Worker& worker, Task& task) REQUIRES(mutex_);
   void forget(Task& task) REQUIRES(mutex_);
 

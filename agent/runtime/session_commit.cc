@@ -168,11 +168,13 @@ void SessionCore::commit() {
   fan_out();
   mark_attributes();
   if (gone_.capacity() == 0 && works_.size() > kSmall) gone_.swap(lent_by_thread().gone);
+  bool must_notify = false;
   {
     Lock lock(ledger_.mutex());
     commit_locked();
-    ledger_.settle();
+    must_notify = ledger_.settle_commit();
   }
+  if (must_notify) ledger_.notify();
   if (!endings_.empty()) end_calls_from(0, true);
   tell_provenance();
   for (Work& work : works_) release(work);

@@ -1,5 +1,5 @@
-// AckGate: a relay between Paho and the broker that lets an acknowledgement out only when it is
-// told to.
+// AckGate: a relay between Paho and the broker that takes the messages out, and lets an
+// acknowledgement out only when it is told to.
 
 #include "processors/mqtt/ack_gate.h"
 
@@ -34,7 +34,6 @@ constexpr std::size_t kTopicShown = 1'024;
 constexpr int kPahoBufferBytes =
     128 * 1024;  // of the loopback socket: bounds what a pause lets through
 constexpr auto kFlushTime = 1s;
-constexpr auto kGatherTime = 500us;
 
 SteadyPoint now() { return std::chrono::steady_clock::now(); }
 
@@ -73,7 +72,8 @@ AckGate::AckGate(AckGateOptions options, Socket listener, Socket bell, std::uint
 
 void AckGate::release_through(std::uint64_t number) {
   released_.store(number);
-  if (held_count_.load() > 0 || is_gathering_.load()) ::eventfd_write(bell_.fd(), 1);
+  // While it gathers it comes by itself.
+  if (held_count_.load() > 0 && !is_gathering_.load()) ::eventfd_write(bell_.fd(), 1);
 }
 
 void AckGate::complete(const std::vector<std::uint16_t>& ids) {
@@ -198,7 +198,7 @@ Result<> AckGate::open_wire(const SocketAddress& address, SteadyPoint deadline) 
 // One turn: what may leave leaves, then wait, then take what has come.
 Result<> AckGate::relay() {
   while (!is_stopped_) {
-    release();
+    if (!is_gathering_) release();
     TRY(to_broker());
     TRY(to_paho());
     if (ended_ && ((broker_out_.empty() && paho_out_.empty()) || now() >= flush_until_)) {
@@ -213,11 +213,14 @@ Result<> AckGate::relay() {
 }
 
 void AckGate::wait() {
-  const std::size_t wanted = broker_bytes_wanted();
+  if (is_gathering_ && !gathering_.is_on(now())) {
+    is_gathering_ = is_paho_readable_ = is_broker_readable_ = false;
+    return;  // once more: what was released meanwhile has rung no bell
+  }
+  const bool is_gathering = is_gathering_;
+  const std::size_t wanted = is_gathering ? 0 : broker_bytes_wanted();
   short paho_events = 0;
-  const bool is_gathering = is_gathering_ && now() < gather_until_;
-  is_gathering_ = is_gathering;
-  if (!ended_ && !is_gathering && broker_out_.size() < kToBrokerMax) paho_events |= POLLIN;
+  if (!ended_ && broker_out_.size() < kToBrokerMax) paho_events |= POLLIN;
   if (!paho_out_.empty()) paho_events |= POLLOUT;
   short broker_events = broker_->events();
   if (wanted > 0) broker_events = static_cast<short>(broker_events | POLLIN);
@@ -225,7 +228,7 @@ void AckGate::wait() {
   std::array<pollfd, 3> pollers{
       {{bell_.fd(), POLLIN, 0}, {paho_.fd(), paho_events, 0}, {broker_->fd(), broker_events, 0}}};
   const bool has_more = wanted > 0 && broker_->has_more();
-  SteadyPoint until = is_gathering ? std::min(gather_until_, flush_until_) : flush_until_;
+  SteadyPoint until = is_gathering ? std::min(gathering_.until(), flush_until_) : flush_until_;
   if (has_more) until = now();
   poll_until(pollers, until);
   if (pollers[0].revents != 0) {
@@ -233,9 +236,7 @@ void AckGate::wait() {
     ::eventfd_read(bell_.fd(), &rings);
   }
   constexpr short kBroken = POLLHUP | POLLERR;
-  // What is released may still lie unread.
-  const bool must_look = is_gathering && pollers[0].revents != 0;
-  is_paho_readable_ = !ended_ && (must_look || (pollers[1].revents & (POLLIN | kBroken)) != 0);
+  is_paho_readable_ = !ended_ && (pollers[1].revents & (POLLIN | kBroken)) != 0;
   is_broker_readable_ = !ended_ && (has_more || (pollers[2].revents & kBroken) != 0 ||
                                     (wanted > 0 && pollers[2].revents != 0));
   // A side that is broken while we only flush to it would make poll return at once, for ever.
@@ -254,12 +255,7 @@ Result<> AckGate::from_paho() {
     return {};
   }
   if (!*count) return {};
-  TRY(take_from_paho({buffer, **count}));
-  if (!std::exchange(has_held_, false)) return {};
-  gather_until_ = now() + kGatherTime;
-  is_gathering_ = true;
-  if (options_.on_held) options_.on_held();
-  return {};
+  return take_from_paho({buffer, **count});
 }
 
 Result<> AckGate::take_from_paho(std::string_view bytes) {
@@ -278,18 +274,9 @@ Result<> AckGate::take_from_paho(std::string_view bytes) {
       continue;
     }
     TRY_ASSIGN(header, read_fixed_header(bytes));
-    const bool is_ack = header && header->type() == PacketType::kPuback;
-    if (is_ack && (header->remaining < 2 || header->whole() > kAckMax)) {
-      return corrupt("Paho sent a malformed acknowledgement");
-    }
-    if (!header || (is_ack && bytes.size() < header->whole())) {
+    if (!header) {
       paho_in_ = bytes;
       return {};
-    }
-    if (is_ack) {
-      TRY(take_puback(bytes.substr(0, header->whole()), *header));
-      bytes.remove_prefix(header->whole());
-      continue;
     }
     if (header->type() == PacketType::kPingreq && is_paused_) is_ping_due_ = true;
     // The broker reads nothing behind it, and would send again what is safe already.
@@ -299,13 +286,6 @@ Result<> AckGate::take_from_paho(std::string_view bytes) {
   return {};
 }
 
-Result<> AckGate::take_puback(std::string_view packet, const FixedHeader& header) {
-  const std::uint16_t id = packet_id(packet.substr(header.size));
-  const std::uint64_t number = options_.number_of ? options_.number_of(id) : 0;
-  if (exactly_once_.erase(id) == 0) return hold({std::string(packet), number, 0});
-  return hold({ack_packet(PacketType::kPubrec, id), number, id});
-}
-
 // They leave in the order of their PUBLISHes (MQTT-4.6.0-2, MQTT-4.6.0-3).
 Result<> AckGate::hold(Held held) {
   if (held.number == 0 && held_.empty()) {
@@ -313,15 +293,16 @@ Result<> AckGate::hold(Held held) {
     return {};
   }
   if (held_.size() >= kHeldMax) return corrupt("more acknowledgements than packet identifiers");
-  held_.push_back(std::move(held));
+  held_.push_back(held);
   held_count_.store(held_.size());
-  has_held_ = true;
   return {};
 }
 
 void AckGate::leave(const Held& held) {
-  if (held.received_id != 0) options_.receipts->acknowledged(held.received_id);
-  broker_out_ += held.packet;
+  if (held.type == PacketType::kPubrec && options_.receipts != nullptr) {
+    options_.receipts->acknowledged(held.id);
+  }
+  broker_out_ += ack_packet(held.type, held.id);
 }
 
 void AckGate::release() {
@@ -355,17 +336,13 @@ Result<> AckGate::to_broker() {
 
 // ---- from the broker to Paho
 
-bool AckGate::is_in_broker_packet() const {
-  return broker_passing_ > 0 || broker_swallowing_ > 0 || !broker_in_.empty();
-}
-
-// While paused: only to the end of a packet, and only when a ping has to be answered behind it.
+// While paused: only to the end of what Paho gets, and only when a ping has to be answered behind
+// it.
 std::size_t AckGate::broker_bytes_wanted() const {
   if (ended_ || paho_out_.size() >= kToPahoMax) return 0;
   if (!is_paused_) return kChunk;
-  if (!is_ping_due_ || !is_in_broker_packet()) return 0;
-  return std::min<std::size_t>(std::max<std::uint64_t>(1, broker_passing_ + broker_swallowing_),
-                               kChunk);
+  if (!is_ping_due_) return 0;
+  return std::min<std::size_t>(broker_passing_, kChunk);
 }
 
 Result<> AckGate::from_broker() {
@@ -380,14 +357,29 @@ Result<> AckGate::from_broker() {
     return {};
   }
   if (!*count) return {};
-  return take_from_broker({buffer, **count}).within(options_.broker.text());
+  const Result<> taken = take_from_broker({buffer, **count}).within(options_.broker.text());
+  const std::size_t delivered = std::exchange(delivered_, 0);
+  if (delivered == 0) return taken;
+  const bool is_flood = **count == kChunk;  // which needs no gathering
+  if (!is_flood) gathering_.came(delivered, now());
+  is_gathering_ = !is_flood;
+  if (options_.on_delivered) options_.on_delivered();
+  return taken;
+}
+
+// The begin of a packet, until so many bytes of it are there.
+void AckGate::keep(std::string_view bytes, std::size_t needed) {
+  broker_in_needed_ = needed;
+  broker_in_.reserve(needed);
+  broker_in_ = bytes;
 }
 
 Result<> AckGate::take_from_broker(std::string_view bytes) {
   std::string joined;
   if (!broker_in_.empty()) {
+    broker_in_ += bytes;
+    if (broker_in_.size() < broker_in_needed_) return {};
     joined = std::exchange(broker_in_, std::string{});
-    joined += bytes;
     bytes = joined;
   }
   while (!bytes.empty()) {
@@ -402,88 +394,95 @@ Result<> AckGate::take_from_broker(std::string_view bytes) {
     const auto header = read_fixed_header(bytes);
     if (!header.ok()) return header.error().within("the broker does not speak MQTT");
     if (!*header) {
-      broker_in_ = bytes;
+      keep(bytes, 0);
       return {};
     }
-    const FixedHeader& found = **header;
-    if (!has_connack_) {
-      if (found.type() != PacketType::kConnack || found.whole() > kAckMax) {
-        return corrupt("the broker does not speak MQTT: its first packet is no CONNACK");
-      }
-      if (bytes.size() < found.whole()) {
-        broker_in_ = bytes;
-        return {};
-      }
-      TRY_ASSIGN(connack, read_connack(bytes.substr(0, found.whole())));
-      has_connack_ = true;
-      if (options_.on_connack) TRY(options_.on_connack(connack));
-    }
-    const bool is_publish = found.type() == PacketType::kPublish;
-    if (found.whole() <= options_.packet_bytes_max) {
-      if (options_.receipts != nullptr &&
-          ((is_publish && found.qos() == 2) || found.type() == PacketType::kPubrel)) {
-        TRY_ASSIGN(is_taken,
-                   is_publish ? take_exactly_once(bytes, found) : take_pubrel(bytes, found));
-        if (is_taken) continue;
-        broker_in_ = bytes;
-        return {};
-      }
-      broker_passing_ = found.whole();
-      continue;
-    }
-    if (!is_publish) {
-      return corrupt("the broker sent a packet of " + std::to_string(found.whole()) +
-                     " bytes that is no message");
-    }
-    TRY_ASSIGN(head, read_publish_head(found, bytes.substr(found.size)));
-    if (!head) {
-      broker_in_ = bytes;
-      return {};
-    }
-    refuse(found, *head);
-    broker_swallowing_ = found.whole();
+    TRY_ASSIGN(is_taken, take_packet(bytes, **header));
+    if (!is_taken) return {};
   }
   return {};
 }
 
-// False: its head is not whole yet.
-Result<bool> AckGate::take_exactly_once(std::string_view& bytes, const FixedHeader& header) {
-  TRY_ASSIGN(head, read_publish_head(header, bytes.substr(header.size)));
-  if (!head) return false;
-  if (head->id == 0) return corrupt("the broker sent a message of QoS 2 without an identifier");
-  if (const std::optional<std::uint64_t> number = options_.receipts->find(head->id)) {
-    broker_swallowing_ = header.whole();
-    TRY(hold({ack_packet(PacketType::kPubrec, head->id), *number, head->id}));
+// The packet at the begin of `bytes`, or that part of it which decides where it goes. False: not
+// enough of it is there.
+Result<bool> AckGate::take_packet(std::string_view& bytes, const FixedHeader& header) {
+  const std::size_t whole = header.whole();
+  if (!has_connack_) {
+    if (header.type() != PacketType::kConnack || whole > kAckMax) {
+      return corrupt("the broker does not speak MQTT: its first packet is no CONNACK");
+    }
+    if (bytes.size() < whole) {
+      keep(bytes, whole);
+      return false;
+    }
+    TRY_ASSIGN(connack, read_connack(bytes.substr(0, whole)));
+    has_connack_ = true;
+    if (options_.on_connack) TRY(options_.on_connack(connack));
+  }
+  const bool is_publish = header.type() == PacketType::kPublish;
+  if (whole > options_.packet_bytes_max) {
+    if (!is_publish) {
+      return corrupt("the broker sent a packet of " + std::to_string(whole) +
+                     " bytes that is no message");
+    }
+    TRY_ASSIGN(head, read_publish_head(header, bytes.substr(header.size)));
+    if (!head) {
+      keep(bytes, 0);
+      return false;
+    }
+    refuse(header, *head);
+    broker_swallowing_ = whole;
     return true;
   }
-  exactly_once_.insert(head->id);
-  constexpr unsigned kQosBits = 6;
-  constexpr unsigned kQos1 = 2;
-  paho_out_.push_back(static_cast<char>((header.first & ~kQosBits) | kQos1));
-  bytes.remove_prefix(1);
-  broker_passing_ = header.whole() - 1;
+  const bool is_ours = is_publish || header.type() == PacketType::kPubrel;
+  if (!is_ours || !options_.on_message) {
+    broker_passing_ = whole;
+    return true;
+  }
+  if (!is_publish && (header.remaining < 2 || whole > kAckMax)) {
+    return corrupt("a malformed PUBREL");
+  }
+  if (bytes.size() < whole) {
+    keep(bytes, whole);
+    return false;
+  }
+  const std::string_view body = bytes.substr(header.size, header.remaining);
+  TRY(is_publish ? take_message(header, body) : take_pubrel(packet_id(body)));
+  bytes.remove_prefix(whole);
   return true;
 }
 
-// False: it is not whole yet.
-Result<bool> AckGate::take_pubrel(std::string_view& bytes, const FixedHeader& header) {
-  if (header.remaining < 2 || header.whole() > kAckMax) return corrupt("a malformed PUBREL");
-  if (bytes.size() < header.whole()) return false;
-  const std::uint16_t id = packet_id(bytes.substr(header.size));
-  bytes.remove_prefix(header.whole());
-  TRY_ASSIGN(is_ours, options_.receipts->released(id));
-  if (!is_ours) {
+Result<> AckGate::take_message(const FixedHeader& header, std::string_view body) {
+  TRY_ASSIGN(message, read_publish(header, body, options_.is_v5));
+  if (message.qos == 2 && options_.receipts != nullptr) {
+    if (const std::optional<std::uint64_t> number = options_.receipts->find(message.id)) {
+      return hold({*number, message.id, PacketType::kPubrec});
+    }
+  }
+  TRY_ASSIGN(number, options_.on_message(message));
+  ++delivered_;
+  if (message.qos == 0) return {};
+  return hold({number, message.id, message.qos == 1 ? PacketType::kPuback : PacketType::kPubrec});
+}
+
+Result<> AckGate::take_pubrel(std::uint16_t id) {
+  bool is_kept = false;
+  if (options_.receipts != nullptr) {
+    TRY_ASSIGN(is_ours, options_.receipts->released(id));
+    is_kept = is_ours;
+  }
+  if (!is_kept) {
     broker_out_ += ack_packet(PacketType::kPubcomp, id);
   } else if (options_.on_released) {
     options_.on_released();
   }
-  return true;
+  return {};
 }
 
 // The broker must not send it again for ever: it is acknowledged, and told to the operator.
 void AckGate::refuse(const FixedHeader& header, const PublishHead& head) {
   if (header.qos() == 1) {
-    held_.push_back({ack_packet(PacketType::kPuback, head.id), 0, 0});
+    held_.push_back({0, head.id, PacketType::kPuback});
     held_count_.store(held_.size());
   } else if (header.qos() == 2) {
     broker_out_ += ack_packet(PacketType::kPubrec, head.id);
@@ -494,7 +493,7 @@ void AckGate::refuse(const FixedHeader& header, const PublishHead& head) {
 }
 
 Result<> AckGate::to_paho() {
-  if (is_ping_due_ && !is_in_broker_packet()) {
+  if (is_ping_due_ && broker_passing_ == 0) {
     is_ping_due_ = false;
     paho_out_.append(std::string_view("\xD0\x00", 2));
   }

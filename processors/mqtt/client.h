@@ -3,8 +3,8 @@
 //
 // One thread of its own (`mqtt NAME`), which runs the ack gate of the present connection. Each
 // connection has a Paho client of its own, so that nothing of a broken connection lives on in the
-// library. Hooks are called from Paho's threads, which all clients of the process share, and from
-// the client's own thread: they must not block.
+// library. Messages come on the client's own thread; what else is called from Paho's threads, which
+// all clients of the process share. No hook may block.
 
 #pragma once
 
@@ -65,20 +65,6 @@ struct ClientOptions {
   std::string joined_topics() const;
 };
 
-// What has arrived; the views hold during the call.
-struct Message {
-  std::string_view topic;
-  std::string_view payload;
-  int qos = 0;
-  bool is_retained = false;
-  bool is_duplicate = false;
-  std::uint16_t id = 0;
-  std::vector<std::pair<std::string, std::string>> user_properties;
-  std::optional<std::string> content_type;
-  std::optional<std::string> response_topic;
-  std::optional<std::string> correlation_data;
-};
-
 struct Publication {
   std::string topic;
   std::string payload;
@@ -97,13 +83,11 @@ enum class Outcome {
 };
 
 struct ClientHooks {
-  std::function<void(const Message&)> on_message;
-  // As AckGateOptions::number_of.
-  std::function<std::uint64_t(std::uint16_t)> number_of;
-  // As AckGateOptions::on_released.
+  // These as in AckGateOptions; a message's topic is always there. Without `on_message` messages
+  // that come are dropped.
+  std::function<std::uint64_t(const Message&)> on_message;
+  std::function<void()> on_delivered;
   std::function<void()> on_released;
-  // As AckGateOptions::on_held.
-  std::function<void()> on_held;
   std::function<void(const Oversize&)> on_oversize;
   // A connection begins; before any of its messages. On the client's thread.
   std::function<void()> on_begin;

@@ -1,8 +1,8 @@
 // Connection: the door to Paho.
 //
 // Facts of the packaged Paho (C 1.3.12, C++ 1.2.0): callbacks of all clients of the process run one
-// after the other on one thread; the callback of a QoS 1 message runs before its PUBACK is sent
-// (messages of QoS 2 come as such: ack_gate.h); MQTT 5 needs a client that was created for it.
+// after the other on one thread; MQTT 5 needs a client that was created for it. Messages do not
+// come by it: ack_gate.h.
 
 #include "processors/mqtt/connection.h"
 
@@ -46,16 +46,6 @@ std::string reason_v5(int code) {
   const char* text = ::MQTTReasonCode_toString(static_cast<MQTTReasonCodes>(code));
   return (text != nullptr ? std::string(text) : "reason") + " (" + std::to_string(code) + ")";
 }
-
-// The packet identifier of a message that has arrived: the C library gives it, the C++ class keeps
-// it and has no way to read it. An explicit instantiation may name private members
-// ([temp.spec.general]).
-MQTTAsync_message paho::message::*c_message();
-template <MQTTAsync_message paho::message::*Member>
-struct CMessage {
-  friend MQTTAsync_message paho::message::*c_message() { return Member; }
-};
-template struct CMessage<&paho::message::msg_>;
 
 class PahoConnection final : public Connection,
                              public paho::callback,
@@ -123,7 +113,7 @@ class PahoConnection final : public Connection,
 
   void connected(const std::string&) override {}
   void connection_lost(const std::string&) override { over(); }
-  void message_arrived(paho::const_message_ptr message) override;
+  void message_arrived(paho::const_message_ptr) override {}  // nobody has asked for it
   void delivery_complete(paho::delivery_token_ptr) override {}
   void on_success(const paho::token& token) override;  // of connect
   void on_failure(const paho::token& token) override;
@@ -137,8 +127,7 @@ class PahoConnection final : public Connection,
   void on_published(const paho::token& token, bool is_good);
   void up();
   void over();
-  Result<std::string_view> resolve_alias(const paho::properties& properties,
-                                         const std::string& topic);
+  Result<std::uint64_t> on_message(const Message& message);
   std::string with_reason(const Error& ended);
 
   const ClientOptions& options_;
@@ -150,8 +139,8 @@ class PahoConnection final : public Connection,
   std::vector<Subscribing> subscribing_;
   Publishing publishing_;
   Disconnecting disconnecting_;
-  std::vector<std::string> aliases_;  // Paho's receive thread only
-  bool has_connected_ = false;        // the same
+  std::vector<std::string> aliases_;  // the gate's thread only
+  bool has_connected_ = false;        // Paho's receive thread only
   std::size_t settled_ = 0;           // the same: subscriptions answered
   std::size_t granted_ = 0;
   std::atomic<bool> is_up_{false};
@@ -189,10 +178,13 @@ AckGateOptions PahoConnection::gate_options() {
   gate.credentials = options_.credentials;
   gate.connect_timeout = options_.connect_timeout;
   gate.packet_bytes_max = options_.packet_bytes_max;
-  gate.number_of = hooks_.number_of;
+  gate.is_v5 = version_ >= MQTTVERSION_5;
+  if (hooks_.on_message) {
+    gate.on_message = [this](const Message& message) { return on_message(message); };
+  }
+  gate.on_delivered = hooks_.on_delivered;
   gate.receipts = options_.receipts;
   gate.on_released = hooks_.on_released;
-  gate.on_held = hooks_.on_held;
   gate.on_oversize = hooks_.on_oversize;
   gate.on_connack = [this](const Connack& connack) -> Result<> {
     {
@@ -242,9 +234,14 @@ paho::connect_options PahoConnection::connect_options() const {
 }
 
 // Paho's library takes itself apart, threads and all, when its last client goes, and that takes 100
-// ms; this one stays.
+// ms; this one stays. It also writes a line of each packet into a log that nobody reads, unless it
+// is told to keep errors only.
 void keep_paho_alive() {
-  static const auto* const anchor = new paho::async_client("tcp://127.0.0.1:1", "runnel-anchor");
+  static const auto* const anchor = [] {
+    auto* const client = new paho::async_client("tcp://127.0.0.1:1", "runnel-anchor");
+    ::MQTTAsync_setTraceLevel(MQTTASYNC_TRACE_ERROR);
+    return client;
+  }();
   static_cast<void>(anchor);
 }
 
@@ -430,58 +427,19 @@ void PahoConnection::up() {
 
 // ---- receiving
 
-Result<std::string_view> PahoConnection::resolve_alias(const paho::properties& properties,
-                                                       const std::string& topic) {
-  if (!properties.contains(paho::property::TOPIC_ALIAS)) return std::string_view(topic);
-  const auto alias = paho::get<std::uint16_t>(properties, paho::property::TOPIC_ALIAS);
+Result<std::uint64_t> PahoConnection::on_message(const Message& message) {
+  if (!message.topic_alias) return hooks_.on_message(message);
+  const std::uint16_t alias = *message.topic_alias;
   if (alias == 0 || alias > options_.topic_alias_maximum) {
     return corrupt("the broker uses topic alias " + std::to_string(alias) + " beyond our maximum");
   }
   if (aliases_.size() < alias) aliases_.resize(alias);
   std::string& known = aliases_[alias - 1U];
-  if (!topic.empty()) known = topic;
+  if (!message.topic.empty()) known = message.topic;
   if (known.empty()) return corrupt("the broker uses a topic alias that it never explained");
-  return std::string_view(known);
-}
-
-void PahoConnection::message_arrived(paho::const_message_ptr arrived) {
-  Message message;
-  const std::string& topic = arrived->get_topic();
-  message.topic = topic;
-  const paho::binary_ref& payload = arrived->get_payload_ref();
-  message.payload = std::string_view(payload.data(), payload.size());
-  message.qos = arrived->get_qos();
-  message.is_retained = arrived->is_retained();
-  message.is_duplicate = arrived->is_duplicate();
-  message.id = static_cast<std::uint16_t>(((*arrived).*c_message()).msgid);
-  if (message.qos == 1 && options_.receipts != nullptr && options_.receipts->is_new(message.id)) {
-    message.qos = 2;
-  }
-  const paho::properties& properties = arrived->get_properties();
-  if (!properties.empty()) {
-    const Result<std::string_view> resolved = resolve_alias(properties, topic);
-    if (!resolved.ok()) {
-      const Lock lock(mutex_);
-      ended_by_ = resolved.error().text();
-      gate_->cut();
-      return;
-    }
-    message.topic = *resolved;
-    using Code = paho::property;
-    const auto text = [&properties](Code::code code) -> std::optional<std::string> {
-      if (!properties.contains(code)) return std::nullopt;
-      return paho::get<std::string>(properties, code);
-    };
-    message.content_type = text(Code::CONTENT_TYPE);
-    message.response_topic = text(Code::RESPONSE_TOPIC);
-    message.correlation_data = text(Code::CORRELATION_DATA);
-    const std::size_t count = properties.count(Code::USER_PROPERTY);
-    for (std::size_t i = 0; i < count; ++i) {
-      auto [name, value] = paho::get<paho::string_pair>(properties, Code::USER_PROPERTY, i);
-      message.user_properties.emplace_back(std::move(name), std::move(value));
-    }
-  }
-  hooks_.on_message(message);
+  Message named = message;
+  named.topic = known;
+  return hooks_.on_message(named);
 }
 
 // ---- publishing

@@ -6,8 +6,7 @@
 // persistent unless the flow says otherwise, so that the broker keeps what comes while this agent
 // is away.
 //
-// Threads: `on_message` runs on Paho's, `on_safe` on the ledger's, the gate's questions on the
-// client's.
+// Threads: `on_message` runs on the client's, `on_safe` on the ledger's.
 
 #include <atomic>
 #include <deque>
@@ -19,7 +18,6 @@
 #include "agent/base/mutex.h"
 #include "agent/sdk/describe.h"
 #include "agent/sdk/processor.h"
-#include "processors/mqtt/ack_book.h"
 #include "processors/mqtt/line_properties.h"
 #include "processors/mqtt/receipts.h"
 #include "processors/mqtt/window_guess.h"
@@ -58,7 +56,7 @@ class ConsumeMqtt final : public Processor {
 
  private:
   mqtt::ClientHooks hooks();
-  void on_message(const mqtt::Message& message);
+  std::uint64_t on_message(const mqtt::Message& message);
   void on_oversize(const mqtt::Oversize& oversize);
   void on_safe(Ticket ticket);
   void begin();
@@ -81,7 +79,6 @@ class ConsumeMqtt final : public Processor {
   bool is_loading_ = false;                     // on_trigger's: the receipts have been read
   std::atomic<bool> is_loaded_{false};          // and what was read is on disk
   std::unique_ptr<mqtt::Client> client_;
-  mqtt::AckBook book_;
   std::atomic<bool> must_urge_{false};  // the broker waits for acknowledgements
   std::atomic<bool> has_overflow_{false};
   bool has_taken_ = false;  // on_trigger's: something that may not be committed yet
@@ -224,11 +221,10 @@ Result<> ConsumeMqtt::connect() {
 
 mqtt::ClientHooks ConsumeMqtt::hooks() {
   mqtt::ClientHooks hooks;
-  hooks.on_message = [this](const mqtt::Message& message) { on_message(message); };
-  hooks.number_of = [this](std::uint16_t id) { return book_.number_of(id); };
+  hooks.on_message = [this](const mqtt::Message& message) { return on_message(message); };
+  // Messages are taken by the many.
+  hooks.on_delivered = [this] { context_->wake(); };
   hooks.on_released = [this] { context_->wake(); };
-  // Messages are taken by the many: the gate says when it has seen the acknowledgements of some.
-  hooks.on_held = [this] { context_->wake(); };
   hooks.on_down = [this] { context_->wake(); };
   hooks.on_oversize = [this](const mqtt::Oversize& oversize) { on_oversize(oversize); };
   hooks.on_begin = [this] { begin(); };
@@ -327,39 +323,34 @@ bool ConsumeMqtt::pour() {
 }
 
 void ConsumeMqtt::begin() {
-  book_.begin();
   const Lock lock(mutex_);
   unacknowledged_.clear();
   guess_.begin();
 }
 
-void ConsumeMqtt::on_message(const mqtt::Message& message) {
+// The ticket of its arrival.
+std::uint64_t ConsumeMqtt::on_message(const mqtt::Message& message) {
   Arrival arrival = arrival_of(message);
-  bool wakes = message.qos == 0;
-  {
-    const Lock lock(mutex_);
-    // Tickets count up by one, so that it is known also of what has to wait for the intake.
-    const Ticket ticket = last_ticket_ + overflow_.size() + 1;
-    if (message.qos > 0) {
-      book_.arrived(message.id, ticket);
-      if (message.qos == 2) arrival.state = receipts_->delivered(message.id, ticket);
-      unacknowledged_.push_back(ticket);
-      if (guess_.arrived(context_->clock().steady())) must_urge_ = wakes = true;
-    }
-    if (overflow_.empty()) {
-      const Result<Ticket> given = intake_->deliver(std::move(arrival));
-      if (given.ok()) last_ticket_ = *given;
-      if (!given.ok()) {
-        // NOLINTNEXTLINE(bugprone-use-after-move): an intake that refuses leaves it as it was
-        overflow_.push_back(std::move(arrival));
-        has_overflow_ = must_urge_ = wakes = true;
-        if (client_) client_->pause(true);
-      }
-    } else {
-      overflow_.push_back(std::move(arrival));
-    }
+  const Lock lock(mutex_);
+  // Tickets count up by one, so that it is known also of what has to wait for the intake.
+  const Ticket ticket = last_ticket_ + overflow_.size() + 1;
+  if (message.qos > 0) {
+    if (message.qos == 2 && receipts_) arrival.state = receipts_->delivered(message.id, ticket);
+    unacknowledged_.push_back(ticket);
+    if (guess_.arrived(context_->clock().steady())) must_urge_ = true;
   }
-  if (wakes) context_->wake();
+  if (overflow_.empty()) {
+    const Result<Ticket> given = intake_->deliver(std::move(arrival));
+    if (given.ok()) {
+      last_ticket_ = *given;
+      return ticket;
+    }
+    must_urge_ = has_overflow_ = true;
+    if (client_) client_->pause(true);
+  }
+  // NOLINTNEXTLINE(bugprone-use-after-move): an intake that refuses leaves it as it was
+  overflow_.push_back(std::move(arrival));
+  return ticket;
 }
 
 void ConsumeMqtt::on_oversize(const mqtt::Oversize& oversize) {
@@ -408,7 +399,7 @@ Arrival ConsumeMqtt::arrival_of(const mqtt::Message& message) const {
     attributes.emplace_back("mqtt.correlation.data", to_hex(*message.correlation_data));
   }
   for (const auto& [name, value] : message.user_properties) {
-    attributes.emplace_back(config_.user_property_prefix + name, value);
+    attributes.emplace_back(config_.user_property_prefix + std::string(name), value);
   }
   return arrival;
 }

@@ -86,7 +86,6 @@ Result<> MqttConnectionService::start(ServiceContext& context) {
 
 mqtt::ClientHooks MqttConnectionService::hooks(ServiceContext& context) {
   mqtt::ClientHooks hooks;
-  hooks.on_message = [](const mqtt::Message&) {};
   hooks.on_oversize = [](const mqtt::Oversize&) {};
   hooks.on_up = [this](const mqtt::Connack& connack) { on_up(connack); };
   hooks.on_down = [this] { on_down(); };

@@ -131,7 +131,18 @@ Result<std::optional<PublishHead>> read_publish_head(const FixedHeader& header,
 
 namespace {
 
-// MQTT 5.0 table 2-4, those that a CONNACK may have; what kind of value each has.
+// MQTT 5.0 table 2-4, those that a PUBLISH may have; what kind of value each has.
+enum PublishProperty : std::uint8_t {
+  kPayloadFormat = 0x01,    // one byte
+  kMessageExpiry = 0x02,    // four
+  kContentType = 0x03,      // text
+  kResponseTopic = 0x08,    // text
+  kCorrelationData = 0x09,  // binary data
+  kSubscriptionId = 0x0B,   // a length
+  kTopicAlias = 0x23,       // two
+};
+
+// MQTT 5.0 table 2-4, those that a CONNACK may have.
 enum ConnackProperty : std::uint8_t {
   kSessionExpiry = 0x11,    // four bytes
   kServerKeepAlive = 0x13,  // two
@@ -182,7 +193,72 @@ Result<> read_connack_property(Walk& walk, Connack& connack) {
   }
 }
 
+Result<> read_publish_property(Walk& walk, Message& message) {
+  TRY_ASSIGN(property, walk.byte());
+  const auto read_text = [&walk](std::optional<std::string_view>& into) -> Result<> {
+    TRY_ASSIGN(text, walk.field());
+    into = text;
+    return {};
+  };
+  switch (property) {
+    case kPayloadFormat:
+      return walk.skip(1);
+    case kMessageExpiry:
+      return walk.skip(4);
+    case kContentType:
+      return read_text(message.content_type);
+    case kResponseTopic:
+      return read_text(message.response_topic);
+    case kCorrelationData:
+      return read_text(message.correlation_data);
+    case kSubscriptionId:
+      TRY(walk.length());
+      return {};
+    case kTopicAlias: {
+      TRY_ASSIGN(alias, walk.number(2));
+      message.topic_alias = static_cast<std::uint16_t>(alias);
+      return {};
+    }
+    case kUserProperty: {
+      TRY_ASSIGN(name, walk.field());
+      TRY_ASSIGN(value, walk.field());
+      message.user_properties.emplace_back(name, value);
+      return {};
+    }
+    default:
+      return corrupt("a PUBLISH has the unknown property " + std::to_string(property));
+  }
+}
+
+Result<> read_publish_properties(Walk& walk, Message& message) {
+  TRY_ASSIGN(size, walk.length());
+  const std::size_t end = walk.at() + size;
+  while (walk.at() < end) TRY(read_publish_property(walk, message));
+  if (walk.at() != end) return corrupt("a PUBLISH's properties are longer than they say");
+  return {};
+}
+
 }  // namespace
+
+Result<Message> read_publish(const FixedHeader& header, std::string_view body, bool is_v5) {
+  TRY_ASSIGN(head, read_publish_head(header, body));
+  if (!head || body.size() != header.remaining) return corrupt("a PUBLISH is not whole");
+  Message message;
+  message.topic = head->topic;
+  message.qos = header.qos();
+  message.is_retained = header.is_retained();
+  message.is_duplicate = header.is_duplicate();
+  message.id = head->id;
+  if (message.qos > 0 && message.id == 0) return corrupt("a PUBLISH has no packet identifier");
+  Walk walk(body);
+  TRY(walk.skip(2 + head->topic.size() + (message.qos > 0 ? 2 : 0)));
+  if (is_v5) {
+    const Result<> read = read_publish_properties(walk, message);
+    if (!read.ok()) return corrupt(read.error().text());
+  }
+  message.payload = body.substr(walk.at());
+  return message;
+}
 
 Result<Connack> read_connack(std::string_view packet) {
   TRY_ASSIGN(header, read_fixed_header(packet));

@@ -1,7 +1,7 @@
-// MQTT packets, as far as the ack gate has to understand them: fixed headers, packet identifiers
-// and CONNECT.
+// MQTT packets, as far as the ack gate has to understand them: fixed headers, packet identifiers,
+// CONNECT and PUBLISH.
 //
-// Source: OASIS MQTT 3.1.1 and 5.0, sections 2.2 (fixed header) and 3.1 (CONNECT).
+// Source: OASIS MQTT 3.1.1 and 5.0, sections 2.2 (fixed header), 3.1 (CONNECT) and 3.3 (PUBLISH).
 
 #pragma once
 
@@ -10,6 +10,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "agent/base/result.h"
 
@@ -36,7 +38,9 @@ struct FixedHeader {
   std::size_t size = 0;         // of the header itself
 
   PacketType type() const { return static_cast<PacketType>(first >> 4); }
-  int qos() const { return (first >> 1) & 3; }  // of a PUBLISH
+  int qos() const { return (first >> 1) & 3; }  // this and the following: of a PUBLISH
+  bool is_duplicate() const { return (first & 8) != 0; }
+  bool is_retained() const { return (first & 1) != 0; }
   std::size_t whole() const { return size + remaining; }
 };
 
@@ -62,6 +66,24 @@ struct PublishHead {
 // None when `body` does not hold all of it yet; kCorrupt when the packet is too short for it.
 Result<std::optional<PublishHead>> read_publish_head(const FixedHeader& header,
                                                      std::string_view body);
+
+// What a PUBLISH says; the views hold as long as the packet's bytes.
+struct Message {
+  std::string_view topic;  // MQTT 5: empty where `topic_alias` stands for it
+  std::string_view payload;
+  int qos = 0;
+  bool is_retained = false;
+  bool is_duplicate = false;
+  std::uint16_t id = 0;  // 0 at QoS 0
+  // MQTT 5:
+  std::optional<std::uint16_t> topic_alias;
+  std::vector<std::pair<std::string_view, std::string_view>> user_properties;
+  std::optional<std::string_view> content_type;
+  std::optional<std::string_view> response_topic;
+  std::optional<std::string_view> correlation_data;
+};
+// The whole body of a PUBLISH. kCorrupt when it is none.
+Result<Message> read_publish(const FixedHeader& header, std::string_view body, bool is_v5);
 
 // What a broker answers to CONNECT.
 struct Connack {

@@ -189,7 +189,6 @@ void PublishMqtt::on_up(const mqtt::Connack& connack) {
 
 mqtt::ClientHooks PublishMqtt::hooks() {
   mqtt::ClientHooks hooks;
-  hooks.on_message = [](const mqtt::Message&) {};
   hooks.on_up = [this](const mqtt::Connack& connack) { on_up(connack); };
   hooks.on_down = [this] { on_down(); };
   hooks.on_published = [this](std::uint64_t cookie, mqtt::Outcome outcome,

@@ -136,22 +136,6 @@ void Receipts::stay(const std::vector<std::uint16_t>& ids) {
   }
 }
 
-// ---- Paho's
-
-bool Receipts::is_new(std::uint16_t id) const {
-  const Lock lock(mutex_);
-  const auto found = entries_.find(id);
-  return found != entries_.end() && !found->second.is_delivered;
-}
-
-std::pair<std::string, std::string> Receipts::delivered(std::uint16_t id, std::uint64_t number) {
-  const Lock lock(mutex_);
-  Entry& entry = entries_[id];
-  entry.is_delivered = true;
-  entry.number = number;
-  return {key_of(id), {}};
-}
-
 // ---- the gate's
 
 void Receipts::begin() {
@@ -181,6 +165,14 @@ std::optional<std::uint64_t> Receipts::find(std::uint16_t id) {
   const auto [found, is_new] = entries_.try_emplace(id);
   if (is_new || !found->second.is_delivered) return std::nullopt;
   return found->second.number;
+}
+
+std::pair<std::string, std::string> Receipts::delivered(std::uint16_t id, std::uint64_t number) {
+  const Lock lock(mutex_);
+  Entry& entry = entries_[id];
+  entry.is_delivered = true;
+  entry.number = number;
+  return {key_of(id), {}};
 }
 
 void Receipts::acknowledged(std::uint16_t id) {

@@ -13,7 +13,7 @@
 //     durable   mqtt.session          TAG HASH    hash of the broker's URI and the client id
 //     state     qos2/TAG/IDENTIFIER   (empty)
 //
-// The gate's thread, Paho's and the processor's call it.
+// The gate's thread, the processor's and the ledger's call it.
 
 #pragma once
 
@@ -48,12 +48,6 @@ class Receipts : public std::enable_shared_from_this<Receipts> {
   // those whose PUBCOMP may leave, when that is on disk. False: there was nothing to do.
   bool forget(Session& session, std::function<void(const std::vector<std::uint16_t>&)> then);
 
-  // ---- Paho's
-  // Whether this message came at QoS 2 and has not been delivered.
-  bool is_new(std::uint16_t id) const;
-  // It has been delivered as `number`; the state to be committed with its FlowFile.
-  std::pair<std::string, std::string> delivered(std::uint16_t id, std::uint64_t number);
-
   // ---- the gate's
   // A connection begins: what the last one did not deliver comes again.
   void begin();
@@ -62,6 +56,8 @@ class Receipts : public std::enable_shared_from_this<Receipts> {
   // A PUBLISH of QoS 2. None: a new one, to be delivered. Else the number at which its PUBREC may
   // leave, 0: at once.
   std::optional<std::uint64_t> find(std::uint16_t id);
+  // It has been delivered as `number`; the state to be committed with its FlowFile.
+  std::pair<std::string, std::string> delivered(std::uint16_t id, std::uint64_t number);
   // Its PUBREC is about to leave.
   void acknowledged(std::uint16_t id);
   // PUBREL. True: PUBCOMP waits for `forget`. False: not ours, or forgotten before. kCorrupt: we

@@ -34,8 +34,8 @@ class WindowGuess {
 
  private:
   static constexpr int kProofs = 3;
-  static constexpr std::chrono::milliseconds kStall{
-      1};  // silence by which a stop is told from a gap
+  // Silence by which a stop is told from a gap: longer than messages are gathered (gathering.h).
+  static constexpr std::chrono::microseconds kStall{4'500};
   static constexpr std::chrono::milliseconds kPrompt{3};  // in which a broker that waited goes on
 
   const std::size_t upper_;

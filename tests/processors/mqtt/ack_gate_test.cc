@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "agent/base/mutex.h"
 #include "processors/mqtt/receipts.h"
 #include "tests/processors/mqtt/fake_context.h"
 #include "tests/support/raw_peer.h"
@@ -52,13 +53,17 @@ std::string publish_packet(int qos, int id, std::string_view topic, std::string_
   return packet + body;
 }
 
-// A gate whose n-th acknowledgement has the number n.
+// A gate whose n-th message has the number n.
 struct Bench {
-  explicit Bench(AckGateOptions options = {}) {
+  explicit Bench(AckGateOptions options = {}, bool takes_messages = true) {
     options.broker.host = "127.0.0.1";
     options.broker.port = listener.port();
-    if (!options.number_of) {
-      options.number_of = [this](std::uint16_t) { return ++asked; };
+    if (takes_messages && !options.on_message) {
+      options.on_message = [this](const Message& message) -> Result<std::uint64_t> {
+        const Lock lock(mutex);
+        taken_.push_back(std::string(message.topic) + "=" + std::string(message.payload));
+        return taken_.size();
+      };
     }
     gate = *AckGate::open(std::move(options));
     runner = std::thread([this] { ended = gate->run(); });
@@ -76,6 +81,15 @@ struct Bench {
     broker.send(kConnack);
     CHECK(paho.expect(4) == kConnack);
   }
+  // From the broker; returns when the gate has seen all of it.
+  void send(const std::string& packets) {
+    broker.send(packets + kPingresp);
+    CHECK(paho.expect(2) == kPingresp);
+  }
+  std::vector<std::string> taken() const {
+    const Lock lock(mutex);
+    return taken_;
+  }
   std::string why() {
     runner.join();
     return ended->text();
@@ -85,17 +99,24 @@ struct Bench {
   std::unique_ptr<AckGate> gate;
   std::thread runner;
   std::optional<Error> ended;
-  std::atomic<std::uint64_t> asked{0};
   RawPeer paho;
   RawPeer broker;
+
+ private:
+  mutable Mutex mutex;
+  std::vector<std::string> taken_ GUARDED_BY(mutex);
 };
+
+std::string message(int id) { return publish_packet(1, id, "t", "x"); }
 
 }  // namespace
 
 TEST_CASE("acknowledgements wait in order until they are released; all else passes at once") {
   Bench bench;
   bench.connect();
-  bench.paho.send(puback(1) + puback(2) + kPingreq + puback(3));
+  bench.send(message(1) + message(2) + message(3));
+  CHECK(bench.taken().size() == 3);
+  bench.paho.send(kPingreq);
   CHECK(bench.broker.expect(2) == kPingreq);
   CHECK(bench.broker.is_silent());
   CHECK(bench.gate->held() == 3);
@@ -105,41 +126,62 @@ TEST_CASE("acknowledgements wait in order until they are released; all else pass
   bench.gate->release_through(3);
   CHECK(bench.broker.expect(4) == puback(3));
   bench.gate->release_through(4);  // before it comes
-  bench.paho.send(puback(4));
+  bench.broker.send(message(4));
   CHECK(bench.broker.expect(4) == puback(4));
 }
 
-TEST_CASE("of acknowledgements that come together it is told once, when all of them are held") {
+TEST_CASE("of messages that come together it is told once, when all of them are held") {
   AckGateOptions options;
   std::atomic<int> told{0};
   std::atomic<std::size_t> held{0};
   Bench* other_side = nullptr;
-  options.on_held = [&] {
+  options.on_delivered = [&] {
     held = other_side->gate->held();
     ++told;
   };
   Bench bench(options);
   other_side = &bench;
   bench.connect();
-  bench.paho.send(kPingreq);
-  CHECK(bench.broker.expect(2) == kPingreq);
+  bench.send("");
   CHECK(told == 0);
-  bench.paho.send(puback(1) + puback(2) + puback(3) + kPingreq);
-  CHECK(bench.broker.expect(2) == kPingreq);
+  bench.send(message(1) + message(2) + message(3));
   CHECK(told == 1);
   CHECK(held == 3);
-  // What is released while it lies unread leaves, too.
-  bench.paho.send(puback(4));
+  // What is released while the broker is left alone leaves afterwards.
   bench.gate->release_through(4);
-  CHECK(bench.broker.expect(16) == puback(1) + puback(2) + puback(3) + puback(4));
+  CHECK(bench.broker.expect(12) == puback(1) + puback(2) + puback(3));
+  bench.broker.send(message(4));
+  CHECK(bench.broker.expect(4) == puback(4));
+}
+
+TEST_CASE("a message of QoS 0 is delivered, and nothing answers it") {
+  Bench bench;
+  bench.connect();
+  bench.send(publish_packet(0, 0, "a/b", "hello"));
+  CHECK(bench.taken() == std::vector<std::string>{"a/b=hello"});
+  bench.gate->release_through(1);
+  CHECK(bench.broker.is_silent());
+}
+
+TEST_CASE("messages that nobody wants are Paho's, and so are their acknowledgements") {
+  Bench bench({}, false);
+  bench.connect();
+  for (const int qos : {0, 1, 2}) {
+    const std::string packet = publish_packet(qos, 7, "t", "x");
+    bench.broker.send(packet);
+    CHECK(bench.paho.expect(packet.size()) == packet);
+  }
+  bench.paho.send(puback(7));
+  CHECK(bench.broker.expect(4) == puback(7));
 }
 
 TEST_CASE("what may leave leaves before DISCONNECT, behind which the broker reads nothing") {
   Bench bench;
   bench.connect();
   const std::string disconnect("\xE0\x00", 2);
+  bench.send(message(1) + message(2) + message(3));
   bench.gate->release_through(2);
-  bench.paho.send(puback(1) + puback(2) + puback(3) + disconnect);
+  bench.paho.send(disconnect);
   CHECK(bench.broker.expect(10) == puback(1) + puback(2) + disconnect);
   CHECK(bench.broker.is_silent());
 }
@@ -147,18 +189,29 @@ TEST_CASE("what may leave leaves before DISCONNECT, behind which the broker read
 TEST_CASE("packets that are cut anywhere are understood") {
   Bench bench;
   bench.connect();
-  const std::string stream =
-      puback(1) + publish_packet(0, 0, "t", std::string(300, 'x')) + puback(2);
-  for (const char byte : stream) bench.paho.send({&byte, 1});
-  const std::string passed = publish_packet(0, 0, "t", std::string(300, 'x'));
-  CHECK(bench.broker.expect(passed.size()) == passed);
-  CHECK(bench.broker.is_silent());
-  bench.gate->release_through(2);
-  CHECK(bench.broker.expect(8) == puback(1) + puback(2));
+  const std::string up = publish_packet(0, 0, "t", std::string(300, 'x')) + kPingreq;
+  for (const char byte : up) bench.paho.send({&byte, 1});
+  CHECK(bench.broker.expect(up.size()) == up);
 
-  std::string down = publish_packet(1, 7, "a/b", "hello") + kPingresp;
+  const std::string large(300, 'y');
+  const std::string down =
+      publish_packet(1, 7, "a/b", "hello") + publish_packet(0, 0, "c", large) + kPingresp;
   for (const char byte : down) bench.broker.send({&byte, 1});
-  CHECK(bench.paho.expect(down.size()) == down);
+  CHECK(bench.paho.expect(2) == kPingresp);
+  CHECK(bench.taken() == std::vector<std::string>{"a/b=hello", "c=" + large});
+  bench.gate->release_through(1);
+  CHECK(bench.broker.expect(4) == puback(7));
+}
+
+TEST_CASE("a message of many pieces is put together once, whatever follows it") {
+  Bench bench;
+  bench.connect();
+  const std::string large(5'000'000, 'z');
+  std::thread sending(
+      [&] { bench.broker.send(publish_packet(1, 1, "t", large) + message(2) + kPingresp); });
+  CHECK(bench.paho.expect(2, 20s) == kPingresp);
+  sending.join();
+  CHECK(bench.taken() == std::vector<std::string>{"t=" + large, "t=x"});
 }
 
 TEST_CASE("a payload that looks like an acknowledgement is none") {
@@ -167,35 +220,62 @@ TEST_CASE("a payload that looks like an acknowledgement is none") {
   const std::string tricky = publish_packet(1, 1, "t", puback(9) + pubcomp(9));
   bench.paho.send(tricky);
   CHECK(bench.broker.expect(tricky.size()) == tricky);
-  CHECK(bench.asked == 0);
+  bench.send(tricky);
+  CHECK(bench.taken() == std::vector<std::string>{"t=" + puback(9) + pubcomp(9)});
+  CHECK(bench.broker.is_silent());
 }
 
-TEST_CASE("the four packets of QoS 2 are the gate's: Paho has a message of QoS 1") {
+TEST_CASE("properties of MQTT 5 are no payload, and a message that lies about them ends the line") {
+  AckGateOptions options;
+  options.is_v5 = true;
+  Bench bench(options);
+  bench.connect();
+  bench.send(publish_packet(1, 1, "t", std::string("\x03\x23\x00\x01", 4) + "hello"));
+  CHECK(bench.taken() == std::vector<std::string>{"t=hello"});
+  bench.broker.send(publish_packet(1, 2, "t", std::string("\x09\x23\x00\x01", 4) + "x"));
+  CHECK_FALSE(bench.why().empty());
+}
+
+TEST_CASE("an error of whoever takes messages ends the line with its text, unacknowledged") {
+  AckGateOptions options;
+  options.on_message = [](const Message&) -> Result<std::uint64_t> { return corrupt("no more"); };
+  Bench bench(options);
+  bench.connect();
+  bench.broker.send(message(1));
+  CHECK(bench.broker.expect(4) == "");
+  CHECK(bench.why().find("no more") != std::string::npos);
+}
+
+TEST_CASE("a message of QoS 2 is delivered once, and its four packets are the gate's") {
   FakeDurableMap map;
   const auto receipts = std::make_shared<Receipts>(map, "broker truck");
   std::atomic<int> released{0};
+  std::atomic<std::uint64_t> delivered{0};
+  StateSession session;
   AckGateOptions options;
   options.receipts = receipts.get();
   options.on_connack = [&](const Connack& connack) {
     return receipts->connected(connack.is_session_present);
   };
   options.on_released = [&] { ++released; };
-  StateSession session;
+  options.on_message = [&](const Message& message) -> Result<std::uint64_t> {
+    CHECK(message.qos == 2);
+    const auto state = receipts->delivered(message.id, delivered + 1);
+    session.set_state(state.first, state.second);
+    return ++delivered;
+  };
   REQUIRE(receipts->load(session, [] {}).ok());
   Bench bench(options);
   bench.connect();
 
   const std::string sent = publish_packet(2, 7, "a/b", "hello");
   for (const char byte : sent) bench.broker.send({&byte, 1});
-  const std::string passed = publish_packet(1, 7, "a/b", "hello");
-  CHECK(bench.paho.expect(passed.size()) == passed);
-  const auto state = receipts->delivered(7, 1);
-  session.set_state(state.first, state.second);
-  bench.paho.send(puback(7) + kPingreq);
-  CHECK(bench.broker.expect(2) == kPingreq);  // and no PUBREC
+  bench.send("");
+  CHECK(delivered == 1);
+  CHECK(bench.broker.is_silent());  // no PUBREC
   // It comes again: it is not delivered again, and its PUBREC waits as the first does.
-  bench.broker.send(sent + kPingresp);
-  CHECK(bench.paho.expect(2) == kPingresp);
+  bench.send(sent);
+  CHECK(delivered == 1);
   CHECK(bench.broker.is_silent());
   receipts->safe_through(1);
   bench.gate->release_through(1);
@@ -206,9 +286,7 @@ TEST_CASE("the four packets of QoS 2 are the gate's: Paho has a message of QoS 1
   CHECK(bench.broker.expect(4) == pubrec);
 
   // PUBCOMP waits until the identifier is gone from disk; of one that is unknown it goes at once.
-  const std::string pubrel("\x62\x02\x00\x07", 4);
-  bench.broker.send(pubrel + std::string("\x62\x02\x00\x08", 4) + kPingresp);
-  CHECK(bench.paho.expect(2) == kPingresp);
+  bench.send(std::string("\x62\x02\x00\x07", 4) + std::string("\x62\x02\x00\x08", 4));
   CHECK(bench.broker.expect(4) == pubcomp(8));
   CHECK(released == 1);
   CHECK(bench.broker.is_silent());
@@ -216,10 +294,20 @@ TEST_CASE("the four packets of QoS 2 are the gate's: Paho has a message of QoS 1
   CHECK(bench.broker.expect(4) == pubcomp(7));
   CHECK(session.all().empty());
   // Its number may now name another message.
-  const std::string next = publish_packet(2, 7, "a/b", "another");
-  bench.broker.send(next);
-  const std::string next_passed = publish_packet(1, 7, "a/b", "another");
-  CHECK(bench.paho.expect(next_passed.size()) == next_passed);
+  bench.send(publish_packet(2, 7, "a/b", "another"));
+  CHECK(delivered == 2);
+}
+
+TEST_CASE("a message of QoS 2 that was not asked for is acknowledged when it is safe, as any") {
+  Bench bench;
+  bench.connect();
+  bench.send(publish_packet(2, 7, "t", "of an earlier subscription"));
+  CHECK(bench.taken().size() == 1);
+  CHECK(bench.broker.is_silent());
+  bench.gate->release_through(1);
+  CHECK(bench.broker.expect(4) == ack_packet(PacketType::kPubrec, 7));
+  bench.broker.send(std::string("\x62\x02\x00\x07", 4));
+  CHECK(bench.broker.expect(4) == pubcomp(7));
 }
 
 TEST_CASE(
@@ -236,10 +324,14 @@ TEST_CASE(
   CHECK(bench.why().find("message 7, which was not acknowledged") != std::string::npos);
 }
 
-TEST_CASE("a message of QoS 2 whose head is a lie ends the connection") {
+TEST_CASE("a message whose head is a lie ends the connection") {
   for (const std::string& bad : {std::string("\x34\x05\x00\x01t\x00\x00", 7),  // no identifier
+                                 std::string("\x32\x05\x00\x01t\x00\x00", 7),
                                  std::string("\x34\x03\x00\x09t", 5),  // shorter than its topic
-                                 std::string("\x62\x01\x00", 3)}) {    // a short PUBREL
+                                 std::string("\x30\x01\x00", 3),       // than its topic's length
+                                 std::string("\x36\x05\x00\x01t\x00\x01", 7),  // QoS 3
+                                 std::string("\x62\x01\x00", 3)}) {            // a short PUBREL
+    CAPTURE(bad);
     FakeDurableMap map;
     const auto receipts = std::make_shared<Receipts>(map, "broker truck");
     AckGateOptions options;
@@ -248,6 +340,7 @@ TEST_CASE("a message of QoS 2 whose head is a lie ends the connection") {
     bench.connect();
     bench.broker.send(bad);
     CHECK_FALSE(bench.why().empty());
+    CHECK(bench.taken().empty());
   }
 }
 
@@ -269,8 +362,8 @@ TEST_CASE("only the first connection is taken, then nobody listens") {
 TEST_CASE("a broken connection forgets what was held") {
   Bench bench;
   bench.connect();
-  bench.paho.send(puback(1) + kPingreq);
-  CHECK(bench.broker.expect(2) == kPingreq);
+  bench.send(message(1));
+  CHECK(bench.gate->held() == 1);
   bench.broker.close();
   CHECK(bench.paho.is_closed_by_peer());
   CHECK(bench.why().find("the broker closed the connection") != std::string::npos);
@@ -281,22 +374,45 @@ TEST_CASE("what Paho says before it goes still reaches the broker, held acknowle
   Bench bench;
   bench.connect();
   const std::string disconnect("\xE0\x00", 2);
-  bench.paho.send(puback(1) + disconnect);
+  bench.send(message(1));
+  bench.paho.send(disconnect);
   bench.paho.close();
   CHECK(bench.broker.expect(10) == disconnect);
 }
 
-TEST_CASE("what the broker says before it goes still reaches Paho") {
+TEST_CASE("what the broker says before it goes is still delivered, and reaches Paho") {
   Bench bench;
   bench.connect();
-  bench.broker.send(publish_packet(0, 0, "last", "words"));
+  const std::string disconnect("\xE0\x00", 2);
+  bench.broker.send(publish_packet(0, 0, "last", "words") + disconnect);
   bench.broker.close();
-  CHECK(bench.paho.expect(100, 5s) == publish_packet(0, 0, "last", "words"));
+  CHECK(bench.paho.expect(100, 5s) == disconnect);
+  CHECK(bench.taken() == std::vector<std::string>{"last=words"});
 }
 
-TEST_CASE(
-    "while paused nothing is read from the broker, pings are answered at the end of a packet") {
+TEST_CASE("while paused nothing is read from the broker, and pings are answered") {
   Bench bench;
+  bench.connect();
+  const std::string large = publish_packet(0, 0, "t", std::string(1000, 'y'));
+  bench.send("");
+  bench.broker.send(large.substr(0, 500));
+  bench.gate->pause(true);
+  bench.paho.send(kPingreq);
+  CHECK(bench.broker.expect(2) == kPingreq);
+  CHECK(bench.paho.expect(2) == kPingresp);
+  bench.broker.send(large.substr(500) + publish_packet(1, 1, "t", "later"));
+  CHECK(bench.paho.is_silent());
+  CHECK(bench.taken().empty());
+  bench.gate->pause(false);
+  bench.send("");
+  CHECK(bench.taken().size() == 2);
+  bench.gate->pause(true);
+  bench.gate->release_through(2);
+  CHECK(bench.broker.expect(4) == puback(1));
+}
+
+TEST_CASE("a pause in the middle of what Paho gets lets it have the rest before it is answered") {
+  Bench bench({}, false);
   bench.connect();
   const std::string large = publish_packet(0, 0, "t", std::string(1000, 'y'));
   bench.broker.send(large.substr(0, 500));
@@ -307,9 +423,6 @@ TEST_CASE(
   bench.broker.send(large.substr(500) + publish_packet(0, 0, "t", "later"));
   CHECK(bench.paho.expect(large.size() - 500 + 2) == large.substr(500) + kPingresp);
   CHECK(bench.paho.is_silent());
-  bench.paho.send(puback(1));
-  bench.gate->release_through(1);
-  CHECK(bench.broker.expect(4) == puback(1));
   bench.gate->pause(false);
   CHECK(bench.paho.expect(100, 200ms) == publish_packet(0, 0, "t", "later"));
 }
@@ -323,33 +436,31 @@ TEST_CASE("a pause stops the broker's bytes after a bounded amount") {
     const std::string packet = publish_packet(0, 0, "t", std::string(100'000, 'z'));
     for (int i = 0; i < 200; ++i) {
       bench.broker.send(packet);
-      sent += packet.size();
+      ++sent;
     }
+    bench.broker.send(kPingresp);
   });
   CHECK(bench.paho.is_silent(100ms));
+  CHECK(bench.taken().size() <= 1);  // what it had read before
+  CHECK(sent < 200);
   bench.gate->pause(false);
-  const std::size_t all = 200 * publish_packet(0, 0, "t", std::string(100'000, 'z')).size();
-  CHECK(bench.paho.expect(all).size() == all);
+  CHECK(bench.paho.expect(2, 20s) == kPingresp);
+  CHECK(bench.taken().size() == 200);
   flood.join();
-  CHECK(sent == all);
 }
 
-TEST_CASE(
-    "a message above the bound never reaches Paho, is told, and is acknowledged in its turn") {
+TEST_CASE("a message above the bound is not delivered, is told, and is acknowledged in its turn") {
   AckGateOptions options;
   options.packet_bytes_max = 100;
   std::vector<Oversize> told;
   options.on_oversize = [&told](const Oversize& oversize) { told.push_back(oversize); };
   Bench bench(options);
   bench.connect();
-  bench.broker.send(publish_packet(1, 1, "small", "a"));
-  CHECK(bench.paho.expect(publish_packet(1, 1, "small", "a").size()).size() > 0);
-  bench.paho.send(puback(1));
-  bench.broker.send(publish_packet(1, 2, "large/one", std::string(200'000, 'b')) +
-                    publish_packet(2, 3, "large/two", std::string(101, 'b')) +
-                    publish_packet(0, 0, "small", "c"));
-  CHECK(bench.paho.expect(publish_packet(0, 0, "small", "c").size()) ==
-        publish_packet(0, 0, "small", "c"));
+  bench.send(publish_packet(1, 1, "small", "a"));
+  bench.send(publish_packet(1, 2, "large/one", std::string(200'000, 'b')) +
+             publish_packet(2, 3, "large/two", std::string(101, 'b')) +
+             publish_packet(0, 0, "small", "c"));
+  CHECK(bench.taken() == std::vector<std::string>{"small=a", "small=c"});
   CHECK(bench.broker.expect(4) == ack_packet(PacketType::kPubrec, 3));
   CHECK(bench.broker.is_silent());
   bench.gate->release_through(1);
@@ -392,8 +503,7 @@ TEST_CASE("an unreachable broker is an error that names it") {
 TEST_CASE("a cut gate lets nothing more out") {
   Bench bench;
   bench.connect();
-  bench.paho.send(puback(1) + kPingreq);
-  CHECK(bench.broker.expect(2) == kPingreq);
+  bench.send(message(1));
   bench.gate->cut();
   bench.gate->release_through(1);
   CHECK(bench.broker.expect(4) == "");

@@ -118,6 +118,85 @@ TEST_CASE("CONNACK tells what the broker takes, and why it refuses") {
   CHECK(told->reason == "why");
 }
 
+namespace {
+
+// Any PUBLISH of these tests.
+Result<Message> read(int first, const std::string& body, bool is_v5) {
+  FixedHeader header;
+  header.first = static_cast<std::uint8_t>(first);
+  header.remaining = static_cast<std::uint32_t>(body.size());
+  header.size = 2;
+  return read_publish(header, body, is_v5);
+}
+
+}  // namespace
+
+TEST_CASE("a PUBLISH says what it is, and where its payload begins") {
+  const std::string body = bytes({0, 3, 'a', '/', 'b'}) + "hello";
+  const auto plain = read(0x30, body, false);
+  REQUIRE(plain.ok());
+  CHECK(plain->topic == "a/b");
+  CHECK(plain->payload == "hello");
+  CHECK(plain->qos == 0);
+  CHECK(plain->id == 0);
+  CHECK_FALSE(plain->is_retained);
+  CHECK_FALSE(plain->is_duplicate);
+  const std::string empty = bytes({0, 1, 't', 1, 2});
+  const auto all = read(0x3D, empty, false);
+  REQUIRE(all.ok());
+  CHECK(all->qos == 2);
+  CHECK(all->id == 258);
+  CHECK(all->is_retained);
+  CHECK(all->is_duplicate);
+  CHECK(all->payload.empty());
+}
+
+TEST_CASE("a PUBLISH of MQTT 5 tells its properties") {
+  const std::string properties =
+      bytes({0x01, 1, 0x02, 0, 0, 0, 9, 0x03, 0, 2, 'c', 't', 0x08, 0, 1, 'r', 0x09, 0, 2, 0, 7}) +
+      bytes({0x0B, 0x80, 0x01, 0x23, 0, 4, 0x26, 0, 1, 'k', 0, 1, 'v', 0x26, 0, 1, 'k', 0, 0});
+  std::string body = bytes({0, 1, 't', 0, 5});
+  append_length(body, properties.size());
+  body += properties + "payload";
+  const auto message = read(0x32, body, true);
+  REQUIRE(message.ok());
+  CHECK(message->payload == "payload");
+  CHECK(message->content_type == "ct");
+  CHECK(message->response_topic == "r");
+  CHECK(message->correlation_data == std::string_view("\0\7", 2));
+  CHECK(message->topic_alias == 4);
+  REQUIRE(message->user_properties.size() == 2);
+  CHECK(message->user_properties[0] == std::pair<std::string_view, std::string_view>("k", "v"));
+  CHECK(message->user_properties[1].second.empty());
+  const std::string without = bytes({0, 1, 't', 0, 5, 0});
+  const auto bare = read(0x32, without, true);
+  REQUIRE(bare.ok());
+  CHECK(bare->payload.empty());
+  CHECK_FALSE(bare->topic_alias);
+}
+
+TEST_CASE("a PUBLISH that lies about its fields is refused, and never read beyond its end") {
+  const std::string properties =
+      bytes({0x03, 0, 2, 'c', 't', 0x23, 0, 4, 0x26, 0, 1, 'k', 0, 1, 'v'});
+  std::string good = bytes({0, 1, 't', 0, 5});
+  append_length(good, properties.size());
+  good += properties;
+  REQUIRE(read(0x32, good, true).ok());
+  for (std::size_t cut = 0; cut < good.size(); ++cut) {
+    CHECK(read(0x32, good.substr(0, cut), true).code() == Code::kCorrupt);
+  }
+  for (std::size_t at = 0; at < good.size(); ++at) {
+    for (const char other : {'\0', '\x7F', '\xFF'}) {
+      std::string broken = good;
+      broken[at] = other;
+      static_cast<void>(read(0x32, broken, true));
+    }
+  }
+  CHECK(read(0x36, good, true).code() == Code::kCorrupt);                       // QoS 3
+  CHECK(read(0x32, bytes({0, 1, 't', 0, 0}), false).code() == Code::kCorrupt);  // no identifier
+  CHECK(read(0x32, bytes({0, 1, 't', 0, 5, 1, 0x7E}), true).code() == Code::kCorrupt);  // unknown
+}
+
 TEST_CASE("a Broker URI says where the broker is, or what is wrong with it") {
   CHECK(parse_broker_uri("tcp://bus:1884")->text() == "tcp://bus:1884");
   CHECK(parse_broker_uri("mqtts://bus")->text() == "ssl://bus:8883");
