@@ -37,7 +37,7 @@ struct FlowTestReport {
 struct FlowTestLeaps {
   // How far time goes, where a test does not say it, while FlowFiles are queued.
   static constexpr std::chrono::hours kAtMost{24};
-  static constexpr std::size_t kSlices = 2'000'000;  // of one test; beyond it never comes to rest
+  static constexpr std::size_t kSlices = 500'000;  // of one test; beyond it never comes to rest
   // How long (by the machine's clock) a processor's own threads are waited for.
   static constexpr std::chrono::seconds kPatience{10};
 };

@@ -148,8 +148,11 @@ Result<> write_with_header(Session& session, FlowFile to, std::string_view heade
 
 ProcessorType split_text() {
   using C = SplitTextConfig;
-  return Describe<SplitText>("SplitText",
-                             "Splits the content of each FlowFile into FlowFiles of so many lines.")
+  return Describe<SplitText>(
+             "SplitText",
+             "Splits the content of each FlowFile into FlowFiles of so many lines. Of more than "
+             "10,000 pieces "
+             "each 10,000 are a session; the original stays in its connection until the last.")
       .property("Line Split Count", &C::line_split_count,
                 {.doc = "Lines in each piece, without header lines; 0: as many as `Maximum "
                         "Fragment Size` allows.",

@@ -219,7 +219,7 @@ function tick(fleet) {
         Object.assign(operation, { state: "done", finished_ms: now });
         const { operation: verb, operand, target } = operation;
         if (operand === "flow") agent.run = verb === "stop" ? "stopped" : "running";
-        if (operand === "processor") verb === "stop" ? agent.stopped.add(target) : agent.stopped.delete(target);
+        if (operand === "processor" && verb !== "run_once") verb === "stop" ? agent.stopped.add(target) : agent.stopped.delete(target);
         if (operand === "connection") agent.cleared_ms = now;
         fleet.event("operation_finished", "info", `${verb} ${operand} done`, { agent: agent.id, class: agent.class });
       }

@@ -23,7 +23,7 @@ struct Role {
   std::atomic<int> next{1};         // TestSource: the content of the next one
   std::atomic<int> fails{0};        // so many calls return `error` after they took one
   std::atomic<int> start_fails{0};  // so many starts return `start_error`
-  Code error = Code::kInvalid;
+  std::atomic<Code> error{Code::kInvalid};
   Code start_error = Code::kUnavailable;
   std::atomic<bool> yields{false};
   std::atomic<bool> hangs{
