@@ -79,13 +79,16 @@ class Attributes {
   // -- folded: behind the header the base's address, then, in the base's order, of each value that
   // differs:  (number of the entry u8, value size u16, value)*
   static constexpr std::uint32_t kFolded = 0;  // a flat one has room for a byte at least
-  static constexpr std::size_t kBaseSize = sizeof(Attributes*);
+  struct Base {
+    Attributes* block;
+  };
+  static constexpr std::size_t kBaseSize = sizeof(Base);
   static constexpr std::size_t kOwnHead = 3;
   std::size_t own_size() const { return names_; }
   Attributes* base() const {
-    Attributes* base = nullptr;
+    Base base{};
     std::memcpy(&base, bytes(), sizeof base);
-    return base;
+    return base.block;
   }
   // The value of entry `number`, where `own` is the next that differs; steps over it.
   static std::string_view value_of(std::string_view& own, std::size_t number,

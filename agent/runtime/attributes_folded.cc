@@ -87,7 +87,8 @@ Attributes* AttributesFolder::fold(const Attributes& flat) {
   const std::size_t size = Attributes::kBaseSize + own_.size();
   auto* const made = new (take_block(sizeof(Attributes) + size)) Attributes(Attributes::kFolded);
   (*base)->retain();
-  std::memcpy(made->bytes(), &*base, Attributes::kBaseSize);
+  const Attributes::Base of{*base};
+  std::memcpy(made->bytes(), &of, sizeof of);
   std::memcpy(made->bytes() + Attributes::kBaseSize, own_.data(), own_.size());
   made->names_ = static_cast<std::uint32_t>(own_.size());
   return made;
