@@ -26,6 +26,10 @@ std::string text_member(const Json& json, const char* name) {
   return json[name].get<std::string>();
 }
 
+std::string size_member(const Json& json, const char* name) {
+  return size_text(json[name].get<std::uint64_t>());
+}
+
 void put_flowfile(Json& request, const std::string& flowfile) {
   if (flowfile.empty()) return;
   const auto number = parse_int(flowfile);

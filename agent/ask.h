@@ -21,6 +21,7 @@ int ask(const Inspection& where, const Json& request,
 
 std::string count_text(const Json& json, const char* name);
 std::string text_member(const Json& json, const char* name);
+std::string size_member(const Json& json, const char* name);
 // The FlowFile of a request, by uuid or number; empty: none.
 void put_flowfile(Json& request, const std::string& flowfile);
 std::uint64_t positive(std::int64_t number);

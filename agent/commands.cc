@@ -9,7 +9,6 @@
 #include <functional>
 
 #include "agent/base/bytes.h"
-#include "agent/base/completion.h"
 #include "agent/base/words.h"
 #include "agent/flow_development.h"
 #include "agent/hub_control.h"
@@ -266,6 +265,11 @@ void add_limit(CLI::App& command, Words& words) {
       ->check(CLI::Range(std::int64_t{1}, kLimitMax));
 }
 
+// What a command is about.
+void add_named(CLI::App& command, Words& words, const char* what, const char* doc) {
+  command.add_option(what, words.target, doc)->required()->check(kNamed);
+}
+
 void add_key_option(CLI::App& to, DoctorRequest& request) {
   to.add_option("--key", request.key,
                 "Where the master key is, as the setting `encryption_key` has it.")
@@ -283,14 +287,14 @@ void add_queue_commands(CLI::App& app, Words& words) {
   CLI::App* list = add_inspection(
       *queue, words, "list", "The FlowFiles queued, in the order of taking.",
       [&words] { return queue_list_command(words.where, words.target, words.limit); });
-  list->add_option("CONNECTION", words.target, "Name, path or id.")->required()->check(kNamed);
+  add_named(*list, words, "CONNECTION", "Name, path or id.");
   add_limit(*list, words);
   CLI::App* peek =
       add_inspection(*queue, words, "peek", "One FlowFile with its content.", [&words] {
         return queue_peek_command(words.where, words.target, words.provenance.flowfile,
                                   words.content_max);
       });
-  peek->add_option("CONNECTION", words.target, "Name, path or id.")->required()->check(kNamed);
+  add_named(*peek, words, "CONNECTION", "Name, path or id.");
   peek->add_option("FLOWFILE", words.provenance.flowfile,
                    "Its uuid or number; default: the first.");
   peek->add_option("--bytes", words.content_max, "Bytes of content shown; up to 1048576.")
@@ -298,7 +302,7 @@ void add_queue_commands(CLI::App& app, Words& words) {
   CLI::App* purge =
       add_inspection(*queue, words, "purge", "Remove what is queued; counted in the loss ledger.",
                      [&words] { return queue_purge_command(words.where, words.target); });
-  purge->add_option("CONNECTION", words.target, "Name, path or id.")->required()->check(kNamed);
+  add_named(*purge, words, "CONNECTION", "Name, path or id.");
   CLI::App* parked =
       queue->add_subcommand("parked", "What connections hold that the flow has no longer.");
   parked->require_subcommand(1);
@@ -307,14 +311,14 @@ void add_queue_commands(CLI::App& app, Words& words) {
   CLI::App* attach = add_inspection(
       *parked, words, "attach", "Put what is parked into a connection of the flow.",
       [&words] { return parked_attach_command(words.where, words.target, words.target_too); });
-  attach->add_option("PARKED", words.target, "Its id.")->required()->check(kNamed);
+  add_named(*attach, words, "PARKED", "Its id.");
   attach->add_option("CONNECTION", words.target_too, "Name, path or id.")
       ->required()
       ->check(kNamed);
   CLI::App* parked_export = add_inspection(
       *parked, words, "export", "Write it to a file that `doctor import` and NiFi can read.",
       [&words] { return parked_export_command(words.where, words.target, words.doctor); });
-  parked_export->add_option("PARKED", words.target, "Its id.")->required()->check(kNamed);
+  add_named(*parked_export, words, "PARKED", "Its id.");
   parked_export->add_option("FILE", words.doctor.file, "The file to write; what is parked stays.")
       ->required();
   add_key_option(*parked_export, words.doctor);
@@ -322,7 +326,24 @@ void add_queue_commands(CLI::App& app, Words& words) {
   CLI::App* parked_purge =
       add_inspection(*parked, words, "purge", "Remove it; counted in the loss ledger.",
                      [&words] { return queue_purge_command(words.where, words.target); });
-  parked_purge->add_option("PARKED", words.target, "Its id.")->required()->check(kNamed);
+  add_named(*parked_purge, words, "PARKED", "Its id.");
+}
+
+void add_state_commands(CLI::App& app, Words& words) {
+  CLI::App* state = app.add_subcommand(
+      "state", "What components remember (positions, caches): look at it, or clear it.");
+  state->require_subcommand(1);
+  add_inspection(*state, words, "list", "Who remembers how much, of earlier flows too.",
+                 [&words] { return state_list_command(words.where); });
+  CLI::App* show = add_inspection(*state, words, "show", "Keys and values of one.", [&words] {
+    return state_show_command(words.where, words.target, words.limit);
+  });
+  add_named(*show, words, "COMPONENT", "Name, path or id.");
+  add_limit(*show, words);
+  CLI::App* clear =
+      add_inspection(*state, words, "clear", "Have a component that is stopped forget it all.",
+                     [&words] { return state_clear_command(words.where, words.target); });
+  add_named(*clear, words, "COMPONENT", "Name, path or id.");
 }
 
 void add_doctor(CLI::App& app, Words& words) {
@@ -463,7 +484,7 @@ void add_provenance_commands(CLI::App& app, Words& words) {
   CLI::App* lineage = provenance->add_subcommand(
       "lineage", "What a FlowFile was made of and what was made of it, as a tree.");
   lineage->fallthrough();
-  lineage->add_option("FLOWFILE", words.target, "Its uuid or number.")->required()->check(kNamed);
+  add_named(*lineage, words, "FLOWFILE", "Its uuid or number.");
   lineage->callback([&words] {
     words.command = [&words] { return lineage_command(words.where, words.target); };
   });
@@ -503,42 +524,15 @@ void add_inspections(CLI::App& app, Words& words) {
       [&words] { return flush_command(words.where, words.within); });
   flush->add_option("--within", words.within, "Give up after so long, e.g. `200ms`.");
   add_queue_commands(app, words);
+  add_state_commands(app, words);
   add_top(app, words);
 }
 
 // ---- completion
 
-std::vector<Candidate> values_of(const std::string& value, const std::string& option,
-                                 const std::vector<std::string>& words) {
-  std::vector<Candidate> out;
-  if (value == "TYPE") {
-    for (const ComponentSpec& spec : component_specs())
-      out.push_back({spec.type, std::string(first_sentence(spec.doc))});
-  } else if (value == "SHELL") {
-    out = {{"bash"}, {"zsh"}, {"fish"}};
-  } else if (value == "FORMAT") {
-    out = {{"mermaid"}, {"dot"}};
-  } else if (value == "CONNECTION" || value == "COMPONENT") {
-    const auto state = std::find(words.begin(), words.end(), "--state");
-    if (state != words.end() && state + 1 != words.end())
-      for (std::string& name : names_at(*(state + 1), value == "CONNECTION"))
-        out.push_back({std::move(name)});
-  } else if (value == "DIR" || option == "--state") {
-    out = {{std::string(kAnyFolder)}};
-  } else if (value == "FLOW" || value == "FILE" || option == "--config" || option == "--flow" ||
-             option.ends_with("-file") || option.ends_with("-ca")) {
-    out = {{std::string(kAnyFile)}};
-  }
-  for (const PropertySpec& spec : setting_specs()) {
-    if (flag_of(spec.name) != option) continue;
-    for (const Choice& one : spec.choices) out.push_back({one.value, one.doc});
-  }
-  return out;
-}
-
 int complete_words(const CLI::App& app, int argc, char** argv) {
   const std::vector<std::string> words(argv + 2, argv + argc);
-  std::vector<Candidate> all = candidates(words_of(app), words, values_of);
+  std::vector<Candidate> all = candidates(words_of(app), words, completed_values);
   for (Candidate& one : all) one.doc = first_sentence(one.doc);
   return print(completion_lines(std::move(all)));
 }

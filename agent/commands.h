@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/base/completion.h"
 #include "agent/runtime/vault.h"
 #include "agent/settings.h"
 
@@ -90,6 +91,10 @@ int parked_attach_command(const Inspection& where, const std::string& parked,
 // Writes what is parked to a file that `doctor import` reads; it stays parked (doctor_commands.cc).
 int parked_export_command(const Inspection& where, const std::string& parked,
                           const DoctorRequest& request);
+// (state_commands.cc)
+int state_list_command(const Inspection& where);
+int state_show_command(const Inspection& where, const std::string& component, std::int64_t limit);
+int state_clear_command(const Inspection& where, const std::string& component);
 // `within` is a period ("200ms"). Says how long it took.
 int flush_command(const Inspection& where, const std::string& within);
 struct TapRequest {
@@ -103,8 +108,11 @@ struct TapRequest {
 int tap_command(const Inspection& where, const TapRequest& request);
 int start_command(const Inspection& where, const std::string& processor, bool is_once);
 int stop_command(const Inspection& where, const std::string& processor);
-// For completion: the names of connections, or the paths of processors; none when nothing runs.
-std::vector<std::string> names_at(const std::string& state_dir, bool is_connections);
+
+// ---- completion_values.cc
+// What may stand for `value` (as the help names it) of `option`, after these words.
+std::vector<Candidate> completed_values(const std::string& value, const std::string& option,
+                                        const std::vector<std::string>& words);
 
 // ---- top_command.cc
 struct TopRequest {

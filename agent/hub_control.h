@@ -37,6 +37,9 @@ class HubControl final : public AgentControl {
   Result<std::uint64_t> clear_connection(std::string_view which) override {
     return engine_.purge(which);
   }
+  Result<std::uint64_t> clear_state(std::string_view which) override {
+    return engine_.clear_state(which);
+  }
   void restart() override { on_restart_(); }
 
  private:

@@ -16,10 +16,6 @@
 namespace runnel {
 namespace {
 
-std::string size_member(const Json& json, const char* name) {
-  return size_text(json[name].get<std::uint64_t>());
-}
-
 std::string age_text(std::int64_t ms) {
   return ms <= 0 ? "-" : period_text(std::chrono::milliseconds(ms < 1000 ? ms : ms / 1000 * 1000));
 }
@@ -288,17 +284,6 @@ int stop_command(const Inspection& where, const std::string& processor) {
   return ask(where, {{"command", "stop"}, {"processor", processor}}, [&processor](const Json&) {
     return "stopped " + (processor.empty() ? "all" : processor) + "\n";
   });
-}
-
-std::vector<std::string> names_at(const std::string& state_dir, bool is_connections) {
-  std::vector<std::string> names;
-  auto client = ControlClient::connect(state_dir);
-  if (!client.ok()) return names;
-  const auto status = client->ask({{"command", "status"}});
-  if (!status.ok()) return names;
-  for (const Json& one : (*status)[is_connections ? "connections" : "processors"])
-    names.push_back(text_member(one, is_connections ? "name" : "path"));
-  return names;
 }
 
 }  // namespace runnel

@@ -33,6 +33,7 @@ class WaitingEngine final : public Engine {
   Result<> stop_flow() override { return refused(); }
   Result<std::uint64_t> purge(std::string_view) override { return refused(); }
   Result<std::uint64_t> attach(std::string_view, std::string_view) override { return refused(); }
+  Result<std::uint64_t> clear_state(std::string_view) override { return refused(); }
   Result<> flush(std::chrono::milliseconds) override { return refused(); }
   Status status() const override;
   std::vector<Bulletin> bulletins(std::uint64_t since_id) const override;
@@ -46,6 +47,8 @@ class WaitingEngine final : public Engine {
   Result<PeekedFlowFile> peek(std::string_view, std::uint64_t, std::size_t) const override {
     return refused();
   }
+  std::vector<ComponentState> states() const override { return {}; }
+  Result<StateView> state_of(std::string_view, std::size_t) const override { return refused(); }
   Result<std::uint64_t> tap(std::string_view, std::size_t, Tap, std::uint64_t) override {
     return refused();
   }

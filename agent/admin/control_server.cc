@@ -149,6 +149,22 @@ Result<StatusJson> queue_attach(Engine& engine, const Request& request) {
   return StatusJson{{"moved_count", moved}};
 }
 
+Result<StatusJson> state_list(Engine& engine, const Request&) {
+  StatusJson out = StatusJson::array();
+  for (const ComponentState& one : engine.states()) out.push_back(state_json(one));
+  return out;
+}
+
+Result<StatusJson> state_show(Engine& engine, const Request& request) {
+  TRY_ASSIGN(view, engine.state_of(text_of(request, "component"), limit_of(request)));
+  return state_json(view);
+}
+
+Result<StatusJson> state_clear(Engine& engine, const Request& request) {
+  TRY_ASSIGN(removed, engine.clear_state(text_of(request, "component")));
+  return StatusJson{{"removed_count", removed}};
+}
+
 Result<StatusJson> flush(Engine& engine, const Request& request) {
   const std::chrono::milliseconds within(number_of<std::int64_t>(request, "within_ms", 1000));
   const auto began = std::chrono::steady_clock::now();
@@ -184,7 +200,7 @@ struct Command {
   std::string_view name;
   Result<StatusJson> (*run)(Engine&, const Request&);
 };
-constexpr std::array<Command, 13> kCommands{{{"status", &status},
+constexpr std::array<Command, 16> kCommands{{{"status", &status},
                                              {"bulletins", &bulletins},
                                              {"provenance", &provenance},
                                              {"lineage", &lineage},
@@ -193,6 +209,9 @@ constexpr std::array<Command, 13> kCommands{{{"status", &status},
                                              {"queue_peek", &queue_peek},
                                              {"queue_purge", &queue_purge},
                                              {"queue_attach", &queue_attach},
+                                             {"state_list", &state_list},
+                                             {"state_show", &state_show},
+                                             {"state_clear", &state_clear},
                                              {"flush", &flush},
                                              {"start", &start},
                                              {"stop", &stop},

@@ -17,6 +17,9 @@
 //   queue_peek   connection, flowfile (0: the first), content_max → a FlowFile with its content
 //   queue_purge  connection                             → {"removed_count": N}
 //   queue_attach parked, connection                     → {"moved_count": N}
+//   state_list                                          → what components remember, a list
+//   state_show   component, limit                       → one of them, with `entries`
+//   state_clear  component                              → {"removed_count": N}
 //   flush        within_ms                              → {"took_ms": T} when everything is on disk
 //   start, stop  processor (empty: all)                 → {}
 //   start        processor, once: true                  → {"ran": [what each has done]}

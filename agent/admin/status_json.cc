@@ -283,22 +283,59 @@ StatusJson flowfile_json(const QueuedFlowFile& one) {
   return out;
 }
 
-StatusJson flowfile_json(const PeekedFlowFile& one) {
-  StatusJson out = flowfile_json(one.flowfile);
+namespace {
+
+struct BytesNames {
+  const char* text;
+  const char* base64;  // of what is no text
+};
+
+void put_bytes(StatusJson& out, BytesNames names, std::string_view bytes, bool is_cut = false) {
   // What is cut may end inside a character: up to three bytes of it do not make it binary.
-  std::size_t whole = one.content.size();
-  for (std::size_t cut = 0; one.is_cut && cut < 4 && cut < one.content.size(); ++cut) {
-    if (!is_utf8(std::string_view(one.content).substr(0, one.content.size() - cut))) continue;
-    whole = one.content.size() - cut;
+  std::size_t whole = bytes.size();
+  for (std::size_t cut = 0; is_cut && cut < 4 && cut < bytes.size(); ++cut) {
+    if (!is_utf8(bytes.substr(0, bytes.size() - cut))) continue;
+    whole = bytes.size() - cut;
     break;
   }
-  const std::string_view content = std::string_view(one.content).substr(0, whole);
-  if (is_utf8(content)) {
-    out["text"] = content;
+  const std::string_view text = bytes.substr(0, whole);
+  if (is_utf8(text)) {
+    out[names.text] = text;
   } else {
-    out["base64"] = to_base64(one.content);
+    out[names.base64] = to_base64(bytes);
   }
+}
+
+}  // namespace
+
+StatusJson flowfile_json(const PeekedFlowFile& one) {
+  StatusJson out = flowfile_json(one.flowfile);
+  put_bytes(out, {"text", "base64"}, one.content, one.is_cut);
   out["is_cut"] = one.is_cut;
+  return out;
+}
+
+StatusJson state_json(const ComponentState& one) {
+  return {{"id", one.id},
+          {"path", one.path},
+          {"is_removed", one.path.empty()},
+          {"key_count", one.key_count},
+          {"bytes", one.bytes}};
+}
+
+StatusJson state_json(const StateView& view) {
+  StatusJson entries = StatusJson::array();
+  for (const StateEntry& one : view.entries) {
+    const bool is_cut = one.value.size() < one.size;
+    StatusJson entry = StatusJson::object();
+    put_bytes(entry, {"key", "key_base64"}, one.key);
+    put_bytes(entry, {"value", "value_base64"}, one.value, is_cut);
+    entry["size"] = one.size;
+    entry["is_cut"] = is_cut;
+    entries.push_back(std::move(entry));
+  }
+  StatusJson out = state_json(view.component);
+  out["entries"] = std::move(entries);
   return out;
 }
 

@@ -23,6 +23,10 @@ StatusJson replay_json(const ReplayAnswer& answer);
 StatusJson flowfile_json(const QueuedFlowFile& flowfile);
 // Content as `text` where it is UTF-8, else as `base64`.
 StatusJson flowfile_json(const PeekedFlowFile& flowfile);
+StatusJson state_json(const ComponentState& one);
+// Keys and values as `key` and `value` where they are UTF-8, else as `key_base64` and
+// `value_base64`.
+StatusJson state_json(const StateView& view);
 
 // Compact; ill-formed UTF-8 (attributes may hold any bytes) replaced.
 std::string line_of(const StatusJson& json);

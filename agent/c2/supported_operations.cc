@@ -11,7 +11,7 @@ std::vector<SupportedOperation> supported_operations() {
            .operands = {{.name = "FLOW"},
                         {.name = "PROCESSOR", .properties_json = R"({"runOnce":true})"}}},
           {.type = "STOP", .operands = {{.name = "FLOW"}, {.name = "PROCESSOR"}}},
-          {.type = "CLEAR", .operands = {{.name = "CONNECTION"}}},
+          {.type = "CLEAR", .operands = {{.name = "CONNECTION"}, {.name = "CORECOMPONENTSTATE"}}},
           {.type = "RESTART", .operands = {}}};
 }
 

@@ -87,6 +87,9 @@ class Engine {
   // Puts what is queued in a parked connection into one of the flow, behind what waits there; says
   // how many. kInvalid: the first is no parked one, or the second is.
   virtual Result<std::uint64_t> attach(std::string_view parked, std::string_view connection) = 0;
+  // Makes a component that stands still forget what it remembers; says how many keys. It is on disk
+  // when it returns. kInvalid: it runs (a service: is used), or is a process group.
+  virtual Result<std::uint64_t> clear_state(std::string_view component) = 0;
   // Everything committed so far is on disk when it returns. kUnavailable: not within the time.
   virtual Result<> flush(std::chrono::milliseconds within) = 0;
 
@@ -106,6 +109,10 @@ class Engine {
   // kNotFound when it has gone on.
   virtual Result<PeekedFlowFile> peek(std::string_view connection, std::uint64_t flowfile,
                                       std::size_t content_max) const = 0;
+  // What components remember, in the order of their ids, those that the flow has no longer too.
+  virtual std::vector<ComponentState> states() const = 0;
+  // By id, path or unique name; the first `limit` keys. kNotFound: it remembers nothing.
+  virtual Result<StateView> state_of(std::string_view component, std::size_t limit) const = 0;
   // Calls `tap` with the next `count` FlowFiles that enter the connection, content up to
   // kTapContentMax; on a worker's thread: it must not block. Of `one_of` that enter, one is shown;
   // the others cost next to nothing. The number is for `untap`, after whose return `tap` is not

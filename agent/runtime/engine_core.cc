@@ -206,6 +206,7 @@ Result<> EngineCore::change_to(const std::shared_ptr<const Flow>& flow, bool tol
     is_stopped_ = is_stopped;
   }
   set_running(change.next);
+  keep_states(*change.next);
   return {};
 }
 

@@ -45,6 +45,7 @@ class EngineCore final : public Engine {
   Result<> stop_flow() override;
   Result<std::uint64_t> purge(std::string_view connection) override;
   Result<std::uint64_t> attach(std::string_view parked, std::string_view connection) override;
+  Result<std::uint64_t> clear_state(std::string_view component) override;
   Result<> flush(std::chrono::milliseconds within) override { return ledger_->flush(within); }
 
   Status status() const override;
@@ -57,6 +58,8 @@ class EngineCore final : public Engine {
                                                  std::size_t limit) const override;
   Result<PeekedFlowFile> peek(std::string_view connection, std::uint64_t flowfile,
                               std::size_t content_max) const override;
+  std::vector<ComponentState> states() const override;
+  Result<StateView> state_of(std::string_view component, std::size_t limit) const override;
   Result<std::uint64_t> tap(std::string_view connection, std::size_t count, Tap tap,
                             std::uint64_t one_of = 1) override;
   void untap(std::uint64_t number) override;
@@ -118,6 +121,7 @@ class EngineCore final : public Engine {
   void connect(const Running& running);
   void disconnect(const Running& running);
   void park_missing(const Running& old, const Running& next);
+  void keep_states(const Running& next);
   void respecify(const Running& next);
   void watch_expiry(const Running& running);
   void drain(const Running& running, SteadyTime deadline);
@@ -134,6 +138,8 @@ class EngineCore final : public Engine {
   std::vector<std::string> components_of(std::string_view which) const;
   const PlannedQueue* planned_queue(const Running& running, std::string_view queue_id) const;
   std::string path_of(const std::string& component_id) const;
+  static std::map<std::string, std::string, std::less<>> components_in(const Running& running);
+  Result<std::string> find_remembering(std::string_view which) const;
   Result<std::shared_ptr<Node>> find_node(std::string_view which) const;
   Result<Named> find_named(std::string_view which) const;
   static std::vector<std::shared_ptr<Node>> nodes_in(const Running& running,

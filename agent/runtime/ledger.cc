@@ -1,4 +1,4 @@
-// Commits, epochs, the processors' state; closing; figures. What waits stands in ledger_wait.cc,
+// Commits, epochs; closing; figures. What waits stands in ledger_wait.cc,
 // the queues as a whole in ledger_queues.cc, what a write takes in ledger_cut.cc.
 
 #include "agent/runtime/ledger.h"
@@ -15,8 +15,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::uint64_t kUnsavedMax = 4 << 20;  // bytes that wait; then a cut is made at once
-constexpr std::ptrdiff_t kStateLookBack =
-    32;  // changes of state that one more may fall together with
 
 }  // namespace
 
@@ -236,67 +234,6 @@ void Ledger::note_saved_done(SavedPlace place) {
   done_[place.batch].push_back(place.index);
   if (is_removable(batch)) removable_.push_back(place.batch);
   if (lazy_since_ == SteadyTime::max()) lazy_since_ = now();
-}
-
-void Ledger::change_state(const std::string& processor, const std::string& name,
-                          std::optional<std::string> value, EpochNumber number, bool is_mid_flow) {
-  if (value) {
-    state_[processor][name] = *value;
-  } else {
-    state_[processor].erase(name);
-  }
-  // Several changes of one epoch are one. (Epoch 0, of FlowFiles that an earlier life has stored,
-  // is an epoch like any other here.)
-  // (Looked for among the last few only: what is said twice is written twice, in order.)
-  bool is_known = false;
-  const auto end = state_changes_.rbegin() +
-                   std::min<std::ptrdiff_t>(std::ssize(state_changes_), kStateLookBack);
-  for (auto change = state_changes_.rbegin(); !is_known && change != end && change->epoch == number;
-       ++change) {
-    is_known = change->name == name && change->processor == processor;
-    if (is_known) change->value = value;
-  }
-  if (!is_known) state_changes_.push_back({processor, name, std::move(value), number});
-  if (lazy_since_ == SteadyTime::max()) lazy_since_ = now();
-  if (!is_mid_flow) {
-    if (!epochs_.empty()) epochs_.back().has_state = true;
-    return;
-  }
-  // The state is now made of all that was committed so far: it is written with all of it, at once.
-  if (!epochs_.empty()) {
-    const EpochNumber newest = first_epoch_ + epochs_.size() - 1;
-    for (Epoch& epoch : epochs_) epoch.must_write = true;
-    raise_to_ = std::max(raise_to_, newest);
-    state_changes_.back().epoch = std::min(state_changes_.back().epoch, newest);
-  }
-  is_cut_wanted_ = true;
-}
-
-// ---- the processors' state
-
-std::optional<std::string> Ledger::state(const std::string& processor, const std::string& name) {
-  const auto known = state_.find(processor);
-  if (known == state_.end()) return std::nullopt;
-  const auto found = known->second.find(name);
-  if (found == known->second.end()) return std::nullopt;
-  return found->second;
-}
-
-void Ledger::each_state(const std::string& processor,
-                        const std::function<void(std::string_view, std::string_view)>& visit) {
-  const auto known = state_.find(processor);
-  if (known == state_.end()) return;
-  for (const auto& [name, value] : known->second) visit(name, value);
-}
-
-void Ledger::clear_state(const std::string& processor) {
-  Lock lock(mutex_);
-  std::vector<std::string> names;
-  each_state(processor,
-             [&names](std::string_view name, std::string_view) { names.emplace_back(name); });
-  const EpochNumber epoch = birth_epoch();
-  for (const std::string& name : names) change_state(processor, name, std::nullopt, epoch, true);
-  settle();
 }
 
 // ---- figures

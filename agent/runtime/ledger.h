@@ -49,6 +49,7 @@
 #include "agent/base/mutex.h"
 #include "agent/base/result.h"
 #include "agent/runtime/content.h"
+#include "agent/runtime/ledger_types.h"
 #include "agent/runtime/queue.h"
 #include "agent/runtime/status.h"
 #include "agent/runtime/vault.h"
@@ -61,60 +62,6 @@ class ProvenanceLog;
 class ProvenanceShelf;
 struct BatchHead;
 struct BatchEffects;
-
-// Why a FlowFile ended.
-enum class End : std::uint8_t { kOut, kExpired, kEvicted, kTerminated, kRemoved, kQuarantined };
-
-struct LedgerOptions {
-  std::string directory;  // the state directory; made if it is not there
-  Clock* clock = nullptr;
-  std::chrono::milliseconds linger{5};         // of an epoch that somebody waits for
-  std::chrono::milliseconds idle_linger{200};  // of one that nobody waits for
-  std::chrono::milliseconds lazy{100};         // until what is merely done of saved ones is written
-  std::uint64_t memory_budget = 64 << 20;
-  std::uint64_t disk_quota = 0;  // 0: 1 GiB, or 80 % of what is free, whichever is less
-  // Kept on the disk for when nothing else is left on it: so much is let go to open the database,
-  // and to write what has been delivered.
-  std::uint64_t reserve = 1 << 20;
-  // Told what people should know of: from any thread, without locks.
-  std::function<void(const std::string&)> on_trouble = {};
-  std::string vfs = {};         // of SQLite; for tests
-  EpochNumber first_epoch = 1;  // for tests
-  Disk* disk = nullptr;         // of all that SQLite does not write; nullptr: the machine's
-  Vault vault = {};             // of FlowFiles and provenance
-  // No threads of its own: somebody calls `drive_…`, and time is the clock's. For tests that own
-  // the order of everything.
-  bool is_driven = false;
-};
-
-// Those who wait, of one processor: called in the order of its commits. Kept alive by whoever
-// waits.
-class SafeLine {
- public:
-  using Then = std::function<void()>;
-
- private:
-  friend class Ledger;
-  struct Waiter {
-    EpochNumber epoch;
-    std::uint64_t cut;  // 0: being finished is enough; else it needs a cut of at least this number
-    Then then;
-  };
-  std::deque<Waiter> waiters_;  // the ledger's mutex guards these
-  std::uint64_t begun_ = 0;     // of its waiters: are being called, or were
-  std::uint64_t told_ = 0;      // were called
-  bool is_closed_ = false;
-  bool is_calling_ = false;
-  bool is_listed_ = false;  // among the ledger's `waiting_lines_`
-};
-
-struct ParkedQueue {
-  std::string id;
-  std::string name;
-  std::string flow;
-  std::uint64_t count = 0;
-  std::uint64_t bytes = 0;
-};
 
 class Ledger {
  public:
@@ -233,7 +180,14 @@ class Ledger {
   void each_state(const std::string& processor,
                   const std::function<void(std::string_view, std::string_view)>& visit)
       REQUIRES(mutex_);
-  void clear_state(const std::string& processor);
+  // Of all components that remember something.
+  std::vector<StateExtent> state_extents();
+  // All that this one remembers, in one write, at once; how many keys.
+  std::uint64_t clear_state(const std::string& component);
+  // The flow has changed. What no component of it remembers is kept for a flow that has that
+  // component again, but for no more than a thousand components and 16 MiB: whose was removed first
+  // is forgotten first, that of the last change never. Returns who was forgotten.
+  std::vector<std::string> keep_state(const std::function<bool(const std::string&)>& is_in_flow);
 
   // ---- waiting
   static std::shared_ptr<SafeLine> open_line() { return std::make_shared<SafeLine>(); }
@@ -327,6 +281,7 @@ class Ledger {
   explicit Ledger(LedgerOptions options);
   DatabaseOptions database_options() const;
   std::string database_path() const { return options_.directory + "/ledger.db"; }
+  std::string durable_path() const;
   std::string counts_path() const { return options_.directory + "/counts"; }
   std::string reserve_path() const { return options_.directory + "/reserve"; }
   Disk& disk() const { return options_.disk == nullptr ? real_disk() : *options_.disk; }
@@ -354,6 +309,7 @@ class Ledger {
   void follow_clock(const std::map<std::uint64_t, BatchHead>& heads) REQUIRES(mutex_);
   void balance() REQUIRES(mutex_);
   Result<> begin_generation();
+  Result<> forget_parked();
   Result<> salvage(const Error& why);
   Result<std::uint64_t> carry_over(Database& from);
   Result<> repair(std::unique_ptr<Write>& write, const Error& why);
@@ -387,6 +343,15 @@ class Ledger {
   void forget_old_epochs() REQUIRES(mutex_);
   // When the next cut is due; SteadyTime::max() when nothing needs one.
   SteadyTime next_cut_at() REQUIRES(mutex_);
+
+  // -- the components' state
+  std::uint64_t forget_state(const std::string& component, bool is_at_once) REQUIRES(mutex_);
+  void mark_removed(const std::vector<std::string>& owners,
+                    const std::function<bool(const std::string&)>& is_in_flow) REQUIRES(mutex_);
+  std::vector<std::string> surplus_state() REQUIRES(mutex_);
+  Result<Database*> durable_database() REQUIRES(durable_mutex_);
+  std::vector<std::string> durable_owners();
+  void forget_durable(const std::vector<std::string>& owners);
 
   // -- the writer
   void write_loop();

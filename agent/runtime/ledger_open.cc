@@ -77,6 +77,7 @@ Result<> Ledger::begin() {
     if (opened.ok()) opened = load();
     if (opened.ok()) opened = begin_generation();
   }
+  if (opened.ok()) opened = forget_parked();
   if (opened.ok()) return {};
   statements_.reset();
   database_.reset();
@@ -157,6 +158,32 @@ void Ledger::start_threads() {
     notify_loop();
   });
   checkpointer_ = std::thread([this] { checkpoint_loop(); });
+}
+
+// Connections that flows of before had, and that hold nothing any more.
+Result<> Ledger::forget_parked() {
+  Lock lock(mutex_);
+  std::set<std::uint64_t> occupied;
+  for (const auto& [id, batch] : batches_) occupied.insert(batch.queue);
+  std::optional<Transaction> transaction;
+  for (auto one = parked_of_.begin(); one != parked_of_.end();) {
+    const auto queue = queues_.find(one->first);
+    const std::uint64_t key = queue->second->key();
+    if (occupied.contains(key)) {
+      ++one;
+      continue;
+    }
+    if (!transaction) {
+      TRY_ASSIGN(begun, Transaction::begin(*database_));
+      transaction.emplace(std::move(begun));
+    }
+    TRY_ASSIGN(remove, database_->prepare("DELETE FROM queue WHERE key = ?"));
+    TRY(remove.bind(1, static_cast<std::int64_t>(key)).run());
+    queues_by_key_.erase(key);
+    queues_.erase(queue);
+    one = parked_of_.erase(one);
+  }
+  return transaction ? transaction->commit() : Result<>();
 }
 
 // A number that no earlier opening had: the ids of FlowFiles begin with it, so that none is ever

@@ -107,20 +107,57 @@ class Ledger::Map final : public DurableMap {
 
  private:
   Result<Statement> prepare(std::string_view sql) REQUIRES(ledger_.durable_mutex_) {
-    if (!ledger_.durable_) {
-      TRY_ASSIGN(database, Database::open(ledger_.options_.directory + "/durable.db",
-                                          {.application_id = kDurableApplication,
-                                           .cache_kib = 128,
-                                           .vfs = ledger_.options_.vfs}));
-      TRY(database->migrate(kDurableSchema));
-      ledger_.durable_ = std::move(database);
-    }
-    return ledger_.durable_->prepare(sql);
+    TRY_ASSIGN(database, ledger_.durable_database());
+    return database->prepare(sql);
   }
 
   Ledger& ledger_;
   const std::string owner_;
 };
+
+std::string Ledger::durable_path() const { return options_.directory + "/durable.db"; }
+
+Result<Database*> Ledger::durable_database() {
+  if (!durable_) {
+    TRY_ASSIGN(database, Database::open(durable_path(), {.application_id = kDurableApplication,
+                                                         .cache_kib = 128,
+                                                         .vfs = options_.vfs}));
+    TRY(database->migrate(kDurableSchema));
+    durable_ = std::move(database);
+  }
+  return durable_.get();
+}
+
+std::vector<std::string> Ledger::durable_owners() {
+  std::vector<std::string> owners;
+  Lock lock(durable_mutex_);
+  if (!durable_ && disk().identity(durable_path()) == 0) return owners;
+  const auto read = [&]() REQUIRES(durable_mutex_) -> Result<> {
+    TRY_ASSIGN(database, durable_database());
+    TRY_ASSIGN(select, database->prepare("SELECT DISTINCT owner FROM durable"));
+    while (true) {
+      TRY_ASSIGN(has_row, select.step());
+      if (!has_row) return {};
+      owners.emplace_back(select.text(0));
+    }
+  };
+  if (const Result<> done = read(); !done.ok())
+    log_warn("ledger", "durable.db cannot be read", {{"reason", done.error().text()}});
+  return owners;
+}
+
+void Ledger::forget_durable(const std::vector<std::string>& owners) {
+  Lock lock(durable_mutex_);
+  if (owners.empty() || !durable_) return;
+  for (const std::string& owner : owners) {
+    Result<Statement> remove = durable_->prepare("DELETE FROM durable WHERE owner = ?");
+    const Result<> done =
+        remove.ok() ? remove->bind_text(1, owner).run() : Result<>(remove.error());
+    if (done.ok()) continue;
+    log_warn("ledger", "durable.db keeps what nobody needs", {{"reason", done.error().text()}});
+    return;
+  }
+}
 
 std::unique_ptr<DurableMap> Ledger::durable(const std::string& owner) {
   return std::make_unique<Map>(*this, owner);

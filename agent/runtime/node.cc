@@ -152,6 +152,16 @@ bool Node::is_started() const {
   return is_started_;
 }
 
+Result<> Node::renew() {
+  std::vector<std::unique_ptr<Processor>> processors;
+  for (std::size_t i = 0; i < tasks_.size(); ++i) {
+    TRY_ASSIGN(made, plan_.type->make(plan_.model.properties));
+    processors.push_back(std::move(made));
+  }
+  for (std::size_t i = 0; i < tasks_.size(); ++i) tasks_[i]->processor_ = std::move(processors[i]);
+  return {};
+}
+
 bool Node::pause(SteadyTime deadline) {
   bool is_paused = true;
   for (const auto& task : tasks_) {

@@ -91,6 +91,8 @@ class Node {
   Result<RanOnce> run_once();
   Result<> may_run_once() const;
   bool is_started() const;
+  // While it stands still: its processors are made anew, and know nothing of before.
+  Result<> renew();
 
   // ---- wakes, any thread
   void on_input();

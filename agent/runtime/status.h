@@ -296,6 +296,26 @@ struct RanOnce {
   std::string error = {};              // why it was rolled back, or not begun
 };
 
+// What a component remembers: a processor, a service, a process group.
+struct ComponentState {
+  std::string id;
+  std::string path;  // empty: the flow has no such component (any more)
+  std::uint64_t key_count = 0;
+  std::uint64_t bytes = 0;  // of keys and values
+};
+
+struct StateEntry {
+  std::string key;
+  std::string value;
+  std::uint64_t size = 0;  // of the whole value, in bytes
+};
+
+struct StateView {
+  static constexpr std::size_t kValueMax = 4096;  // bytes of a value that are shown
+  ComponentState component;
+  std::vector<StateEntry> entries;  // in the order of keys
+};
+
 struct QueuedFlowFile {
   std::uint64_t id = 0;
   std::string uuid;

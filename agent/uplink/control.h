@@ -54,6 +54,8 @@ class AgentControl {
   virtual Result<std::string> run_processor_once(std::string_view processor) = 0;
   // How many FlowFiles were removed.
   virtual Result<std::uint64_t> clear_connection(std::string_view connection) = 0;
+  // What a component that stands still remembers; how many keys.
+  virtual Result<std::uint64_t> clear_state(std::string_view component) = 0;
   // Asks the program to end in good order and begin anew; returns at once.
   virtual void restart() = 0;
 };

@@ -1,6 +1,7 @@
 // What the hub's operations do: each is carried out once and acknowledged on disk.
 
 #include <algorithm>
+#include <functional>
 
 #include "agent/base/bytes.h"
 #include "agent/base/hash.h"
@@ -67,6 +68,21 @@ Acknowledgement acknowledge_result(const Operation& operation, const Result<T>& 
                      : not_applied(operation, result.error().text(), result.error());
 }
 
+// What each argument names.
+Acknowledgement clear(const Operation& operation, std::string_view kind, std::string_view unit,
+                      const std::function<Result<std::uint64_t>(const std::string&)>& clear_one) {
+  if (operation.arguments.empty())
+    return not_applied(operation, "which " + std::string(kind) + "?",
+                       invalid("no argument was given"));
+  std::uint64_t removed = 0;
+  for (const c2::Argument& one : operation.arguments) {
+    const auto count = clear_one(one.value);
+    if (!count.ok()) return acknowledge_result(operation, count);
+    removed += *count;
+  }
+  return acknowledged(operation, AckState::kFullyApplied, counted(removed, unit) + " removed");
+}
+
 }  // namespace
 
 Result<bool> Uplink::carry_out(const Operation& operation) {
@@ -118,18 +134,12 @@ Acknowledgement Uplink::perform(const Operation& operation) {
       }
       break;
     case Verb::kClear:
-      if (operand == "connection") {
-        std::uint64_t removed = 0;
-        for (const c2::Argument& one : operation.arguments) {
-          const auto count = agent_.clear_connection(one.value);
-          if (!count.ok()) return acknowledge_result(operation, count);
-          removed += *count;
-        }
-        if (operation.arguments.empty())
-          return not_applied(operation, "which connection?", invalid("no argument was given"));
-        return acknowledged(operation, AckState::kFullyApplied,
-                            counted(removed, "FlowFile") + " removed");
-      }
+      if (operand == "connection")
+        return clear(operation, "connection", "FlowFile",
+                     [this](const std::string& which) { return agent_.clear_connection(which); });
+      if (operand == "corecomponentstate")
+        return clear(operation, "component", "key",
+                     [this](const std::string& which) { return agent_.clear_state(which); });
       break;
     case Verb::kRestart:
       return acknowledged(operation, AckState::kFullyApplied);

@@ -355,6 +355,76 @@ connections:
         self.assertLessEqual(ticks() - before, 1)
 
 
+TAIL = """flow: demo
+processors:
+  tail:
+    type: TailFile
+    properties: {{File to Tail: "{log}", Initial Start Position: Beginning of File}}
+    schedule: {{every: 20 ms}}
+  put:
+    type: PutFile
+    properties: {{Directory: "{out}", Conflict Resolution Strategy: replace}}
+    terminate: [success, failure]
+connections:
+  - {{name: lines, from: tail, to: put}}
+"""
+
+
+class State(AgentTest):
+    def states(self):
+        return json.loads(self.command("state", "list", "--json").stdout)
+
+    def lines_out(self, folder):
+        lines = []
+        for name in sorted(name for name in os.listdir(folder) if not name.startswith(".")):
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                lines += file.read().split()
+        return lines
+
+    def test_a_tailed_file_is_read_from_its_beginning_again_after_its_state_was_cleared(self):
+        log, out = self.write("app.log", "one\ntwo\n"), self.stand.path("out")
+        os.makedirs(out)
+        self.flow = self.write("flow.yaml", TAIL.format(log=log, out=out))
+        agent = self.running()
+        wait_until("the lines", lambda: self.lines_out(out) == ["one", "two"])
+        wait_until("the position", lambda: self.states())
+        shown = self.command("state", "show", "tail")
+        self.assertIn(log, shown.stdout)
+        refused = self.command("state", "clear", "tail")
+        self.assertEqual((refused.returncode, refused.stderr), (1, "runnel-agent: `tail` runs; stop it first\n"))
+        self.assertEqual(self.command("stop", "tail").returncode, 0)
+        cleared = self.command("state", "clear", "tail")
+        self.assertRegex(cleared.stdout, r"^\d+ keys? removed\n$")
+        self.assertEqual(self.states(), [])
+        self.assertIn("tail` was cleared", self.command("bulletins").stdout)
+        for name in os.listdir(out):
+            os.remove(os.path.join(out, name))
+        self.assertEqual(self.command("start", "tail").returncode, 0)
+        wait_until("the lines once more", lambda: self.lines_out(out) == ["one", "two"])
+        agent.end()
+
+    def test_a_position_waits_for_a_flow_that_has_its_component_again(self):
+        log, out = self.write("app.log", "one\n"), self.stand.path("out")
+        os.makedirs(out)
+        self.flow = self.write("tail.yaml", TAIL.format(log=log, out=out))
+        agent = self.running()
+        wait_until("the line", lambda: self.lines_out(out) == ["one"])
+        agent.end()
+        other, tail = self.write("other.yaml", FLOW), self.flow
+        self.flow = other
+        agent = self.running()
+        [removed] = [one for one in self.states() if one["is_removed"]]
+        self.assertIn("no longer in the flow", self.command("state", "list").stdout)
+        self.assertIn("app.log", self.command("state", "show", removed["id"]).stdout)
+        agent.end()
+        with open(log, "a", encoding="utf-8") as more:
+            more.write("two\n")
+        self.flow = tail
+        agent = self.running()
+        wait_until("what came meanwhile, and no more", lambda: self.lines_out(out) in (["one", "two"], ["two", "one"]))
+        agent.end()
+
+
 class FakeHub(http.server.ThreadingHTTPServer):
     """Speaks C2: keeps what it is told, hands out one operation after the other."""
 

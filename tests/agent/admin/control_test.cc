@@ -89,6 +89,30 @@ TEST_CASE("status, bulletins, provenance and queues are answered as JSON") {
   CHECK(desk.ask({{"command", "queue_purge"}, {"connection", "x"}}).code() == Code::kNotFound);
 }
 
+TEST_CASE(
+    "what components remember is listed, shown and cleared; bytes that are no text as base64") {
+  Desk desk;
+  const auto states = desk.ask({{"command", "state_list"}});
+  REQUIRE(states.ok());
+  CHECK((*states)[0]["path"] == "make");
+  CHECK((*states)[0]["is_removed"] == false);
+  CHECK((*states)[1]["id"] == "gone");
+  CHECK((*states)[1]["is_removed"] == true);
+  const auto shown = desk.ask({{"command", "state_show"}, {"component", "tail"}});
+  REQUIRE(shown.ok());
+  const auto& entries = (*shown)["entries"];
+  CHECK(entries[0]["key"] == "begun");
+  CHECK(entries[0]["value"] == "1");
+  CHECK(entries[1].contains("key_base64"));
+  CHECK(entries[1].contains("value_base64"));
+  CHECK(entries[1]["is_cut"] == true);
+  CHECK((*desk.ask({{"command", "state_show"}, {"component", "tail"}, {"limit", 1}}))["entries"]
+            .size() == 1);
+  CHECK(desk.ask({{"command", "state_show"}, {"component", "ghost"}}).code() == Code::kNotFound);
+  CHECK((*desk.ask({{"command", "state_clear"}, {"component", "tail"}}))["removed_count"] == 2);
+  CHECK(desk.ask({{"command", "state_clear"}, {"component", "make"}}).code() == Code::kInvalid);
+}
+
 TEST_CASE("content that is no text comes as base64; a character that was cut makes no difference") {
   PeekedFlowFile peeked;
   peeked.content = "\xff\x00";

@@ -83,6 +83,21 @@ class FakeEngine final : public Engine {
     TRY(note("attach " + std::string(parked) + " to " + std::string(connection)));
     return std::uint64_t{2};
   }
+  Result<std::uint64_t> clear_state(std::string_view component) override {
+    if (component == "make") return invalid("`make` runs; stop it first");
+    TRY(note("clear " + std::string(component)));
+    return std::uint64_t{2};
+  }
+  std::vector<ComponentState> states() const override {
+    return {{"p1", "make", 2, 30}, {"gone", "", 1, 5}};
+  }
+  Result<StateView> state_of(std::string_view component, std::size_t limit) const override {
+    if (component == "ghost") return not_found("no component `ghost`");
+    StateView view{{"p1", std::string(component), 2, 30},
+                   {{"begun", "1", 1}, {"bytes\xff", std::string(9, '\xfe'), 9000}}};
+    view.entries.resize(std::min(limit, view.entries.size()));
+    return view;
+  }
   Result<> flush(std::chrono::milliseconds within) override {
     return note("flush " + std::to_string(within.count()));
   }

@@ -84,6 +84,7 @@ class StageProcessor : public Processor {
 
   Result<> start(Context& context) override {
     context_ = &context;
+    if (role_ == nullptr) ++role(context.path()).made_objects;
     role_ = &role(context.path());
     ++role_->starts;
     {

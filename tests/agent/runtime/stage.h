@@ -32,7 +32,7 @@ struct Role {
   std::string change;          // TestPass: an attribute that it sets and content that it writes
   std::atomic<int> copies{0};  // TestPass: so many more go to `success`
 
-  std::atomic<int> made_objects{0};
+  std::atomic<int> made_objects{0};  // that were started
   std::atomic<int> starts{0};
   std::atomic<int> stops{0};
   std::atomic<int> calls{0};

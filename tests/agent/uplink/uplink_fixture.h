@@ -64,6 +64,11 @@ class TestAgent final : public AgentControl {
     done.push_back("clear " + std::string(which));
     return std::uint64_t{7};
   }
+  Result<std::uint64_t> clear_state(std::string_view which) override {
+    TRY(note("clear state of " + std::string(which)));
+    if (which == "runs") return invalid("`runs` runs; stop it first");
+    return std::uint64_t{3};
+  }
   void restart() override { done.push_back("restart"); }
 
   std::vector<std::string> done;

@@ -224,6 +224,24 @@ TEST_CASE("an operation is carried out once however often it is sent, also after
   for (const auto& one : acknowledged) CHECK(one.details == "7 FlowFiles removed");
 }
 
+TEST_CASE("the state of components is cleared on request, unless one of them runs") {
+  Line line;
+  line.hub.ask(
+      R"({"identifier":"s1","operation":"CLEAR","operand":"corecomponentstate","args":{"a":"tail","b":"cache"}})");
+  line.hub.ask(
+      R"({"identifier":"s2","operation":"CLEAR","operand":"corecomponentstate","args":{"a":"runs"}})");
+  line.hub.ask(R"({"identifier":"s3","operation":"CLEAR","operand":"corecomponentstate"})");
+  for (int i = 0; i < 3; ++i) line.turn();
+  CHECK(line.agent.done == std::vector<std::string>{"clear state of tail", "clear state of cache",
+                                                    "clear state of runs"});
+  const auto acknowledged = line.hub.acknowledged();
+  REQUIRE(acknowledged.size() == 3);
+  CHECK(acknowledged[0].details == "6 keys removed");
+  CHECK(acknowledged[1].state == c2::AckState::kNotApplied);
+  CHECK(acknowledged[1].details == "`runs` runs; stop it first");
+  CHECK(acknowledged[2].details == "which component?");
+}
+
 TEST_CASE("acknowledgements wait for the hub, also over a restart, and are sent in order") {
   Line line;
   line.hub.ack_status = 500;
@@ -380,9 +398,9 @@ TEST_CASE("every operation that the manifest lists is understood, and none is mi
       line.turn();
     }
   }
-  CHECK(number == 8);
+  CHECK(number == 9);
   const auto all = line.hub.acknowledged();
-  REQUIRE(all.size() == 8);
+  REQUIRE(all.size() == 9);
   for (const auto& one : all) CHECK(one.state != c2::AckState::kNotUnderstood);
 }
 
