@@ -16,8 +16,8 @@ constexpr std::ptrdiff_t kStateLookBack = 32;
 // Components that no flow has any more stand under this id, which is nobody's, with the number of
 // the change of flows that removed them.
 const std::string kRemoved;
-constexpr std::size_t kRemovedMax = 1000;             // components
-constexpr std::uint64_t kRemovedBytesMax = 16 << 20;  // of their state
+constexpr std::size_t kRemovedComponents = 1000;             // components
+constexpr std::uint64_t kRemovedBytes = 16 << 20;  // of their state
 
 std::uint64_t number_of(std::string_view mark) {
   const Result<std::int64_t> number = parse_int(mark);
@@ -170,7 +170,7 @@ std::vector<std::string> Ledger::surplus_state() {
     if (held != state_.end()) bytes += bytes_of(held->second);
     ++count;
     const bool is_newest = one.number == newest_first.front().number;
-    if (!is_newest && (count > kRemovedMax || bytes > kRemovedBytesMax))
+    if (!is_newest && (count > kRemovedComponents || bytes > kRemovedBytes))
       surplus.push_back(*one.component);
   }
   return surplus;
