@@ -16,7 +16,10 @@ namespace runnel {
 Result<> make_state_directory(const std::string& directory) {
   namespace fs = std::filesystem;
   std::error_code error;
+  const bool was_there = fs::exists(directory, error);
   fs::create_directories(directory, error);
+  // What is queued is nobody else's business. A directory that was there is its owner's to close.
+  if (!error && !was_there) fs::permissions(directory, fs::perms::owner_all, error);
   if (!error) return {};
   const std::string why = "state directory `" + directory + "`: " + error.message();
   if (error == std::errc::no_space_on_device || error.value() == EDQUOT) return unavailable(why);

@@ -16,7 +16,7 @@ constexpr std::ptrdiff_t kStateLookBack = 32;
 // Components that no flow has any more stand under this id, which is nobody's, with the number of
 // the change of flows that removed them.
 const std::string kRemoved;
-constexpr std::size_t kRemovedComponents = 1000;             // components
+constexpr std::size_t kRemovedComponents = 1000;   // components
 constexpr std::uint64_t kRemovedBytes = 16 << 20;  // of their state
 
 std::uint64_t number_of(std::string_view mark) {

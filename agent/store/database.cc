@@ -2,7 +2,9 @@
 
 #include "agent/store/database.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include <limits>
 #include <utility>
@@ -44,6 +46,13 @@ std::string immutable_uri(std::string_view path) {
   return out + "?immutable=1";
 }
 
+// SQLite would make a file that others may read, and its log like it. One that is there is not even
+// opened: closing it would let go of the locks of another connection.
+void make_private(const std::string& path) {
+  const int made = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (made >= 0) ::close(made);
+}
+
 }  // namespace
 
 Error Database::error(std::string_view what, int code) const {
@@ -57,6 +66,8 @@ Error Database::error(std::string_view what, int code) const {
 Result<std::unique_ptr<Database>> Database::open(const std::string& path,
                                                  const DatabaseOptions& options) {
   sqlite3* handle = nullptr;
+  const bool may_make = !options.is_read_only && !options.is_immutable && !options.is_foreign;
+  if (may_make && options.vfs.empty()) make_private(path);
   const std::string name = options.is_immutable ? immutable_uri(path) : path;
   const int flags =
       (options.is_immutable ? SQLITE_OPEN_URI : 0) | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |

@@ -183,6 +183,25 @@ TEST_CASE("of more than a thousand removed components those that went first are 
   CHECK(left.size() == 1000);
 }
 
+TEST_CASE(
+    "a state directory that the agent makes is for its owner's eyes alone; another stays as it "
+    "is") {
+  namespace fs = std::filesystem;
+  const TemporaryDirectory above;
+  const auto mode_after_opening = [](const std::string& path) {
+    EngineOptions options;
+    options.state_dir = path;
+    options.is_driven = true;
+    REQUIRE(Engine::open(std::move(options)).ok());
+    return fs::status(path).permissions();
+  };
+  CHECK(mode_after_opening(above.path + "/made/state") == fs::perms::owner_all);
+  CHECK(mode_after_opening(above.path + "/made/too/") == fs::perms::owner_all);
+  fs::create_directory(above.path + "/open");
+  fs::permissions(above.path + "/open", fs::perms(0755));
+  CHECK(mode_after_opening(above.path + "/open") == fs::perms(0755));
+}
+
 TEST_CASE("a connection that earlier flows had and that holds nothing is forgotten at the start") {
   clear_roles();
   DrivenEngine engine;

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 namespace runnel {
@@ -83,6 +84,18 @@ TEST_CASE("a newer schema and another application's database are refused with th
   const auto other = Database::open(folder.file(), {.application_id = 78});
   REQUIRE_FALSE(other.ok());
   CHECK(other.error().text().find("another application") != std::string::npos);
+}
+
+TEST_CASE("a database and its log are for their owner's eyes alone") {
+  namespace fs = std::filesystem;
+  const Folder folder;
+  const auto database = std::move(*Database::open(folder.file(), kOurs));
+  REQUIRE(database->migrate(kTwo).ok());
+  for (const char* suffix : {"", "-wal", "-shm"}) {
+    const fs::perms mode = fs::status(folder.file() + suffix).permissions();
+    CHECK_MESSAGE((mode & (fs::perms::group_all | fs::perms::others_all)) == fs::perms::none,
+                  suffix);
+  }
 }
 
 TEST_CASE("a file that is no database is corrupt") {
