@@ -83,6 +83,8 @@ void take_whole(Rig& rig, Queue& queue, std::multiset<int>& whole) {
 
 constexpr std::size_t kPage = 4096;
 
+bool is_content(std::string_view path) { return path.ends_with(".blk") || path.ends_with(".enc"); }
+
 // Says what was done, for a failure.
 std::string damage(ForgetfulDisk& disk, const std::string& path, std::mt19937_64& random) {
   std::string& file = *disk.bytes_of(path);
@@ -115,7 +117,7 @@ std::string damage(ForgetfulDisk& disk, const std::string& path, std::mt19937_64
       return "page " + std::to_string(one) + " zeroed";
     }
     default:
-      if (path.ends_with(".blk")) {
+      if (is_content(path)) {
         REQUIRE(disk.remove(path).ok());
         return "removed";
       }
@@ -141,13 +143,20 @@ TEST_CASE(
     CAPTURE(seed);
     std::mt19937_64 random(seed);
     Rig rig(seed);
-    rig.open({});
+    // Every third one encrypts what it writes; each life counts its nonces anew.
+    const bool encrypts = seed % 3 == 0;
+    const auto open = [&rig, encrypts] {
+      if (encrypts)
+        rig.vault = {.sealer = Sealer::make({std::string(kCipherKeyBytes, 'k')}), .seals = true};
+      rig.open({});
+    };
+    open();
     fill(rig);
     rig.close();
     rig.disk.restart();
     std::vector<std::string> files;
     for (const std::string& path : rig.disk.files()) {
-      if (path.ends_with(".db") || path.ends_with(".blk")) files.push_back(path);
+      if (path.ends_with(".db") || is_content(path)) files.push_back(path);
     }
     REQUIRE(files.size() >= 2);
     std::string done;
@@ -157,7 +166,7 @@ TEST_CASE(
       done +=
           path.substr(rig.directory().size() + 1) + ": " + damage(rig.disk, path, random) + "; ";
     CAPTURE(done);
-    rig.open({});
+    open();
     std::multiset<int> whole;
     for (const ParkedQueue& parked : rig.ledger->parked())
       take_whole(rig, *rig.ledger->find(parked.id), whole);
