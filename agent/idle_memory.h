@@ -12,8 +12,10 @@ namespace runnel {
 
 class IdleMemory {
  public:
-  // How often `look` is to be called.
+  // How often `look` is to be called; and how often at most, when something has just ended that
+  // needed memory for a moment.
   static constexpr std::chrono::seconds kEvery{10};
+  static constexpr std::chrono::seconds kAtMostEvery{5};
 
   // Gives memory back if the process has taken some since it last did, and is quiet now. Code stays
   // mapped below a debugger. One thread.

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <optional>
 
 #include "agent/admin/control_server.h"
@@ -85,9 +86,12 @@ class Wakes {
     signals_ = Socket(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
     power_ = Socket(signalfd(-1, &power, SFD_CLOEXEC | SFD_NONBLOCK));
     restart_ = Socket(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    quiet_ = Socket(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   }
 
   void ask_for_restart() const { eventfd_write(restart_.fd(), 1); }
+  // What needed memory for a moment is over.
+  void tell_quiet() const { eventfd_write(quiet_.fd(), 1); }
 
   // Returns when the program is to end; true: to begin anew. After `at_most`: nothing is to be
   // done.
@@ -98,18 +102,25 @@ class Wakes {
     if (watchdog) patience_ms = std::min(patience_ms, static_cast<int>(watchdog->count() / 2'000));
     if (at_most) patience_ms = std::min(patience_ms, static_cast<int>(at_most->count()));
     const auto began = std::chrono::steady_clock::now();
-    auto looks_at = began + IdleMemory::kEvery;
+    auto looked_at = began;
     IdleMemory memory;
-    pollfd polled[] = {
-        {signals_.fd(), POLLIN, 0}, {restart_.fd(), POLLIN, 0}, {power_.fd(), POLLIN, 0}};
+    pollfd polled[] = {{signals_.fd(), POLLIN, 0},
+                       {restart_.fd(), POLLIN, 0},
+                       {power_.fd(), POLLIN, 0},
+                       {quiet_.fd(), POLLIN, 0}};
     while (true) {
       if (watchdog) tell_service_manager("WATCHDOG=1");
-      if (poll(polled, 3, patience_ms) <= 0) {
-        const auto now = std::chrono::steady_clock::now();
-        if (at_most && now - began >= *at_most) return std::nullopt;
-        if (now < looks_at) continue;
-        looks_at = now + IdleMemory::kEvery;
+      const int ready = poll(polled, std::size(polled), patience_ms);
+      const bool is_quiet = ready > 0 && (polled[3].revents & POLLIN) != 0;
+      eventfd_t ignored_count = 0;
+      if (is_quiet) eventfd_read(quiet_.fd(), &ignored_count);
+      const auto now = std::chrono::steady_clock::now();
+      if (now - looked_at >= (is_quiet ? IdleMemory::kAtMostEvery : IdleMemory::kEvery)) {
+        looked_at = now;
         memory.look();
+      }
+      if (ready <= 0) {
+        if (at_most && now - began >= *at_most) return std::nullopt;
         continue;
       }
       if ((polled[0].revents & POLLIN) != 0) return false;
@@ -134,6 +145,7 @@ class Wakes {
   Socket signals_;
   Socket power_;
   Socket restart_;
+  Socket quiet_;
 };
 
 struct Boot {
@@ -179,7 +191,8 @@ enum class Line { kWhole, kOnlyShows };
 
 Result<std::unique_ptr<Uplink>> open_uplink(const Settings& settings, HubControl& control,
                                             Boot boot, Line line,
-                                            std::shared_ptr<const Sealer> sealer) {
+                                            std::shared_ptr<const Sealer> sealer,
+                                            const Wakes& wakes) {
   TRY_ASSIGN(transport, curl_transport({.ca_file = settings.hub_ca}));
   return Uplink::open({.hub_url = settings.hub,
                        .token = settings.hub_token,
@@ -189,7 +202,8 @@ Result<std::unique_ptr<Uplink>> open_uplink(const Settings& settings, HubControl
                        .sealer = std::move(sealer),
                        .heartbeat = settings.heartbeat,
                        .only_shows = line == Line::kOnlyShows,
-                       .boot_failure = std::move(boot.failure)},
+                       .boot_failure = std::move(boot.failure),
+                       .on_quiet = [&wakes] { wakes.tell_quiet(); }},
                       control, std::move(transport), std::move(boot.running));
 }
 
@@ -225,7 +239,8 @@ Result<bool> live(const Settings& settings, const Wakes& wakes, Engine& engine,
   }
   std::unique_ptr<Uplink> uplink;
   if (!settings.hub.empty()) {
-    TRY_ASSIGN(opened, open_uplink(settings, control, std::move(boot), Line::kWhole, sealer));
+    TRY_ASSIGN(opened,
+               open_uplink(settings, control, std::move(boot), Line::kWhole, sealer, wakes));
     uplink = std::move(opened);
     uplink->start();
   }
@@ -241,7 +256,8 @@ Result<bool> live(const Settings& settings, const Wakes& wakes, Engine& engine,
 // to its hub, if it was told who it is, or that can be read in the directory.
 class Waiting {
  public:
-  Waiting(const Settings& settings, const Error& why) : settings_(settings), engine_(why) {}
+  Waiting(const Settings& settings, const Wakes& wakes, const Error& why)
+      : settings_(settings), wakes_(wakes), engine_(why) {}
 
   WaitingEngine& engine() { return engine_; }
   // What could not be served yet is tried again.
@@ -265,7 +281,7 @@ class Waiting {
     if (known.agent_id.empty())
       known.agent_id = LedgerReader::agent_id(settings_.state).value_or("");
     if (known.agent_id.empty()) return {};
-    TRY_ASSIGN(opened, open_uplink(known, control_, {}, Line::kOnlyShows, nullptr));
+    TRY_ASSIGN(opened, open_uplink(known, control_, {}, Line::kOnlyShows, nullptr, wakes_));
     uplink_ = std::move(opened);
     uplink_->start();
     return {};
@@ -273,6 +289,7 @@ class Waiting {
 
  private:
   const Settings& settings_;
+  const Wakes& wakes_;
   WaitingEngine engine_;
   HubControl control_{engine_, settings_.parameters, settings_.hub_providers,
                       [](const std::string&) {}, [] {}};
@@ -339,7 +356,7 @@ Result<std::unique_ptr<Engine>> open_engine(const Settings& settings, const Wake
       return engine;
     log_error("agent", "the state directory cannot be used; no flow runs until it can",
               {{"reason", engine.error().text()}});
-    if (!waiting) waiting = std::make_unique<Waiting>(settings, engine.error());
+    if (!waiting) waiting = std::make_unique<Waiting>(settings, wakes, engine.error());
     waiting->engine().waits_for(engine.error());
     TRY(waiting->serve());
     tell_service_manager("READY=1\nSTATUS=waiting for the state directory");

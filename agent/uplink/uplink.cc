@@ -120,6 +120,7 @@ void Uplink::run() {
       agent_.restart();
       return;
     }
+    options_.on_quiet();
     const Lock lock(mutex_);
     while (!is_stopping_ && clock_.steady() < due) wake_.wait_until(mutex_, due);
     if (is_stopping_) return;

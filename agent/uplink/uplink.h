@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -40,6 +41,8 @@ struct UplinkOptions {
   bool only_shows = false;
   // Of a flow that was kept and does not run any more: the hub is told.
   std::optional<c2::FlowUpdate> boot_failure = {};
+  // Called by the thread when an exchange with the hub is over and none is due.
+  std::function<void()> on_quiet = [] {};
   Clock* clock = nullptr;  // nullptr: the machine's
 };
 
