@@ -7,6 +7,7 @@
 // librdkafka's memory is not.
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -98,14 +99,10 @@ class PublishKafka final : public Processor {
     std::uint64_t number;  // in `segments_`
     std::unique_ptr<ContentReader> content;
     std::uint64_t bytes_left;
-    std::string uuid;
+    std::uint64_t flowfile;
     std::string topic;
     std::optional<std::string> key;
     std::int32_t partition;
-  };
-  struct Unreadable {
-    std::string uuid;
-    Error why;
   };
   // What a message's cookie says: the slot of a FlowFile that is one message, or, with the lowest
   // bit set, its number in `segments_`.
@@ -155,7 +152,9 @@ class PublishKafka final : public Processor {
   std::atomic<bool> is_undelivered_{false};  // something came back: wait before it is sent again
   kafka::SegmentBook segments_;
   std::optional<Stream> stream_;
-  std::optional<Unreadable> unreadable_;  // given back; it is the next that is taken
+  // By their ids: FlowFiles that are given back, at once or when the last of their messages is
+  // reported. Others are taken in between, and may join them.
+  std::map<std::uint64_t, Error> unreadable_;
   std::string segment_;
   std::vector<Handed> delivered_;  // the reports' thread's
   // Reused from one FlowFile to the next.
@@ -167,6 +166,7 @@ class PublishKafka final : public Processor {
 };
 
 constexpr int kFlushMs = 2000;
+constexpr std::size_t kUnreadableMax = 1000;
 // librdkafka's limits of one client's queue, where several processors' windows bound it.
 constexpr std::uint64_t kSharedMessagesMax = 10'000'000;
 constexpr std::uint64_t kSharedKilobytesMax = 2'147'483'647;
@@ -331,7 +331,7 @@ void PublishKafka::stop() {
   if (producer_) producer_->close(kFlushMs);
   producer_.reset();
   if (stream_) end_stream(kafka::Fate::kUndelivered, "");
-  unreadable_.reset();
+  unreadable_.clear();
   is_undelivered_ = false;
 }
 
@@ -349,9 +349,8 @@ Result<> PublishKafka::on_trigger(Session& session) {
   if (stream_ || waits_for_room()) return {};  // a report wakes us
   const FlowFile flowfile = session.get();
   if (!flowfile) return {};
-  if (unreadable_) {
-    const Unreadable known = std::move(*std::exchange(unreadable_, std::nullopt));
-    if (known.uuid == flowfile.uuid()) return known.why;
+  if (!unreadable_.empty()) {
+    if (const auto known = unreadable_.extract(flowfile.id())) return known.mapped();
   }
   if (flowfile.size() == 0 && config_.fail_empty_flow_files) {
     refuse(session, flowfile, "the FlowFile is empty");
@@ -465,7 +464,7 @@ void PublishKafka::begin_stream(std::unique_ptr<ContentReader> content, FlowFile
   Stream stream{.number = segments_.open(slot),
                 .content = std::move(content),
                 .bytes_left = flowfile.size(),
-                .uuid = flowfile.uuid(),
+                .flowfile = flowfile.id(),
                 .topic = std::string(message.topic),
                 .key = {},
                 .partition = message.partition};
@@ -479,7 +478,9 @@ void PublishKafka::send_on() {
     if (waits_for_room()) return;
     const Result<> read = read_segment();
     if (!read.ok()) {
-      unreadable_ = Unreadable{stream_->uuid, read.error()};
+      unreadable_.emplace(stream_->flowfile, read.error());
+      // Those that have expired instead never come back.
+      if (unreadable_.size() > kUnreadableMax) unreadable_.erase(unreadable_.begin());
       return end_stream(kafka::Fate::kUndelivered, "");
     }
     if (!segments_.add(stream_->number)) break;
