@@ -7,6 +7,7 @@
 // librdkafka's memory is not.
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -17,63 +18,21 @@
 #include "agent/sdk/processor.h"
 #include "processors/kafka/access_properties.h"
 #include "processors/kafka/client.h"
+#include "processors/kafka/producer_properties.h"
 #include "processors/kafka/segment_book.h"
+#include "processors/kafka/send_window.h"
 #include "processors/registry.h"
 #include "processors/text_property.h"
 
 namespace runnel {
 
-enum class CompressCodec { kNone, kGzip, kSnappy, kLz4, kZstd };
-enum class Partitioner { kMurmur2Random, kConsistentRandom, kRandom, kFnv1aRandom };
-enum class DeliveryGuarantee { kAll, kOne, kZero };
-
-template <>
-struct EnumNames<CompressCodec> {
-  static constexpr std::array<std::pair<CompressCodec, std::string_view>, 5> names{
-      {{CompressCodec::kNone, "none"},
-       {CompressCodec::kGzip, "gzip"},
-       {CompressCodec::kSnappy, "snappy"},
-       {CompressCodec::kLz4, "lz4"},
-       {CompressCodec::kZstd, "zstd"}}};
-};
-
-template <>
-struct EnumNames<Partitioner> {
-  static constexpr std::array<std::pair<Partitioner, std::string_view>, 4> names{
-      {{Partitioner::kMurmur2Random, "murmur2_random"},
-       {Partitioner::kConsistentRandom, "consistent_random"},
-       {Partitioner::kRandom, "random"},
-       {Partitioner::kFnv1aRandom, "fnv1a_random"}}};
-};
-
-template <>
-struct EnumNames<DeliveryGuarantee> {
-  static constexpr std::array<std::pair<DeliveryGuarantee, std::string_view>, 3> names{
-      {{DeliveryGuarantee::kAll, "all"},
-       {DeliveryGuarantee::kOne, "1"},
-       {DeliveryGuarantee::kZero, "0"}}};
-};
-
 namespace {
 
-using namespace std::chrono_literals;
-
-struct PublishKafkaConfig : kafka::AccessConfig {
+struct PublishKafkaConfig : kafka::AccessConfig, kafka::ProducerConfig {
   Text topic_name;
   std::optional<Text> kafka_key;
   std::optional<Text> partition;
   std::optional<std::string> attributes_to_send;
-  DeliveryGuarantee delivery_guarantee = DeliveryGuarantee::kAll;
-  Partitioner partitioner = Partitioner::kMurmur2Random;
-  CompressCodec compress_codec = CompressCodec::kNone;
-  std::chrono::milliseconds request_timeout = 10s;
-  std::chrono::milliseconds message_timeout = 0ms;
-  std::chrono::milliseconds queue_buffering_max_time = 1ms;
-  std::uint32_t queue_max_message = 10'000;
-  Size queue_max_buffer_size{8 << 20};
-  std::uint32_t batch_size = 10'000;
-  Size target_batch_payload_size{512 << 10};
-  Size max_request_size{1'000'000};
   Size max_flow_segment_size{0};
   bool fail_empty_flow_files = true;
 };
@@ -85,7 +44,8 @@ class PublishKafka final : public Processor {
   explicit PublishKafka(Config config, std::optional<Regex> headers)
       : config_(std::move(config)),
         headers_to_send_(std::move(headers)),
-        batch_bytes_max_(config_.target_batch_payload_size.bytes) {}
+        batch_bytes_max_(config_.target_batch_payload_size.bytes),
+        window_(config_.queue_max_message, config_.queue_max_buffer_size.bytes) {}
   ~PublishKafka() override { stop(); }
 
   Result<> start(Context& context) override;
@@ -98,14 +58,10 @@ class PublishKafka final : public Processor {
     std::uint64_t number;  // in `segments_`
     std::unique_ptr<ContentReader> content;
     std::uint64_t bytes_left;
-    std::string uuid;
+    std::uint64_t flowfile;
     std::string topic;
     std::optional<std::string> key;
     std::int32_t partition;
-  };
-  struct Unreadable {
-    std::string uuid;
-    Error why;
   };
   // What a message's cookie says: the slot of a FlowFile that is one message, or, with the lowest
   // bit set, its number in `segments_`.
@@ -113,18 +69,13 @@ class PublishKafka final : public Processor {
     return number << 1 | (is_segmented ? 1 : 0);
   }
 
-  kafka::Settings settings() const;
   Result<> open_producer();
-  bool has_room() const {
-    return in_flight_ < config_.queue_max_message &&
-           in_flight_bytes_ < config_.queue_max_buffer_size.bytes;
-  }
-  bool waits_for_room();
   void on_reports(std::span<const kafka::Report> reports);
   void note(const kafka::Report& report, std::vector<Handed>& delivered);
   void hand_to_client(const kafka::Message& message, std::uint64_t cookie);
   void settle(std::uint32_t messages, std::uint64_t bytes);
   void use_smaller_batches(std::string_view topic, std::uint64_t refused_bytes);
+  Result<kafka::Message> addressed(FlowFile flowfile);
   Result<> send(Session& session, FlowFile flowfile);
   Result<std::optional<std::string_view>> whole_content(Session& session, FlowFile flowfile);
   void begin_stream(std::unique_ptr<ContentReader> content, FlowFile flowfile,
@@ -147,15 +98,13 @@ class PublishKafka final : public Processor {
   std::unique_ptr<kafka::Producer> producer_;
   std::atomic<bool> is_producer_dead_{false};
   std::atomic<std::uint64_t> batch_bytes_max_;
-  std::atomic<std::uint32_t> in_flight_{0};
-  std::atomic<std::uint64_t> in_flight_bytes_{0};
-  // Set before the window is looked at again, read after it was changed: sequentially consistent,
-  // or a wake could be missed.
-  std::atomic<bool> is_waiting_for_room_{false};
+  kafka::SendWindow window_;
   std::atomic<bool> is_undelivered_{false};  // something came back: wait before it is sent again
   kafka::SegmentBook segments_;
   std::optional<Stream> stream_;
-  std::optional<Unreadable> unreadable_;  // given back; it is the next that is taken
+  // By their ids: FlowFiles that are given back, at once or when the last of their messages is
+  // reported. Others are taken in between, and may join them.
+  std::map<std::uint64_t, Error> unreadable_;
   std::string segment_;
   std::vector<Handed> delivered_;  // the reports' thread's
   // Reused from one FlowFile to the next.
@@ -167,11 +116,7 @@ class PublishKafka final : public Processor {
 };
 
 constexpr int kFlushMs = 2000;
-// librdkafka's limits of one client's queue, where several processors' windows bound it.
-constexpr std::uint64_t kSharedMessagesMax = 10'000'000;
-constexpr std::uint64_t kSharedKilobytesMax = 2'147'483'647;
-
-std::string number(std::uint64_t value) { return std::to_string(value); }
+constexpr std::size_t kUnreadableMax = 1000;
 
 }  // namespace
 
@@ -190,51 +135,9 @@ ProcessorType publish_kafka() {
       .property("Partition", &C::partition,
                 {.doc = "The partition's number. Empty: the partitioner chooses by the key."})
       .property(
-          "Partitioner", &C::partitioner,
-          {.doc =
-               "How the key chooses the partition. `murmur2_random` agrees with Java producers."})
-      .property("Delivery Guarantee", &C::delivery_guarantee,
-                {.doc = "Whose acknowledgement makes a FlowFile delivered: `all` in-sync replicas "
-                        "(with an idempotent producer), the leader (`1`), or nobody (`0`)."})
-      .property(
           "Attributes to Send as Headers", &C::attributes_to_send,
-          {.doc = "Attributes whose whole name matches this regular expression become headers."})
-      .property("Compress Codec", &C::compress_codec, {.doc = "How batches are compressed."})
-      .property(
-          "Request Timeout", &C::request_timeout,
-          {.doc = "How long the broker may take to answer one request.", .min = 1ms, .max = 15min})
-      .property("Message Timeout", &C::message_timeout,
-                {.doc = "After this time without acknowledgement a FlowFile goes to `failure`. `0 "
-                        "sec`: never; "
-                        "it waits in its durable queue.",
-                 .min = 0ms})
-      .property(
-          "Queue Buffering Max Time", &C::queue_buffering_max_time,
-          {.doc = "How long a message may wait for others to share its batch. MiNiFi waits 5 ms; "
-                  "but what the broker acknowledges within the ledger's linger (5 ms) never "
-                  "has to be written to disk.",
-           .min = 0ms,
-           .max = 15min})
-      .property("Queue Max Message", &C::queue_max_message,
-                {.doc = "Messages in flight at most.", .min = 1, .max = 1'000'000})
-      .property("Queue Max Buffer Size", &C::queue_max_buffer_size,
-                {.doc = "Bytes in flight at most: no more content stands in memory, and one "
-                        "message.",
-                 .min = Size{1024},
-                 .max = Size{1ULL << 31}})
-      .property("Batch Size", &C::batch_size,
-                {.doc = "Messages in one batch at most.", .min = 1, .max = 1'000'000})
-      .property("Target Batch Payload Size", &C::target_batch_payload_size,
-                {.doc = "Bytes in one batch at most; fewer once the broker has refused a batch as "
-                        "too large.",
-                 .min = Size{1},
-                 .max = Size{2'147'483'647}})
-      .property("Max Request Size", &C::max_request_size,
-                {.doc = "The largest message that is sent; a larger FlowFile goes to `failure`. "
-                        "The broker has a limit of "
-                        "its own (`message.max.bytes`).",
-                 .min = Size{1000},
-                 .max = Size{1'000'000'000}})
+          {.doc = "Attributes whose whole name matches this regular expression become headers."});
+  kafka::describe_producer(describe)
       .property("Max Flow Segment Size", &C::max_flow_segment_size,
                 {.doc = "Content above this size, however large, is sent as several messages of at "
                         "most this size, while it is read. If one of them is not acknowledged, all "
@@ -265,38 +168,10 @@ Result<std::unique_ptr<PublishKafka>> PublishKafka::make(Config config) {
   return std::make_unique<PublishKafka>(std::move(config), std::move(headers));
 }
 
-kafka::Settings PublishKafka::settings() const {
-  kafka::Settings all = kafka::settings_of(access_);
-  const auto add = [&all](const char* name, std::string value) {
-    all.emplace_back(name, std::move(value));
-  };
-  add("acks", PropertyTraits<DeliveryGuarantee>::text(config_.delivery_guarantee));
-  const bool is_idempotent = config_.delivery_guarantee == DeliveryGuarantee::kAll;
-  add("enable.idempotence", is_idempotent ? "true" : "false");
-  if (!is_idempotent) add("max.in.flight.requests.per.connection", "1");  // keeps the order
-  add("partitioner", PropertyTraits<Partitioner>::text(config_.partitioner));
-  add("compression.codec", PropertyTraits<CompressCodec>::text(config_.compress_codec));
-  add("request.timeout.ms", number(static_cast<std::uint64_t>(config_.request_timeout.count())));
-  add("message.timeout.ms", number(static_cast<std::uint64_t>(config_.message_timeout.count())));
-  add("queue.buffering.max.ms",
-      number(static_cast<std::uint64_t>(config_.queue_buffering_max_time.count())));
-  // Our own window is the bound; this is never reached. One that is shared has room for everybody's
-  // window, which is no reason not to share it.
-  const bool is_shared = shared_ != nullptr;
-  add("queue.buffering.max.messages",
-      number(is_shared ? kSharedMessagesMax : std::uint64_t{config_.queue_max_message} * 2 + 1000));
-  add("queue.buffering.max.kbytes",
-      number(is_shared ? kSharedKilobytesMax
-                       : config_.queue_max_buffer_size.bytes / 1024 * 2 + 262'144));
-  add("batch.num.messages", number(config_.batch_size));
-  add("batch.size", number(batch_bytes_max_));
-  add("message.max.bytes", number(config_.max_request_size.bytes));
-  return all;
-}
-
 Result<> PublishKafka::open_producer() {
   // Before it is open: one that is shared may die before we look.
   is_producer_dead_ = false;
+  const kafka::Settings settings = config_.settings(access_, shared_ != nullptr, batch_bytes_max_);
   auto on_reports = [this](std::span<const kafka::Report> reports) { this->on_reports(reports); };
   auto on_trouble = [this](const kafka::Trouble& trouble) {
     trouble_.report(trouble);
@@ -305,8 +180,8 @@ Result<> PublishKafka::open_producer() {
     context_->wake();
   };
   Result<std::unique_ptr<kafka::Producer>> producer =
-      shared_ != nullptr ? shared_->producers().open(settings(), on_reports, on_trouble)
-                         : kafka::Producer::open(settings(), on_reports, on_trouble);
+      shared_ != nullptr ? shared_->producers().open(settings, on_reports, on_trouble)
+                         : kafka::Producer::open(settings, on_reports, on_trouble);
   if (!producer.ok()) {
     is_producer_dead_ = true;
     return producer.error();
@@ -331,7 +206,7 @@ void PublishKafka::stop() {
   if (producer_) producer_->close(kFlushMs);
   producer_.reset();
   if (stream_) end_stream(kafka::Fate::kUndelivered, "");
-  unreadable_.reset();
+  unreadable_.clear();
   is_undelivered_ = false;
 }
 
@@ -346,26 +221,17 @@ Result<> PublishKafka::on_trigger(Session& session) {
     return {};
   }
   if (stream_) send_on();
-  if (stream_ || waits_for_room()) return {};  // a report wakes us
+  if (stream_ || window_.is_full()) return {};  // a report wakes us
   const FlowFile flowfile = session.get();
   if (!flowfile) return {};
-  if (unreadable_) {
-    const Unreadable known = std::move(*std::exchange(unreadable_, std::nullopt));
-    if (known.uuid == flowfile.uuid()) return known.why;
+  if (!unreadable_.empty()) {
+    if (const auto known = unreadable_.extract(flowfile.id())) return known.mapped();
   }
   if (flowfile.size() == 0 && config_.fail_empty_flow_files) {
     refuse(session, flowfile, "the FlowFile is empty");
     return {};
   }
   return send(session, flowfile);
-}
-
-bool PublishKafka::waits_for_room() {
-  if (has_room()) return false;
-  is_waiting_for_room_ = true;
-  if (!has_room()) return true;
-  is_waiting_for_room_ = false;
-  return false;
 }
 
 // None: it is too large, and refused.
@@ -382,28 +248,21 @@ Result<std::optional<std::string_view>> PublishKafka::whole_content(Session& ses
   return std::optional<std::string_view>(content);
 }
 
-Result<> PublishKafka::send(Session& session, FlowFile flowfile) {
-  const Result<std::string_view> topic = config_.topic_name.of(flowfile, topic_text_);
-  if (!topic.ok() || topic->empty()) {
-    refuse(session, flowfile,
-           topic.ok() ? "`Topic Name` has no value" : "`Topic Name`: " + topic.error().text());
-    return {};
-  }
-  kafka::Message message{.topic = *topic, .partition = -1, .key = {}, .value = {}, .headers = {}};
+// Where it goes, by the FlowFile's attributes; without its value. kInvalid: nowhere.
+Result<kafka::Message> PublishKafka::addressed(FlowFile flowfile) {
+  kafka::Message message{};
+  TRY_ASSIGN(topic, config_.topic_name.of(flowfile, topic_text_).within("`Topic Name`"));
+  if (topic.empty()) return invalid("`Topic Name` has no value");
+  message.topic = topic;
   if (config_.kafka_key) {
-    const Result<std::string_view> key = config_.kafka_key->of(flowfile, key_text_);
-    if (!key.ok()) {
-      refuse(session, flowfile, "`Kafka Key`: " + key.error().text());
-      return {};
-    }
-    if (!key->empty()) message.key = *key;
+    TRY_ASSIGN(key, config_.kafka_key->of(flowfile, key_text_).within("`Kafka Key`"));
+    if (!key.empty()) message.key = key;
   }
   if (config_.partition) {
     const Result<std::string> text = config_.partition->of(flowfile);
     const Result<std::int64_t> chosen = text.ok() ? parse_int(*text) : text.error();
     if (!chosen.ok() || *chosen < 0 || *chosen > 1'000'000) {
-      refuse(session, flowfile, "`Partition` is no partition's number");
-      return {};
+      return invalid("`Partition` is no partition's number");
     }
     message.partition = static_cast<std::int32_t>(*chosen);
   }
@@ -414,7 +273,15 @@ Result<> PublishKafka::send(Session& session, FlowFile flowfile) {
     });
   }
   message.headers = header_list_;
+  return message;
+}
 
+Result<> PublishKafka::send(Session& session, FlowFile flowfile) {
+  Result<kafka::Message> message = addressed(flowfile);
+  if (!message.ok()) {
+    refuse(session, flowfile, message.error().text());
+    return {};
+  }
   const std::uint64_t segment_max = config_.max_flow_segment_size.bytes;
   const bool is_segmented = segment_max > 0 && flowfile.size() > segment_max;
   std::unique_ptr<ContentReader> reader;
@@ -424,11 +291,11 @@ Result<> PublishKafka::send(Session& session, FlowFile flowfile) {
   } else {
     TRY_ASSIGN(content, whole_content(session, flowfile));
     if (!content) return {};
-    message.value = *content;
+    message->value = *content;
   }
 
-  if (uri_topic_ != *topic) {
-    uri_topic_ = *topic;
+  if (uri_topic_ != message->topic) {
+    uri_topic_ = message->topic;
     uri_ = "kafka://" + access_.brokers + "/" + uri_topic_;
   }
   // From here on a report may come at any time.
@@ -436,18 +303,17 @@ Result<> PublishKafka::send(Session& session, FlowFile flowfile) {
   handed_owner_ = handed.owner();
   const std::uint64_t slot = handed.release();
   if (is_segmented) {
-    begin_stream(std::move(reader), flowfile, message, slot);
+    begin_stream(std::move(reader), flowfile, *message, slot);
     send_on();
   } else {
-    hand_to_client(message, cookie_of(slot, false));
+    hand_to_client(*message, cookie_of(slot, false));
   }
   return {};
 }
 
 void PublishKafka::hand_to_client(const kafka::Message& message, std::uint64_t cookie) {
   const std::uint64_t bytes = message.value.size();
-  in_flight_.fetch_add(1);
-  in_flight_bytes_.fetch_add(bytes);
+  window_.add(bytes);
   const Result<> sent = producer_->send(message, cookie);
   if (sent.ok()) return;
   // The client would not take it: nobody else will report it.
@@ -465,7 +331,7 @@ void PublishKafka::begin_stream(std::unique_ptr<ContentReader> content, FlowFile
   Stream stream{.number = segments_.open(slot),
                 .content = std::move(content),
                 .bytes_left = flowfile.size(),
-                .uuid = flowfile.uuid(),
+                .flowfile = flowfile.id(),
                 .topic = std::string(message.topic),
                 .key = {},
                 .partition = message.partition};
@@ -476,10 +342,12 @@ void PublishKafka::begin_stream(std::unique_ptr<ContentReader> content, FlowFile
 // As much as there is room for.
 void PublishKafka::send_on() {
   while (stream_->bytes_left > 0) {
-    if (waits_for_room()) return;
+    if (window_.is_full()) return;
     const Result<> read = read_segment();
     if (!read.ok()) {
-      unreadable_ = Unreadable{stream_->uuid, read.error()};
+      unreadable_.emplace(stream_->flowfile, read.error());
+      // Those that have expired instead never come back.
+      if (unreadable_.size() > kUnreadableMax) unreadable_.erase(unreadable_.begin());
       return end_stream(kafka::Fate::kUndelivered, "");
     }
     if (!segments_.add(stream_->number)) break;
@@ -569,12 +437,7 @@ void PublishKafka::note(const kafka::Report& report, std::vector<Handed>& delive
 }
 
 void PublishKafka::settle(std::uint32_t messages, std::uint64_t bytes) {
-  in_flight_bytes_.fetch_sub(bytes);
-  const std::uint32_t left = in_flight_.fetch_sub(messages) - messages;
-  // Half empty is soon enough, and wakes the worker once for many reports.
-  if (left <= config_.queue_max_message / 2 && is_waiting_for_room_.exchange(false)) {
-    context_->wake();
-  }
+  if (window_.settle(messages, bytes)) context_->wake();
 }
 
 void PublishKafka::refuse(Session& session, FlowFile flowfile, std::string_view why) {

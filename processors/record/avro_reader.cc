@@ -2,10 +2,21 @@
 // other, of a schema that the flow says.
 //
 // Nothing stands in memory but one record, whatever the size of a block.
+//
+// A mark's note, its words separated by blanks; `number` counts the records before it:
+//
+//   (empty)                       at the front
+//   bare <number>                 bare records
+//   plain <number> <left> <size>  so many records and bytes are left of a block that is not packed;
+//                                 0 and 0 between two blocks
+//   packed <number> <taken>       at the front of a packed block, of which so many records are
+//                                 taken: they are read again, for it can only be unpacked from
+//                                 there
 
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <utility>
 
@@ -34,6 +45,10 @@ namespace {
 constexpr std::string_view kMagic("Obj\1", 4);
 constexpr std::size_t kMark = 16;          // bytes between blocks
 constexpr std::size_t kHeadMax = 4 << 20;  // of a container's head
+// The first words of marks' notes.
+constexpr std::string_view kNotesBare = "bare";
+constexpr std::string_view kNotesPlain = "plain";
+constexpr std::string_view kNotesPacked = "packed";
 
 struct AvroReaderConfig {
   SchemaAccess access = SchemaAccess::kEmbedded;
@@ -73,6 +88,54 @@ class AvroRecordReader final : public RecordReader {
                    std::size_t size_max)
       : input_(content), stream_(input_), schema_(std::move(schema)), size_max_(size_max) {}
 
+  // Goes on at a mark, which `content` stands at.
+  Result<> go_on(ContentReader& front, const RecordMark& mark) {
+    if (mark.note.empty()) return {};
+    is_begun_ = true;
+    base_ = mark.offset;
+    std::istringstream note(mark.note);
+    std::string kind;
+    std::uint64_t number = 0;
+    note >> kind >> number;
+    is_container_ = kind != kNotesBare;
+    if (is_container_) {
+      ContentInput input(front);
+      avro::ByteStream head(input);
+      TRY(read_head(head).within("the head of an Avro file"));
+    }
+    if (kind == kNotesPlain) {
+      std::uint64_t left = 0;
+      std::uint64_t size = 0;
+      note >> left >> size;
+      if (note && left > 0) begin_block(left, size);
+    } else if (kind == kNotesPacked) {
+      std::uint64_t taken = 0;
+      note >> taken;
+      if (note) TRY(pass_over(taken));
+    } else if (kind != kNotesBare || !schema_) {
+      note.setstate(std::ios::failbit);
+    }
+    if (!note) return invalid("no mark in this Avro");
+    number_ = number;
+    return {};
+  }
+
+  RecordMark mark() const override {
+    if (!is_begun_) return {};
+    const std::string number = " " + std::to_string(number_);
+    if (!is_container_) return {base_ + stream_.taken(), std::string(kNotesBare) + number};
+    if (block_left_ == 0) {
+      return {base_ + stream_.taken(), std::string(kNotesPlain) + number + " 0 0"};
+    }
+    if (unpacked_) {
+      return {block_head_, std::string(kNotesPacked) + number + " " +
+                               std::to_string(block_count_ - block_left_)};
+    }
+    return {block_begin_ + block_->taken(), std::string(kNotesPlain) + number + " " +
+                                                std::to_string(block_left_) + " " +
+                                                std::to_string(block_size_ - block_->taken())};
+  }
+
   Result<std::optional<Record>> next() override {
     if (!is_begun_) TRY(begin());
     if (is_container_) {
@@ -93,21 +156,22 @@ class AvroRecordReader final : public RecordReader {
     is_begun_ = true;
     TRY_ASSIGN(is_container, stream_.begins_with(kMagic));
     is_container_ = is_container;
-    if (is_container_) return read_head().within("the head of an Avro file");
+    if (is_container_) return read_head(stream_).within("the head of an Avro file");
     TRY_ASSIGN(is_end, stream_.is_at_end());
     if (!schema_ && !is_end) return invalid("this is no Avro file, and there is no `Schema Text`");
     return {};
   }
 
-  Result<> read_head() {
+  Result<> read_head(avro::ByteStream& from) {
     std::array<char, kMagic.size()> magic;
-    TRY(stream_.exactly(magic));
+    TRY(from.exactly(magic));
     const avro::Type bytes{.kind = avro::Kind::kBytes};
     const avro::Type facts{.kind = avro::Kind::kMap, .branches = {&bytes}};
-    TRY_ASSIGN(read, avro::decode(stream_, facts, kHeadMax));
+    TRY_ASSIGN(read, avro::decode(from, facts, kHeadMax));
     std::string schema;
     std::string codec = "null";
-    for (const Field& one : std::get<Value::Fields>(read.held)) {
+    const auto* const known_facts = std::get_if<Value::Fields>(&read.held);
+    for (const Field& one : known_facts != nullptr ? *known_facts : Value::Fields{}) {
       if (one.name == "avro.schema") schema = std::get<std::string>(one.value.held);
       if (one.name == "avro.codec") codec = std::get<std::string>(one.value.held);
     }
@@ -125,7 +189,7 @@ class AvroRecordReader final : public RecordReader {
                      "`; there are `null`, `deflate`, `snappy` and `zstandard`");
     }
     codec_ = *known;
-    return stream_.exactly(mark_);
+    return from.exactly(mark_);
   }
 
   // False: there is no further record.
@@ -133,18 +197,33 @@ class AvroRecordReader final : public RecordReader {
     while (block_left_ == 0) {
       TRY_ASSIGN(is_end, stream_.is_at_end());
       if (is_end) return false;
+      block_head_ = base_ + stream_.taken();
       TRY_ASSIGN(count, stream_.number());
       TRY_ASSIGN(size, stream_.number());
       if (count < 0 || size < 0) return invalid("a block of negative size");
-      block_.reset();
-      unpacked_.reset();
-      part_ = std::make_unique<PartInput>(stream_, static_cast<std::uint64_t>(size));
-      unpacked_ = avro::unpacked(*part_, codec_);
-      block_ = std::make_unique<avro::ByteStream>(unpacked_ ? *unpacked_ : *part_);
-      block_left_ = static_cast<std::uint64_t>(count);
+      begin_block(static_cast<std::uint64_t>(count), static_cast<std::uint64_t>(size));
       if (block_left_ == 0) TRY(end_block());
     }
     return true;
+  }
+
+  void begin_block(std::uint64_t count, std::uint64_t size) {
+    block_.reset();
+    unpacked_.reset();
+    block_begin_ = base_ + stream_.taken();
+    block_size_ = size;
+    part_ = std::make_unique<PartInput>(stream_, size);
+    unpacked_ = avro::unpacked(*part_, codec_);
+    block_ = std::make_unique<avro::ByteStream>(unpacked_ ? *unpacked_ : *part_);
+    block_count_ = block_left_ = count;
+  }
+
+  // The first so many records of the next block, but not all.
+  Result<> pass_over(std::uint64_t records) {
+    TRY_ASSIGN(is_there, find_block());
+    if (!is_there || block_left_ <= records) return invalid("no mark in this Avro");
+    for (; records > 0; --records, --block_left_) TRY(read(*block_));
+    return {};
   }
 
   Result<> end_block() {
@@ -179,6 +258,7 @@ class AvroRecordReader final : public RecordReader {
   std::shared_ptr<const avro::Schema> schema_;          // of what is read
   std::shared_ptr<const avro::Resolution> resolution_;  // where a file has another
   const std::size_t size_max_;
+  std::uint64_t base_ = 0;  // the byte with which `stream_` begins
   bool is_begun_ = false;
   bool is_container_ = false;
   avro::Codec codec_ = avro::Codec::kNull;
@@ -186,6 +266,10 @@ class AvroRecordReader final : public RecordReader {
   std::unique_ptr<PartInput> part_;  // the present block, and what reads it
   std::unique_ptr<avro::Input> unpacked_;
   std::unique_ptr<avro::ByteStream> block_;
+  std::uint64_t block_head_ = 0;  // the byte at which its counts stand
+  std::uint64_t block_begin_ = 0;
+  std::uint64_t block_size_ = 0;  // packed
+  std::uint64_t block_count_ = 0;
   std::uint64_t block_left_ = 0;
   std::uint64_t number_ = 0;
 };
@@ -208,6 +292,12 @@ class AvroReader final : public Service, public RecordReaderFactory {
   Result<std::unique_ptr<RecordReader>> open(ContentReader& content) override {
     return std::unique_ptr<RecordReader>(
         std::make_unique<AvroRecordReader>(content, schema_, record_size_max_));
+  }
+  Result<std::unique_ptr<RecordReader>> resume(ContentReader& front, ContentReader& rest,
+                                               const RecordMark& mark) override {
+    auto reader = std::make_unique<AvroRecordReader>(rest, schema_, record_size_max_);
+    TRY(reader->go_on(front, mark));
+    return std::unique_ptr<RecordReader>(std::move(reader));
   }
 
  private:

@@ -87,8 +87,10 @@ Result<std::uint64_t> ConvertRecord::convert(Session& session, FlowFile flowfile
   TRY_ASSIGN(content, session.reader(flowfile));
   RecordSurvey seen;
   if (writer_->needs_columns()) {
-    TRY_ASSIGN(surveyed, survey(*reader_, *content));
+    TRY_ASSIGN(scout, reader_->open(*content));
+    TRY_ASSIGN(surveyed, survey(*scout));
     seen = std::move(surveyed);
+    content->rewind();
   }
   TRY_ASSIGN(reader, reader_->open(*content));
   TRY_ASSIGN(into, session.writer(flowfile));

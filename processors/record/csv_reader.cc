@@ -3,8 +3,10 @@
 // With `infer-schema` a field's type is that of its whole column, as NiFi has it: the content is
 // read twice, and a column in which one cell is no number is text from the first row on.
 
+#include <algorithm>
 #include <array>
 
+#include "agent/base/bytes.h"
 #include "agent/sdk/describe.h"
 #include "agent/sdk/service.h"
 #include "processors/record/csv_rows.h"
@@ -40,12 +42,20 @@ struct CsvColumn {
 // Their indexes in Value's variant.
 constexpr std::size_t kInteger = 2;
 constexpr std::size_t kDecimal = 3;
+// What a mark's note says of each column: all its cells are text, decimals, or what they look like.
+constexpr char kNotesText = 't';
+constexpr char kNotesDecimal = 'd';
+constexpr char kNotesAny = '-';
 
 class CsvRecordReader final : public RecordReader {
  public:
+  // `at`: where `content` stands; behind the header, unless at the front.
   CsvRecordReader(ContentReader& content, const CsvManner& manner, std::vector<CsvColumn> columns,
-                  std::optional<std::string> null_text)
-      : rows_(content, manner), columns_(std::move(columns)), null_text_(std::move(null_text)) {}
+                  std::optional<std::string> null_text, CsvRows::Place at = {})
+      : rows_(content, manner, at),
+        columns_(std::move(columns)),
+        null_text_(std::move(null_text)),
+        has_header_(at.offset > 0) {}
 
   Result<std::optional<Record>> next() override {
     if (!has_header_) {
@@ -67,6 +77,15 @@ class CsvRecordReader final : public RecordReader {
       record.fields.push_back({columns_[i].name, std::move(value)});
     }
     return std::optional<Record>(std::move(record));
+  }
+
+  // The note: the line, a blank, and a character for each column.
+  RecordMark mark() const override {
+    const CsvRows::Place place = rows_.place();
+    std::string note = std::to_string(place.line) + " ";
+    for (const CsvColumn& one : columns_)
+      note += one.is_text ? kNotesText : one.kind == kDecimal ? kNotesDecimal : kNotesAny;
+    return {place.offset, std::move(note)};
   }
 
   // Learns the types of the columns: reads all.
@@ -131,7 +150,7 @@ class CsvRecordReader final : public RecordReader {
   CsvRows rows_;
   std::vector<CsvColumn> columns_;
   const std::optional<std::string> null_text_;
-  bool has_header_ = false;
+  bool has_header_;
 };
 
 class CsvReader final : public Service, public RecordReaderFactory {
@@ -152,22 +171,35 @@ class CsvReader final : public Service, public RecordReaderFactory {
   }
 
   Result<std::unique_ptr<RecordReader>> open(ContentReader& content) override {
-    std::vector<CsvColumn> columns;
-    if (config_.schema == CsvSchema::kInfer) {
-      CsvRecordReader scout(content, manner_, {}, config_.null_text);
-      TRY_ASSIGN(inferred, scout.infer());
-      columns = std::move(inferred);
-      content.rewind();
-    } else {
+    CsvRecordReader scout(content, manner_, {}, config_.null_text);
+    const bool infers = config_.schema == CsvSchema::kInfer;
+    TRY_ASSIGN(columns, infers ? scout.infer() : scout.header());
+    if (!infers) {
       // Every column is text, whatever its name.
-      CsvRecordReader scout(content, manner_, {}, config_.null_text);
-      TRY_ASSIGN(header, scout.header());
-      columns = std::move(header);
       for (CsvColumn& one : columns) one.is_text = true;
-      content.rewind();
     }
+    content.rewind();
     return std::unique_ptr<RecordReader>(
         std::make_unique<CsvRecordReader>(content, manner_, std::move(columns), config_.null_text));
+  }
+
+  Result<std::unique_ptr<RecordReader>> resume(ContentReader& front, ContentReader& rest,
+                                               const RecordMark& mark) override {
+    const std::size_t blank = std::min(mark.note.find(' '), mark.note.size());
+    const Result<std::int64_t> line = parse_int(std::string_view(mark.note).substr(0, blank));
+    CsvRecordReader scout(front, manner_, {}, config_.null_text);
+    TRY_ASSIGN(columns, scout.header());
+    if (!line.ok() || *line < 1 || mark.note.size() != blank + 1 + columns.size()) {
+      return invalid("no mark in this CSV");
+    }
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      const char note = mark.note[blank + 1 + i];
+      columns[i].is_text = note == kNotesText;
+      if (note == kNotesDecimal) columns[i].kind = kDecimal;
+    }
+    return std::unique_ptr<RecordReader>(std::make_unique<CsvRecordReader>(
+        rest, manner_, std::move(columns), config_.null_text,
+        CsvRows::Place{mark.offset, static_cast<std::uint64_t>(*line)}));
   }
 
  private:

@@ -25,12 +25,22 @@ class CsvRows {
     bool is_quoted = false;
   };
 
-  CsvRows(ContentReader& content, CsvManner manner) : source_(content), manner_(manner) {}
+  // Where the next row begins, or empty lines before it.
+  struct Place {
+    std::uint64_t offset = 0;
+    std::uint64_t line = 1;  // counts from 1
+  };
+
+  CsvRows(ContentReader& content, CsvManner manner) : CsvRows(content, manner, Place{}) {}
+  // `at`: where `content` stands.
+  CsvRows(ContentReader& content, CsvManner manner, Place at)
+      : source_(content, at.offset), manner_(manner), line_(at.line) {}
   // The next row that is not empty, or none at the end. kInvalid: a quote without its end, or a row
   // that is too large.
   Result<std::optional<std::vector<Cell>>> next();
   // Of the row given last; counts from 1.
   std::uint64_t line() const { return row_line_; }
+  Place place() const { return {source_.offset(), line_}; }
 
  private:
   Result<> read_quoted(Cell& cell);
@@ -38,7 +48,7 @@ class CsvRows {
 
   ByteSource source_;
   const CsvManner manner_;
-  std::uint64_t line_ = 1;
+  std::uint64_t line_;
   std::uint64_t row_line_ = 0;
 };
 

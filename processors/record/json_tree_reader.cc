@@ -16,6 +16,9 @@ namespace runnel {
 namespace {
 
 constexpr int kDepthMax = 100;
+// The notes of marks.
+constexpr std::string_view kInArray = "array";
+constexpr std::string_view kOutside = "objects";
 
 struct JsonTreeReaderConfig {
   Size record_size_max{4 << 20};
@@ -25,8 +28,9 @@ bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; 
 
 class JsonRecordReader final : public RecordReader {
  public:
-  JsonRecordReader(ContentReader& content, std::size_t size_max)
-      : source_(content), size_max_(size_max) {}
+  // `at`: where `content` stands, perhaps within an array.
+  JsonRecordReader(ContentReader& content, std::size_t size_max, std::uint64_t at, bool is_in_array)
+      : source_(content, at), size_max_(size_max), is_in_array_(is_in_array) {}
 
   Result<std::optional<Record>> next() override {
     TRY_ASSIGN(first, begin_record());
@@ -37,6 +41,9 @@ class JsonRecordReader final : public RecordReader {
     Result<Value> value = parse_json(text_);
     if (!value.ok()) return malformed(at, value.error().text());
     return std::optional<Record>(Record{std::move(std::get<Value::Fields>(value->held))});
+  }
+  RecordMark mark() const override {
+    return {source_.offset(), std::string(is_in_array_ ? kInArray : kOutside)};
   }
 
  private:
@@ -112,7 +119,7 @@ class JsonRecordReader final : public RecordReader {
   ByteSource source_;
   const std::size_t size_max_;
   std::string text_;
-  bool is_in_array_ = false;
+  bool is_in_array_;
 };
 
 class JsonTreeReader final : public Service, public RecordReaderFactory {
@@ -121,11 +128,21 @@ class JsonTreeReader final : public Service, public RecordReaderFactory {
   explicit JsonTreeReader(const Config& config) : config_(config) {}
 
   Result<std::unique_ptr<RecordReader>> open(ContentReader& content) override {
-    return std::unique_ptr<RecordReader>(std::make_unique<JsonRecordReader>(
-        content, static_cast<std::size_t>(config_.record_size_max.bytes)));
+    return opened(content, 0, false);
+  }
+  Result<std::unique_ptr<RecordReader>> resume(ContentReader&, ContentReader& rest,
+                                               const RecordMark& mark) override {
+    if (mark.note != kInArray && mark.note != kOutside) return invalid("no mark in JSON");
+    return opened(rest, mark.offset, mark.note == kInArray);
   }
 
  private:
+  std::unique_ptr<RecordReader> opened(ContentReader& content, std::uint64_t at,
+                                       bool is_in_array) const {
+    return std::make_unique<JsonRecordReader>(
+        content, static_cast<std::size_t>(config_.record_size_max.bytes), at, is_in_array);
+  }
+
   const Config config_;
 };
 

@@ -82,12 +82,11 @@ Result<> ByteSink::flush() {
   return {};
 }
 
-Result<RecordSurvey> survey(RecordReaderFactory& factory, ContentReader& content) {
+Result<RecordSurvey> survey(RecordReader& reader) {
   RecordSurvey out;
   std::set<std::string> seen;
-  TRY_ASSIGN(reader, factory.open(content));
   while (true) {
-    TRY_ASSIGN(record, reader->next());
+    TRY_ASSIGN(record, reader.next());
     if (!record) break;
     ++out.count;
     for (const Field& field : record->fields) {
@@ -98,8 +97,6 @@ Result<RecordSurvey> survey(RecordReaderFactory& factory, ContentReader& content
       out.columns.push_back(field.name);
     }
   }
-  reader.reset();
-  content.rewind();
   return out;
 }
 

@@ -61,11 +61,20 @@ struct Record {
   }
 };
 
+// Where a reader stands between two records: another goes on there, in another session or after a
+// restart.
+struct RecordMark {
+  std::uint64_t offset = 0;  // of the byte from which it reads on
+  std::string note = {};     // what else it must know, in words of its own; ASCII, one line
+};
+
 class RecordReader {
  public:
   virtual ~RecordReader() = default;
   // The next record, or none at the end. kInvalid: the content is malformed; the text says where.
   virtual Result<std::optional<Record>> next() = 0;
+  // Of the record that comes next. Not after an error.
+  virtual RecordMark mark() const = 0;
 };
 
 class RecordReaderFactory {
@@ -75,6 +84,10 @@ class RecordReaderFactory {
   // Reads from where `content` stands, which must be its front, and may rewind it. `content`
   // outlives the reader. Any thread.
   virtual Result<std::unique_ptr<RecordReader>> open(ContentReader& content) = 0;
+  // Goes on at a mark in the same content: `front` stands at its front, `rest` at `mark.offset`,
+  // and both outlive the reader. kInvalid: no reader of this kind has made the mark. Any thread.
+  virtual Result<std::unique_ptr<RecordReader>> resume(ContentReader& front, ContentReader& rest,
+                                                       const RecordMark& mark) = 0;
 };
 
 class RecordWriter {
@@ -109,7 +122,9 @@ Result<> fail_records(Context& context, Session& session, FlowFile flowfile, con
 // The content byte by byte, read in pieces.
 class ByteSource {
  public:
-  explicit ByteSource(ContentReader& content) : content_(content) {}
+  // `at`: where `content` stands.
+  explicit ByteSource(ContentReader& content, std::uint64_t at = 0)
+      : content_(content), offset_(at) {}
   // The next byte, or none at the end.
   Result<std::optional<char>> next() {
     if (at_ == end_) TRY(fill());
@@ -132,7 +147,7 @@ class ByteSource {
   std::unique_ptr<char[]> buffer_ = std::make_unique_for_overwrite<char[]>(kBuffer);
   std::size_t at_ = 0;
   std::size_t end_ = 0;
-  std::uint64_t offset_ = 0;
+  std::uint64_t offset_;
 };
 
 // What is written, in pieces.
@@ -149,13 +164,13 @@ class ByteSink {
   std::string buffer_;
 };
 
-// What a first reading of all records tells. kInvalid as RecordReader::next.
+// What a first reading of all records tells: to the end. kInvalid as RecordReader::next.
 struct RecordSurvey {
   std::uint64_t count = 0;
   std::vector<std::string> columns;  // in the order of their first appearance; up to kColumnsMax
 };
 inline constexpr std::size_t kColumnsMax = 10'000;
-Result<RecordSurvey> survey(RecordReaderFactory& factory, ContentReader& content);
+Result<RecordSurvey> survey(RecordReader& reader);
 
 // Appends the value as compact JSON, or indented by `indent` blanks a level (-1: compact).
 void append_json(std::string& out, const Value& value, bool leaves_out_nulls, int indent,

@@ -8,16 +8,14 @@
 // transaction as the pieces: after a crash the next piece comes next.
 
 #include <optional>
-#include <set>
-#include <sstream>
 #include <string>
 #include <vector>
 
-#include "agent/base/bytes.h"
 #include "agent/base/ids.h"
 #include "agent/sdk/describe.h"
 #include "agent/sdk/processor.h"
 #include "processors/registry.h"
+#include "processors/split_progress.h"
 
 namespace runnel {
 namespace {
@@ -44,14 +42,6 @@ class SplitText final : public Processor {
     std::uint64_t size = 0;
     std::uint64_t lines = 0;
   };
-  // Of one FlowFile, between two sessions. In the state, under its id: the numbers and the
-  // identifier, separated by spaces.
-  struct Progress {
-    std::uint64_t offset = 0;  // where the next piece's first line begins
-    std::uint64_t made = 0;
-    std::uint64_t count = 0;  // of all; 0: it has not begun
-    std::string identifier;
-  };
   // The next pieces.
   struct Plan {
     std::string header;
@@ -61,11 +51,9 @@ class SplitText final : public Processor {
   };
   class Planner;
 
-  static std::optional<Progress> progress_of(Session& session, const std::string& key);
-  static void note_progress(Session& session, const std::string& key, const Progress& progress);
   Result<Plan> plan(Session& session, FlowFile flowfile, std::optional<std::uint64_t> from) const;
   Result<> emit(Session& session, FlowFile original, const Plan& plan,
-                const Progress& progress) const;
+                const SplitProgress& progress) const;
 
   const Config config_;
   Context* context_ = nullptr;
@@ -76,10 +64,6 @@ class SplitText final : public Processor {
 
 constexpr std::size_t kPiece = 64 << 10;
 constexpr std::size_t kHeaderMax = 1 << 20;
-constexpr std::size_t kFragmentsMax = 1'000'000'000;
-constexpr std::size_t kAtOnce = 10'000;  // pieces of one session
-constexpr std::size_t kProgressesMax =
-    100;  // of FlowFiles that may never come again: the oldest goes
 
 // Reads content line by line; remembers, of each line, where it is and how many bytes its end has.
 class Lines {
@@ -223,7 +207,7 @@ class SplitText::Planner {
     open_ = Fragment{};
     trailing_ = 0;
   }
-  bool is_full() const { return plan_.fragments.size() == kAtOnce; }
+  bool is_full() const { return plan_.fragments.size() == kPiecesAtOnce; }
 
  private:
   const SplitTextConfig& config_;
@@ -269,40 +253,18 @@ Result<SplitText::Plan> SplitText::plan(Session& session, FlowFile flowfile,
     TRY_ASSIGN(has_line, lines.next(line, 0));
     if (!has_line) break;
     planner.add(line);
-    if (plan.count > kFragmentsMax) return invalid("it has more than 1,000,000,000 pieces");
+    if (plan.count > kPiecesMax) {
+      return invalid("it has more than " + std::string(kPiecesMaxText) + " pieces");
+    }
   }
   planner.close(flowfile.size());
   return plan;
 }
 
-std::optional<SplitText::Progress> SplitText::progress_of(Session& session,
-                                                          const std::string& key) {
-  const auto text = session.state(key);
-  if (!text) return std::nullopt;
-  std::istringstream in(*text);
-  Progress progress;
-  in >> progress.offset >> progress.made >> progress.count >> progress.identifier;
-  return in ? std::optional(std::move(progress)) : std::nullopt;
-}
-
-void SplitText::note_progress(Session& session, const std::string& key, const Progress& progress) {
-  if (progress.made <= kAtOnce) {  // its first
-    std::set<std::uint64_t> others;
-    session.each_state([&others](std::string_view name, std::string_view) {
-      const Result<std::int64_t> id = parse_int(name);
-      if (id.ok()) others.insert(static_cast<std::uint64_t>(*id));
-    });
-    if (others.size() >= kProgressesMax) session.remove_state(std::to_string(*others.begin()));
-  }
-  session.set_state(key, std::to_string(progress.offset) + " " + std::to_string(progress.made) +
-                             " " + std::to_string(progress.count) + " " + progress.identifier);
-}
-
 Result<> SplitText::on_trigger(Session& session) {
   const FlowFile flowfile = session.get();
   if (!flowfile) return {};
-  const std::string key = std::to_string(flowfile.id());
-  const std::optional<Progress> before = progress_of(session, key);
+  const std::optional<SplitProgress> before = split_progress(session, flowfile);
   const Result<Plan> planned =
       plan(session, flowfile, before ? std::optional(before->offset) : std::nullopt);
   if (!planned.ok()) {
@@ -310,28 +272,27 @@ Result<> SplitText::on_trigger(Session& session) {
     context_->bulletin(BulletinLevel::kError,
                        "FlowFile " + flowfile.uuid() + ": " + planned.error().text());
     session.penalize(flowfile);
-    if (before) session.remove_state(key);
+    if (before) forget_split_progress(session, flowfile);
     session.transfer(flowfile, failure_);
     return {};
   }
-  Progress progress = before.value_or(Progress{0, 0, planned->count, random_uuid().text()});
+  SplitProgress progress =
+      before.value_or(SplitProgress{0, 0, planned->count, random_uuid().text()});
   TRY(emit(session, flowfile, *planned, progress));
   progress.offset = planned->end;
   progress.made += planned->fragments.size();
   if (progress.made < progress.count && !planned->fragments.empty()) {
-    note_progress(session, key, progress);
+    note_split_progress(session, flowfile, progress);
     session.keep(flowfile);
     return {};
   }
-  if (before) session.remove_state(key);
+  if (before) forget_split_progress(session, flowfile);
   session.transfer(flowfile, original_);
   return {};
 }
 
 Result<> SplitText::emit(Session& session, FlowFile original, const Plan& plan,
-                         const Progress& progress) const {
-  const std::string count = std::to_string(progress.count);
-  const std::string name(original.attribute("filename").value_or(std::string_view{}));
+                         const SplitProgress& progress) const {
   std::uint64_t index = progress.made;
   for (const Fragment& fragment : plan.fragments) {
     FlowFile piece = session.clone(original, fragment.from, fragment.size);
@@ -341,10 +302,7 @@ Result<> SplitText::emit(Session& session, FlowFile original, const Plan& plan,
     }
     piece.set("text.line.count", std::to_string(fragment.lines));
     piece.set("fragment.size", std::to_string(fragment.size + plan.header.size()));
-    piece.set("fragment.identifier", progress.identifier);
-    piece.set("fragment.index", std::to_string(++index));
-    piece.set("fragment.count", count);
-    piece.set("segment.original.filename", name);
+    name_piece(piece, original, progress, ++index);
     session.transfer(piece, splits_);
   }
   return {};

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdio>
+#include <fstream>
 #include <map>
 #include <string>
 #include <vector>
@@ -227,6 +229,75 @@ TEST_CASE("a FlowFile that is half sent when its processor stops is sent again a
   std::string whole;
   for (const KafkaMock::Message& one : kafka.read("t", 10)) whole += one.value;
   CHECK(whole == large);
+  check_balanced(runner.loss());
+}
+
+// Flips a bit of what a FlowFile's content has at this place of the first content file.
+void damage(const ProcessorRunner& runner, std::size_t at) {
+  std::fstream file(runner.state_dir() + "/content/1.blk",
+                    std::ios::in | std::ios::out | std::ios::binary);
+  file.seekg(static_cast<std::streamoff>(at));
+  const int byte = file.get();
+  REQUIRE(byte != EOF);
+  file.seekp(static_cast<std::streamoff>(at));
+  file.put(static_cast<char>(byte ^ 0x10));
+  file.close();
+  REQUIRE(file.good());
+}
+
+TEST_CASE("content that cannot be read is quarantined, and what waits behind it is sent") {
+  for (const char* const segment : {"0 B", "10 KB"}) {
+    CAPTURE(segment);
+    const KafkaMock kafka;
+    ProcessorRunner runner("PublishKafka",
+                           to(kafka, {{"Max Flow Segment Size", segment}, {"Partition", "0"}}),
+                           in_real_time());
+    runner.stop();  // it would send what it can before the engine ends
+    runner.enqueue(std::string(100'000, 'x'));
+    runner.enqueue("behind it");
+    runner.flush();
+    damage(runner, 2'000);  // nothing of it can be sent
+    runner.restart();
+    REQUIRE(runner.run_until([&] { return runner.count("success") == 1; }));
+    REQUIRE(runner.run_until([&] { return runner.loss().quarantined == 1; }));
+    CHECK(runner.queued() == 0);
+    CHECK(runner.count("failure") == 0);
+    const auto messages = kafka.read("t", 1);
+    REQUIRE(messages.size() == 1);
+    CHECK(messages[0].value == "behind it");
+    check_balanced(runner.loss());
+  }
+}
+
+TEST_CASE(
+    "content that cannot be read to its end is sent once as far as it goes, not again and again") {
+  const KafkaMock kafka;
+  ProcessorRunner runner("PublishKafka",
+                         to(kafka, {{"Max Flow Segment Size", "10 KB"},
+                                    {"Partition", "0"},
+                                    {"Queue Buffering Max Time", "20 ms"}}),
+                         in_real_time());
+  runner.stop();
+  // While the messages of one are on their way the next ones are taken, of which one cannot be read
+  // either.
+  for (const char one : {'a', 'b'}) runner.enqueue(std::string(100'000, one));
+  for (int i = 0; i < 20; ++i) runner.enqueue(std::to_string(i));
+  runner.flush();
+  damage(runner, 60'000);
+  damage(runner, 160'000);
+  runner.restart();
+  REQUIRE(runner.run_until(
+      [&] { return runner.loss().quarantined == 2 && runner.count("success") == 20; }));
+  CHECK(runner.queued() == 0);
+  CHECK(runner.count("failure") == 0);
+  runner.enqueue("the end");
+  REQUIRE(runner.run_until([&] { return runner.count("success") == 21; }));
+  // Five whole segments lie before the damage of each. What came twice would stand before the end.
+  std::string seen;
+  for (const KafkaMock::Message& one : kafka.read("t", 31)) {
+    seen += one.value.size() == 10'240 ? one.value.substr(0, 1) : one.value;
+  }
+  CHECK(seen == "aaaaabbbbb012345678910111213141516171819the end");
   check_balanced(runner.loss());
 }
 

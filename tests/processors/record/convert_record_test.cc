@@ -172,30 +172,5 @@ TEST_CASE("a long array is converted record by record") {
   CHECK(convert(kCsvIn, kJsonOut, out.content).content == text + "]");
 }
 
-TEST_CASE("records are split into pieces of so many, which know their place") {
-  PropertyValues values = kBoth;
-  values["Records Per Split"] = "${size}";
-  ProcessorRunner runner("SplitRecord", values, {.services = {{"in", kCsvIn}, {"out", kLines}}});
-  runner.enqueue("a\n1\n2\n3\n4\n5\n", {{"size", "2"}, {"filename", "five.csv"}});
-  runner.enqueue("a\n1\n", {{"size", "none"}});
-  runner.enqueue("a\n1\n\"", {{"size", "1"}});
-  runner.run();
-  const auto pieces = runner.taken("splits");
-  REQUIRE(pieces.size() == 3);
-  CHECK(pieces[0].content == "{\"a\":1}\n{\"a\":2}");
-  CHECK(pieces[2].content == "{\"a\":5}");
-  CHECK(pieces[2].attribute("record.count") == "1");
-  CHECK(pieces[1].attribute("fragment.index") == "1");
-  CHECK(pieces[1].attribute("fragment.count") == "3");
-  CHECK(pieces[1].attribute("segment.original.filename") == "five.csv");
-  CHECK(pieces[0].attribute("fragment.identifier") == pieces[2].attribute("fragment.identifier"));
-  CHECK(runner.taken("original").at(0).content == "a\n1\n2\n3\n4\n5\n");
-  const auto failed = runner.taken("failure");
-  REQUIRE(failed.size() == 2);
-  CHECK(failed[0].attribute("record.error.message") ==
-        "property `Records Per Split`: `none` is no number of at least 1");
-  check_balanced(runner.loss());
-}
-
 }  // namespace
 }  // namespace runnel
