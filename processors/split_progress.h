@@ -15,7 +15,9 @@
 
 namespace runnel {
 
-inline constexpr std::size_t kPiecesAtOnce = 10'000;        // of one session
+inline constexpr std::size_t kPiecesAtOnce = 10'000;  // of one session
+// What a session writes is in memory until it ends, where a piece is small.
+inline constexpr std::uint64_t kBytesAtOnce = 8 << 20;
 inline constexpr std::uint64_t kPiecesMax = 1'000'000'000;  // of one FlowFile
 inline constexpr std::string_view kPiecesMaxText = "1,000,000,000";
 

@@ -23,8 +23,6 @@
 namespace runnel {
 namespace {
 
-// What a session makes is in memory until it ends, where a piece is small.
-constexpr std::uint64_t kBytesAtOnce = 8 << 20;
 constexpr std::size_t kNoteMax = 1 << 20;  // in the state, once in 10,000 pieces
 
 struct SplitRecordConfig {

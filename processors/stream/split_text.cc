@@ -3,9 +3,10 @@
 // The pieces share the original's content: no byte is copied, except where a header is put before
 // each. Content is read through once, in pieces of 64 KiB, to know how many there are.
 //
-// A session makes 10,000 pieces at most. While there are more to come the original stays in its
-// connection, and how far it has got stands in the processor's state, which is written in the same
-// transaction as the pieces: after a crash the next piece comes next.
+// A session makes 10,000 pieces at most, or about 8 MiB of those that have a header. While there
+// are more to come the original stays in its connection, and how far it has got stands in the
+// processor's state, which is written in the same transaction as the pieces: after a crash the next
+// piece comes next.
 
 #include <optional>
 #include <string>
@@ -135,8 +136,9 @@ ProcessorType split_text() {
   return Describe<SplitText>(
              "SplitText",
              "Splits the content of each FlowFile into FlowFiles of so many lines. Of more than "
-             "10,000 pieces "
-             "each 10,000 are a session; the original stays in its connection until the last.")
+             "10,000 pieces, or 8 MB of them with a header, each 10,000 are a session; the "
+             "original "
+             "stays in its connection until the last.")
       .property("Line Split Count", &C::line_split_count,
                 {.doc = "Lines in each piece, without header lines; 0: as many as `Maximum "
                         "Fragment Size` allows.",
@@ -202,18 +204,22 @@ class SplitText::Planner {
       if (!is_full()) {
         plan_.fragments.push_back(open_);
         plan_.end = end;
+        if (!plan_.header.empty()) written_ += plan_.header.size() + open_.size;
       }
     }
     open_ = Fragment{};
     trailing_ = 0;
   }
-  bool is_full() const { return plan_.fragments.size() == kPiecesAtOnce; }
+  bool is_full() const {
+    return plan_.fragments.size() == kPiecesAtOnce || written_ >= kBytesAtOnce;
+  }
 
  private:
   const SplitTextConfig& config_;
   Plan& plan_;
   Fragment open_;
   std::uint64_t trailing_ = 0;  // bytes of line ends at the end of the open piece
+  std::uint64_t written_ = 0;   // of pieces with a header; those without share the content
 };
 
 // `from`: where it goes on; none: it begins, and all is read to be counted.

@@ -120,5 +120,27 @@ TEST_CASE("many pieces come in sessions of ten thousand, in order, also across a
   CHECK(on.state().empty());
 }
 
+TEST_CASE("a large header makes a session end after fewer pieces, which have it all the same") {
+  const std::string header(100'000, 'h');
+  std::string content = header + "\n";
+  for (int i = 0; i < 200; ++i) content += std::to_string(i) + "\n";
+  const PropertyValues values{{"Line Split Count", "1"}, {"Header Line Count", "1"}};
+  ProcessorRunner on("SplitText", values, {.output_limit = {.count = 50, .bytes = 0}});
+  on.enqueue(content);
+  std::vector<TakenFlowFile> splits;
+  std::vector<std::size_t> rounds;
+  while (splits.size() < 200 && rounds.size() < 10) {
+    on.run();
+    const std::vector<TakenFlowFile> some = on.taken("splits");
+    rounds.push_back(some.size());
+    splits.insert(splits.end(), some.begin(), some.end());
+  }
+  CHECK(rounds == std::vector<std::size_t>{84, 84, 32});
+  std::size_t wrong = 0;
+  for (std::size_t i = 0; i < splits.size(); ++i)
+    wrong += splits[i].content == header + "\n" + std::to_string(i) ? 0U : 1U;
+  CHECK(wrong == 0);
+}
+
 }  // namespace
 }  // namespace runnel
