@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "agent/base/log.h"
+#include "agent/runtime/attributes.h"
 #include "agent/runtime/compress.h"
 #include "agent/runtime/varint.h"
 
@@ -18,6 +19,11 @@ constexpr std::size_t kGatheredIdsMax = 256;  // of one event
 constexpr std::size_t kRemovalsPerWrite = 64;
 
 }  // namespace
+
+ProvenanceLog::ProvenanceLog(Options options, ProvenanceShelf& shelf)
+    : options_(std::move(options)), shelf_(shelf) {
+  for (const std::string& name : options_.attributes) marked_bits_ |= Attributes::bit_of(name);
+}
 
 Result<std::unique_ptr<ProvenanceLog>> ProvenanceLog::open(Options options,
                                                            ProvenanceShelf& shelf) {

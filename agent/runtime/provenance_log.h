@@ -87,7 +87,9 @@ class ProvenanceLog {
   void gather(std::span<const ProvenanceRecord> records);
   // Of these, sessions tell who has which value (kProvenanceMark).
   const std::vector<std::string>& marked_attributes() const { return options_.attributes; }
-  bool is_marked(std::string_view attribute) const {
+  // `bit` is the name's (Attributes::bit_of).
+  bool is_marked(std::uint32_t bit, std::string_view attribute) const {
+    if ((marked_bits_ & bit) == 0) return false;
     for (const std::string& one : options_.attributes) {
       if (one == attribute) return true;
     }
@@ -183,8 +185,7 @@ class ProvenanceLog {
   void encode_gathered() REQUIRES(mutex_);
   bool join_gathered(const ProvenanceRecord& record) REQUIRES(mutex_);
 
-  ProvenanceLog(Options options, ProvenanceShelf& shelf)
-      : options_(std::move(options)), shelf_(shelf) {}
+  ProvenanceLog(Options options, ProvenanceShelf& shelf);
   Result<> load();
   void open_block() REQUIRES(mutex_);
   void give_up_oldest() REQUIRES(mutex_);
@@ -202,6 +203,7 @@ class ProvenanceLog {
                            std::int64_t to_ms, ProvenanceAnswer& answer) const;
 
   const Options options_;
+  std::uint32_t marked_bits_ = 0;  // of the names of `options_.attributes`
   ProvenanceShelf& shelf_;
   mutable Mutex mutex_;
   // Full blocks that are not on disk yet, oldest first, and the open one at the end.

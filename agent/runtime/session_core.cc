@@ -497,12 +497,17 @@ std::optional<std::string_view> SessionCore::attribute(const FlowRecord& record,
 void SessionCore::set_attribute(FlowRecord& record, std::string_view name, std::string_view value) {
   if (name == "uuid") return;  // it cannot be changed
   Work& work = static_cast<Work&>(record);
-  work.attributes = work.owns_attributes || work.attributes == nullptr
-                        ? Attributes::with(work.attributes, name, value)
-                        : Attributes::copy_with(*work.attributes, name, value);
+  const std::uint32_t bit = Attributes::bit_of(name);
+  if (!work.owns_attributes) {
+    work.attributes = work.attributes == nullptr
+                          ? Attributes::with(nullptr, name, value)
+                          : Attributes::copy_with(*work.attributes, name, value);
+  } else if (!work.attributes->add_new(bit, name, value)) {
+    work.attributes = Attributes::with(work.attributes, name, value);
+  }
   work.owns_attributes = true;
   work.has_new_attributes = true;
-  if (wiring_.provenance != nullptr && wiring_.provenance->is_marked(name))
+  if (wiring_.provenance != nullptr && wiring_.provenance->is_marked(bit, name))
     work.may_be_marked = may_be_marked_ = true;
 }
 

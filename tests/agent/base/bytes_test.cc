@@ -4,6 +4,11 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
+#include <cstdlib>
+#include <random>
+#include <string>
+
 #include "agent/base/hash.h"
 #include "agent/base/ids.h"
 #include "agent/base/words.h"
@@ -49,6 +54,31 @@ TEST_CASE("one of a kind is not said as several") {
   CHECK(period_text(std::chrono::hours(1)) == "1 hour");
   CHECK(period_text(std::chrono::hours(48)) == "2 days");
   CHECK(period_text(std::chrono::minutes(1)) == "1 min");
+}
+
+TEST_CASE("a number is the nearest double, however it is written") {
+  const auto nearest_to = [](const std::string& text) {
+    return std::strtod(text.c_str(), nullptr);
+  };
+  std::mt19937_64 random(5);
+  for (int round = 0; round < 100'000; ++round) {
+    std::string text = std::to_string(random() >> (random() % 64));
+    text = text.substr(0, 1 + random() % text.size());
+    if (const std::size_t point = random() % (2 * text.size()); point > 0 && point < text.size())
+      text.insert(point, 1, '.');
+    if (random() % 4 == 0) text.insert(0, 1, '-');
+    if (random() % 8 == 0) text += "e" + std::to_string(static_cast<int>(random() % 40) - 20);
+    INFO(text);
+    const Result<double> number = parse_double(text);
+    REQUIRE(number.ok());
+    CHECK(*number == nearest_to(text));
+  }
+  CHECK(*parse_double(" 61.5\n") == 61.5);
+  CHECK(std::signbit(*parse_double("-0")));
+  for (const char* const none : {"", " ", ".", "-", "-.", "1.2.3", "1,5", "0x1p3 ", "+-1", "1 2"}) {
+    INFO(none);
+    CHECK(parse_double(none).ok() == false);
+  }
 }
 
 TEST_CASE("base64 and hexadecimal come back as they went") {
