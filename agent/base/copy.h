@@ -1,4 +1,4 @@
-// Copies of few bytes, where calling memcpy would cost more than the copy.
+// Few bytes copied and compared, where calling memcpy or memcmp would cost more than that.
 
 #pragma once
 
@@ -38,6 +38,26 @@ inline void copy_few(char* to, std::string_view text) {
   } else if (size == 1) {
     *to = text.front();
   }
+}
+
+template <typename Word>
+inline bool has_equal_ends(const char* a, const char* b, std::size_t size) {
+  Word first_a, first_b, last_a, last_b;
+  std::memcpy(&first_a, a, sizeof first_a);
+  std::memcpy(&first_b, b, sizeof first_b);
+  std::memcpy(&last_a, a + size - sizeof last_a, sizeof last_a);
+  std::memcpy(&last_b, b + size - sizeof last_b, sizeof last_b);
+  return first_a == first_b && last_a == last_b;
+}
+
+inline bool equal_few(std::string_view a, std::string_view b) {
+  const std::size_t size = a.size();
+  if (size != b.size()) return false;
+  if (size > 2 * sizeof(std::uint64_t)) return std::memcmp(a.data(), b.data(), size) == 0;
+  if (size >= sizeof(std::uint64_t)) return has_equal_ends<std::uint64_t>(a.data(), b.data(), size);
+  if (size >= sizeof(std::uint32_t)) return has_equal_ends<std::uint32_t>(a.data(), b.data(), size);
+  if (size >= sizeof(std::uint16_t)) return has_equal_ends<std::uint16_t>(a.data(), b.data(), size);
+  return size == 0 || a.front() == b.front();
 }
 
 }  // namespace runnel

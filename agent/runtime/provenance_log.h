@@ -20,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/base/copy.h"
 #include "agent/base/mutex.h"
 #include "agent/base/result.h"
 #include "agent/runtime/provenance_codec.h"
@@ -175,9 +176,10 @@ class ProvenanceLog {
     IdRange hull;  // of them
 
     bool is_alike(const ProvenanceRecord& record) const {
-      return kind == record.kind && at_ms == record.at_ms && component == record.component &&
-             relationship == record.relationship && uri == record.uri &&
-             details == record.details && alternate_id == record.alternate_id;
+      return kind == record.kind && at_ms == record.at_ms &&
+             equal_few(component, record.component) &&
+             equal_few(relationship, record.relationship) && equal_few(uri, record.uri) &&
+             equal_few(details, record.details) && equal_few(alternate_id, record.alternate_id);
     }
     ProvenanceRecord record();
   };

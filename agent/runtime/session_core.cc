@@ -73,7 +73,7 @@ SessionCore::~SessionCore() { rollback(); }
 
 void SessionCore::begin_call() {
   if (call_ == 0) {
-    began_ = ledger_.moment();
+    began_ = ledger_.recent();
     wall_ms_ = began_.wall_ms;
     wall_shift_ms_ = ledger_.wall_shift_ms();
   }
@@ -133,7 +133,7 @@ bool SessionCore::take_from(Queue& queue, bool has_read) {
   if (!has_read && ledger_.needs_paging_locked(queue)) return false;
   queue.held();
   follow_wall();
-  queue.take(wiring_.take_max, now_ms(), taken_);
+  queue.take(wiring_.take_max, queue.takes_by_time() ? now_ms() : 0, taken_);
   return true;
 }
 

@@ -327,15 +327,26 @@ class SessionCore final : public Session {
                   std::size_t first_mark, std::size_t first_own);
   void tell_marks();
   void forget_marks();
-  struct Moved;
+  // What one commit has moved.
+  struct Moved {
+    std::uint64_t in_count = 0;
+    std::uint64_t in_bytes = 0;
+    std::uint64_t out_count = 0;
+    std::uint64_t out_bytes = 0;
+    std::uint64_t made_count = 0;
+    std::uint64_t dropped_count = 0;
+    bool has_inputs = false;
+  };
+  struct Row;
   void commit_locked() REQUIRES(ledger_.mutex());
   EpochNumber birth_epoch() REQUIRES(ledger_.mutex());
   EpochNumber settle_epochs() REQUIRES(ledger_.mutex());
   void tie_calls() REQUIRES(ledger_.mutex());
-  struct Replaced;
-  Replaced take_out(Work& work, Moved& moved) REQUIRES(ledger_.mutex());
-  void send_on(Work& work, const Replaced& replaced, std::uint32_t at_ms, Moved& moved)
-      REQUIRES(ledger_.mutex());
+  void move_all(std::uint32_t at_ms, Moved& moved) REQUIRES(ledger_.mutex());
+  void move(Row& row, std::uint32_t at_ms, Moved& moved) REQUIRES(ledger_.mutex());
+  void take_out(Row& row, Moved& moved) REQUIRES(ledger_.mutex());
+  void end(Row& row, Moved& moved) REQUIRES(ledger_.mutex());
+  void send_on(Row& row, std::uint32_t at_ms, Moved& moved) REQUIRES(ledger_.mutex());
   void change_states(EpochNumber newest, bool has_inputs) REQUIRES(ledger_.mutex());
   void count(const Moved& moved) REQUIRES(ledger_.mutex());
   bool ends_here(const Work& work) const;
@@ -343,7 +354,7 @@ class SessionCore final : public Session {
   bool retried(Work& work) REQUIRES(ledger_.mutex());
   bool give_back_kept(Work& work) REQUIRES(ledger_.mutex());
   void tell_provenance();
-  bool tell_single();
+  std::span<const ProvenanceRecord> tell_single();
   void finish();
   void give_back_room();
   // Room that one session after the other of a thread uses.
@@ -391,7 +402,7 @@ class SessionCore final : public Session {
   IdSet evicted_;
   std::vector<ReplayArchive::Ended> ended_;  // for the archive
   std::vector<ProvenanceRecord> records_;
-  IdRange single_;             // of `records_`
+  IdRange single_;             // of `tell_single`
   std::vector<IdSet> valued_;  // of `records_`
   std::vector<std::string_view> values_;
   struct Summary {

@@ -1,6 +1,7 @@
 // What a session tells of its FlowFiles when it is committed.
 
 #include <algorithm>
+#include <array>
 
 #include "agent/runtime/attributes.h"
 #include "agent/runtime/provenance_log.h"
@@ -104,20 +105,23 @@ void SessionCore::Summary::clear(std::size_t outlets) {
 }
 
 // Where there is one FlowFile only, as with a session for each: what the sets of a summary would
-// say.
-bool SessionCore::tell_single() {
-  if (works_.size() != 1 || !evicted_.is_empty()) return false;
+// say, in records that the thread uses again: to make them anew takes longer than all the rest.
+std::span<const ProvenanceRecord> SessionCore::tell_single() {
   const Work& work = works_[0];
+  if (work.fate == Fate::kHanded) return {};
+  static constinit thread_local std::array<ProvenanceRecord, 3> told{};
   single_ = {work.id, work.id};
-  const auto tell = [this](ProvenanceKind kind) -> ProvenanceRecord& {
-    ProvenanceRecord& record = records_.emplace_back();
+  std::size_t count = 0;
+  const auto tell = [&](ProvenanceKind kind, std::string_view relationship = {},
+                        std::string_view details = {}) {
+    ProvenanceRecord& record = told[count++];
     record.kind = kind;
     record.at_ms = wall_ms_;
     record.component = wiring_.processor_id;
     record.flowfiles = {&single_, 1};
-    return record;
+    record.relationship = relationship;
+    record.details = details;
   };
-  if (work.fate == Fate::kHanded) return true;
   const bool is_made = work.from == nullptr;
   const bool is_changed = work.has_new_content || work.has_new_attributes;
   if (is_made && !work.has_parent && !work.is_told) tell(ProvenanceKind::kCreate);
@@ -125,23 +129,25 @@ bool SessionCore::tell_single() {
     tell(work.has_new_content ? ProvenanceKind::kContentModified
                               : ProvenanceKind::kAttributesModified);
   if (work.fate == Fate::kDrop) tell(ProvenanceKind::kDrop);
-  if (work.fate != Fate::kTransfer) return true;
-  const Outlet& outlet = wiring_.outlets[work.to];
-  if (outlet.queues.empty()) {
-    ProvenanceRecord& drop = tell(ProvenanceKind::kDrop);
-    drop.relationship = outlet.name;
-    drop.details = kAutoTerminated;
-  } else if (!is_made && !is_changed && wiring_.outlets.size() > 1) {
-    tell(ProvenanceKind::kRoute).relationship = outlet.name;
+  if (work.fate == Fate::kTransfer) {
+    const Outlet& outlet = wiring_.outlets[work.to];
+    if (outlet.queues.empty()) {
+      tell(ProvenanceKind::kDrop, outlet.name, kAutoTerminated);
+    } else if (!is_made && !is_changed && wiring_.outlets.size() > 1) {
+      tell(ProvenanceKind::kRoute, outlet.name);
+    }
   }
-  return true;
+  return {told.data(), count};
 }
 
 void SessionCore::tell_provenance() {
   ProvenanceLog* const log = wiring_.provenance;
   if (log == nullptr) return;
   if (!told_.is_empty()) told_.put_into(records_, wall_ms_, wiring_.processor_id);
-  if (tell_single()) {
+  if (works_.size() == 1 && evicted_.is_empty()) {
+    const std::span<const ProvenanceRecord> told = tell_single();
+    if (records_.empty() && !may_be_marked_) return log->gather(told);
+    records_.insert(records_.end(), told.begin(), told.end());
     tell_marks();
     return log->gather(records_);
   }
