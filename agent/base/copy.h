@@ -53,11 +53,12 @@ inline bool has_equal_ends(const char* a, const char* b, std::size_t size) {
 inline bool equal_few(std::string_view a, std::string_view b) {
   const std::size_t size = a.size();
   if (size != b.size()) return false;
+  if (size == 0) return true;
   if (size > 2 * sizeof(std::uint64_t)) return std::memcmp(a.data(), b.data(), size) == 0;
   if (size >= sizeof(std::uint64_t)) return has_equal_ends<std::uint64_t>(a.data(), b.data(), size);
   if (size >= sizeof(std::uint32_t)) return has_equal_ends<std::uint32_t>(a.data(), b.data(), size);
   if (size >= sizeof(std::uint16_t)) return has_equal_ends<std::uint16_t>(a.data(), b.data(), size);
-  return size == 0 || a.front() == b.front();
+  return a.front() == b.front();
 }
 
 }  // namespace runnel

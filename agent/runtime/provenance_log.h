@@ -85,7 +85,15 @@ class ProvenanceLog {
   void add(const ProvenanceRecord& record) { add({&record, 1}); }
   // The same; but what sessions of one millisecond tell alike may become one event, which costs a
   // fraction when each has one FlowFile.
-  void gather(std::span<const ProvenanceRecord> records);
+  void gather(std::span<const ProvenanceRecord> records) { gather(records, {}); }
+  // Where an event has been gathered, for who tells the like of another FlowFile next.
+  struct Seat {
+    std::uint64_t generation = 0;
+    std::size_t at = 0;
+  };
+  // The same, with a seat for each record; it is taken, or is that of a record in which only the
+  // time and the FlowFiles were others.
+  void gather(std::span<const ProvenanceRecord> records, std::span<Seat> seats);
   // Of these, sessions tell who has which value (kProvenanceMark).
   const std::vector<std::string>& marked_attributes() const { return options_.attributes; }
   // `bit` is the name's (Attributes::bit_of).
@@ -181,11 +189,20 @@ class ProvenanceLog {
              equal_few(relationship, record.relationship) && equal_few(uri, record.uri) &&
              equal_few(details, record.details) && equal_few(alternate_id, record.alternate_id);
     }
+    void join(const ProvenanceRecord& record, const IdRange& hull_of_record) {
+      for (const IdRange& range : record.flowfiles) ids.add(range);
+      hull.first = std::min(hull.first, hull_of_record.first);
+      hull.last = std::max(hull.last, hull_of_record.last);
+    }
+    bool meets(const IdRange& other) const {
+      return hull.first <= other.last && other.first <= hull.last;
+    }
     ProvenanceRecord record();
   };
   void encode(const ProvenanceRecord& record) REQUIRES(mutex_);
   void encode_gathered() REQUIRES(mutex_);
-  bool join_gathered(const ProvenanceRecord& record) REQUIRES(mutex_);
+  bool join_gathered(const ProvenanceRecord& record, Seat& seat) REQUIRES(mutex_);
+  bool has_seat(const ProvenanceRecord& record, const Seat& seat) const REQUIRES(mutex_);
 
   ProvenanceLog(Options options, ProvenanceShelf& shelf);
   Result<> load();
@@ -213,6 +230,7 @@ class ProvenanceLog {
   std::atomic<bool> has_full_block_{false};            // more than the open one
   std::vector<Gathered> gathered_ GUARDED_BY(mutex_);  // used again and again
   std::size_t gathered_count_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t generation_ GUARDED_BY(mutex_) = 0;  // of what is gathered; of this log only
   std::uint64_t next_row_ GUARDED_BY(mutex_) = 1;
   std::uint64_t stored_bytes_ GUARDED_BY(mutex_) = 0;  // bodies ever written
   std::uint64_t sealed_bytes_ GUARDED_BY(mutex_) = 0;  // of full blocks that are not written

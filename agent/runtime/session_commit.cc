@@ -13,6 +13,13 @@ namespace {
 // A session of more FlowFiles gives back what it needed: there may be ten thousand of them.
 constexpr std::size_t kSmall = 16;
 
+bool has_several_ways(const Wiring& wiring) {
+  for (const Outlet& outlet : wiring.outlets) {
+    if (outlet.queues.size() > 1) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 void SessionCore::release(Work& work) {
@@ -144,8 +151,6 @@ void SessionCore::forget_marks() {
 
 // A relationship with several connections: each but the last gets a clone.
 void SessionCore::fan_out() {
-  const auto has_several = [](const Outlet& outlet) { return outlet.queues.size() > 1; };
-  if (std::none_of(wiring_.outlets.begin(), wiring_.outlets.end(), has_several)) return;
   const std::size_t count = works_.size();
   for (std::size_t i = 0; i < count; ++i) {
     if (works_[i].fate != Fate::kTransfer) continue;
@@ -165,8 +170,8 @@ void SessionCore::fan_out() {
 
 void SessionCore::commit() {
   if (call_ == 0) return finish();
-  fan_out();
-  mark_attributes();
+  if (has_several_ways(wiring_)) fan_out();
+  if (may_be_marked_) mark_attributes();
   if (gone_.capacity() == 0 && works_.size() > kSmall) gone_.swap(lent_by_thread().gone);
   bool must_notify = false;
   {
@@ -184,9 +189,10 @@ void SessionCore::commit() {
   finish();
   if (gives_back && taken_from_->on_ready) taken_from_->on_ready();
   call_each(readied_, &Queue::on_ready);
+  readied_.clear();
+  if (roomy_.empty()) return;
   std::erase_if(roomy_, [](const Queue* queue) { return queue->is_full(); });
   call_each(roomy_, &Queue::on_room);
-  readied_.clear();
   roomy_.clear();
 }
 
@@ -196,7 +202,7 @@ EpochNumber SessionCore::birth_epoch() {
 }
 
 // What is made here is born; returns the youngest epoch, 0: there is no FlowFile.
-EpochNumber SessionCore::settle_epochs() {
+inline EpochNumber SessionCore::settle_epochs() {
   EpochNumber low = UINT64_MAX;
   EpochNumber high = 0;
   for (Work& work : works_) {

@@ -71,26 +71,23 @@ SessionCore::SessionCore(Ledger& ledger, const Wiring& wiring, HandOver& hand_ov
 
 SessionCore::~SessionCore() { rollback(); }
 
-void SessionCore::begin_call() {
-  if (call_ == 0) {
-    began_ = ledger_.recent();
-    wall_ms_ = began_.wall_ms;
-    wall_shift_ms_ = ledger_.wall_shift_ms();
-  }
-  ++call_;
-  call_begin_ = works_.size();
-  has_progress_ = false;
-  if (!contents_.empty()) contents_.clear();
+void SessionCore::begin() {
+  began_ = ledger_.recent();
+  wall_ms_ = began_.wall_ms;
+  wall_shift_ms_ = ledger_.wall_shift_ms();
 }
 
 Result<> SessionCore::end_call() {
-  for (std::size_t i = call_begin_; i < works_.size(); ++i) {
-    if (works_[i].fate == Fate::kOpen) {
-      return invalid("FlowFile " + uuid(works_[i]) +
-                     " was neither transferred, dropped nor handed over");
-    }
+  const std::size_t count = works_.size();
+  for (std::size_t i = call_begin_; i < count; ++i) {
+    if (works_[i].fate == Fate::kOpen) [[unlikely]]
+      return left_open(works_[i]);
   }
   return {};
+}
+
+Error SessionCore::left_open(const Work& work) const {
+  return invalid("FlowFile " + uuid(work) + " was neither transferred, dropped nor handed over");
 }
 
 std::span<const SessionCore::Load> SessionCore::loads() {

@@ -25,6 +25,13 @@ struct SessionCore::Row {
            (next.position == last.position + 1 && next.stored->epoch == last.stored->epoch);
   }
 
+  void replace_nothing() {
+    for (std::size_t i = 0; i < count; ++i) {
+      attributes[i] = nullptr;
+      contents[i] = nullptr;
+    }
+  }
+
   std::size_t count = 0;
   std::array<FlowRecord*, kMax> works;  // each is a Work
   // What the queue's record of each held that this session has replaced; ours to let go.
@@ -38,9 +45,11 @@ bool SessionCore::ends_here(const Work& work) const {
          (work.fate == Fate::kTransfer && wiring_.outlets[work.to].queues.empty());
 }
 
-bool SessionCore::has_retries() const {
-  return std::any_of(wiring_.outlets.begin(), wiring_.outlets.end(),
-                     [](const Outlet& outlet) { return outlet.retry.has_value(); });
+inline bool SessionCore::has_retries() const {
+  for (const Outlet& outlet : wiring_.outlets) {
+    if (outlet.retry) return true;
+  }
+  return false;
 }
 
 bool SessionCore::retried(Work& work) {
@@ -52,47 +61,8 @@ bool SessionCore::retried(Work& work) {
   return true;
 }
 
-void SessionCore::move_all(std::uint32_t at_ms, Moved& moved) {
-  const bool may_retry = has_retries();
-  Row row;
-  for (Work& work : works_) {
-    if (work.fate == Fate::kHanded) continue;
-    if (work.from != nullptr) {
-      moved.has_inputs = true;
-      if (work.fate == Fate::kKept ? give_back_kept(work) : may_retry && retried(work)) {
-        release(work);
-        work.fate = Fate::kHanded;  // it is as it was: nothing is told of it
-        continue;
-      }
-    }
-    if (!row.takes(work)) move(row, at_ms, moved);
-    row.works[row.count++] = &work;
-  }
-  if (row.count != 0) move(row, at_ms, moved);
-}
-
-void SessionCore::move(Row& row, std::uint32_t at_ms, Moved& moved) {
-  const Work& first = row[0];
-  if (first.from != nullptr) {
-    take_out(row, moved);
-  } else {
-    ledger_.count_birth(first.epoch, row.count);
-    moved.made_count += row.count;
-    for (std::size_t i = 0; i < row.count; ++i) {
-      row.attributes[i] = nullptr;
-      row.contents[i] = nullptr;
-    }
-  }
-  if (first.fate == Fate::kTransfer && !wiring_.outlets[first.to].queues.empty()) {
-    send_on(row, at_ms, moved);
-  } else {
-    end(row, moved);
-  }
-  row.count = 0;
-}
-
 // What was not replaced is handed on with its reference; what was replaced is let go.
-void SessionCore::take_out(Row& row, Moved& moved) {
+inline void SessionCore::take_out(Row& row, Moved& moved) {
   const Work& first = row[0];
   Queue& from = *first.from;
   from.held();
@@ -120,7 +90,7 @@ void SessionCore::take_out(Row& row, Moved& moved) {
 }
 
 // To their end. Their references are with us, to be let go later.
-void SessionCore::end(Row& row, Moved& moved) {
+inline void SessionCore::end(Row& row, Moved& moved) {
   const Work& first = row[0];
   if (first.fate == Fate::kExpired) {
     for (std::size_t i = 0; i < row.count; ++i)
@@ -142,7 +112,7 @@ void SessionCore::end(Row& row, Moved& moved) {
 }
 
 // Into the next queue. What is left of their references with us is let go later.
-void SessionCore::send_on(Row& row, std::uint32_t at_ms, Moved& moved) {
+inline void SessionCore::send_on(Row& row, std::uint32_t at_ms, Moved& moved) {
   const Work& first = row[0];
   Queue& to = *wiring_.outlets[first.to].queues[first.way];
   for (std::size_t i = 0; i < row.count; ++i) {
@@ -164,6 +134,42 @@ void SessionCore::send_on(Row& row, std::uint32_t at_ms, Moved& moved) {
     work.owns_attributes = work.attributes != nullptr;
     work.owns_content = work.content != nullptr;
   }
+}
+
+void SessionCore::move(Row& row, std::uint32_t at_ms, Moved& moved) {
+  const Work& first = row[0];
+  if (first.from != nullptr) {
+    take_out(row, moved);
+  } else {
+    ledger_.count_birth(first.epoch, row.count);
+    moved.made_count += row.count;
+    row.replace_nothing();
+  }
+  if (first.fate == Fate::kTransfer && !wiring_.outlets[first.to].queues.empty()) {
+    send_on(row, at_ms, moved);
+  } else {
+    end(row, moved);
+  }
+  row.count = 0;
+}
+
+void SessionCore::move_all(std::uint32_t at_ms, Moved& moved) {
+  const bool may_retry = has_retries();
+  Row row;
+  for (Work& work : works_) {
+    if (work.fate == Fate::kHanded) continue;
+    if (work.from != nullptr) {
+      moved.has_inputs = true;
+      if (work.fate == Fate::kKept ? give_back_kept(work) : may_retry && retried(work)) {
+        release(work);
+        work.fate = Fate::kHanded;  // it is as it was: nothing is told of it
+        continue;
+      }
+    }
+    if (!row.takes(work)) move(row, at_ms, moved);
+    row.works[row.count++] = &work;
+  }
+  if (row.count != 0) move(row, at_ms, moved);
 }
 
 void SessionCore::count(const Moved& moved) {

@@ -9,6 +9,7 @@
 #include <random>
 #include <string>
 
+#include "agent/base/copy.h"
 #include "agent/base/hash.h"
 #include "agent/base/ids.h"
 #include "agent/base/words.h"
@@ -54,6 +55,24 @@ TEST_CASE("one of a kind is not said as several") {
   CHECK(period_text(std::chrono::hours(1)) == "1 hour");
   CHECK(period_text(std::chrono::hours(48)) == "2 days");
   CHECK(period_text(std::chrono::minutes(1)) == "1 min");
+}
+
+TEST_CASE("a few bytes are copied and compared as any others, and none beside them") {
+  std::string text(80, '.');
+  for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>('a' + i % 23);
+  for (std::size_t size = 0; size <= 70; ++size) {
+    const std::string_view few = std::string_view(text).substr(3, size);
+    std::string copy(size + 2, '#');
+    copy_few(copy.data() + 1, few);
+    CHECK(copy == "#" + std::string(few) + "#");
+    CHECK(equal_few(few, std::string_view(copy).substr(1, size)));
+    CHECK_FALSE(equal_few(few, std::string_view(copy).substr(0, size + 1)));
+    for (std::size_t at = 0; at < size; ++at) {
+      std::string other(few);
+      other[at] = '#';
+      CHECK_FALSE(equal_few(few, other));
+    }
+  }
 }
 
 TEST_CASE("a number is the nearest double, however it is written") {

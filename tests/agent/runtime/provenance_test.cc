@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <random>
 
@@ -333,6 +334,46 @@ TEST_CASE("the log is bounded by size and by age; the oldest rows go") {
   CHECK(bench.of(5000).size() == 1);
   bench.write(1'000'000);
   for (const auto& [id, row] : bench.shelf.rows) CHECK(row.is_tail);
+}
+
+TEST_CASE(
+    "who tells the like again is gathered with it by a seat, never past another event of it") {
+  Bench bench;
+  std::array<ProvenanceLog::Seat, 1> of_a;
+  std::array<ProvenanceLog::Seat, 1> of_b;
+  std::array<ProvenanceLog::Seat, 1> of_c;
+  const auto tell = [&bench](std::string_view component, std::uint64_t id, std::int64_t at_ms,
+                             std::span<ProvenanceLog::Seat> seats) {
+    const IdRange range{id, id};
+    const ProvenanceRecord record{.kind = ProvenanceKind::kAttributesModified,
+                                  .at_ms = at_ms,
+                                  .component = component,
+                                  .flowfiles = {&range, 1}};
+    bench.log->gather({&record, 1}, seats);
+  };
+  const auto told = [&bench](std::uint64_t id) {
+    std::string all;
+    for (const ProvenanceEvent& event : bench.of(id)) {
+      all += event.component_id + std::to_string(event.count) + "@" + std::to_string(event.at_ms) +
+             " ";
+    }
+    return all;
+  };
+  tell("a", 1, 10, of_a);
+  tell("b", 1, 10, of_b);
+  tell("a", 2, 10, of_a);  // with the first one
+  tell("b", 2, 10, of_b);
+  tell("a", 1, 10, of_a);  // not past what b told of 1
+  tell("a", 3, 10, of_a);
+  tell("a", 3, 11, of_a);  // later
+  CHECK(told(1) == "a2@10 b2@10 a2@10 ");
+  CHECK(told(2) == "b2@10 a2@10 ");
+  CHECK(told(3) == "a1@11 a2@10 ");
+  // What was gathered is written: another log, or the next lot, does not know the seat.
+  bench.write();
+  tell("c", 4, 11, of_c);
+  tell("a", 4, 11, of_a);
+  CHECK(told(4) == "a1@11 c1@11 ");
 }
 
 TEST_CASE("when nobody writes, memory stays bounded and what is given up is counted") {
