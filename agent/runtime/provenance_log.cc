@@ -180,9 +180,9 @@ inline bool ProvenanceLog::join_gathered(const ProvenanceRecord& record, Seat& s
 void ProvenanceLog::gather(std::span<const ProvenanceRecord> records, std::span<Seat> seats) {
   if (records.empty()) return;
   Lock lock(mutex_);
-  Seat nobodys;
   for (std::size_t i = 0; i < records.size(); ++i) {
     const ProvenanceRecord& record = records[i];
+    Seat nobodys;
     Seat& seat = seats.empty() ? nobodys : seats[i];
     if (record.flowfiles.empty()) continue;
     // What has parents, or says something of each FlowFile, stands by itself, behind what came
