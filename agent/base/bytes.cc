@@ -117,6 +117,37 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
+bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+
+// What people and machines mostly write: a few digits, perhaps a point and some more. The digits
+// and the power of ten are exact as doubles, so that the quotient is the nearest double, as
+// std::from_chars has it. False: it is written otherwise.
+bool take_plain(std::string_view text, double& number) {
+  constexpr std::size_t kDigitsMax = 15;
+  static constexpr std::array<double, kDigitsMax + 1> kPowers{
+      1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+  const bool is_negative = !text.empty() && text.front() == '-';
+  if (is_negative) text.remove_prefix(1);
+  if (text.size() > kDigitsMax) return false;
+  std::int64_t digits = 0;
+  std::size_t point = text.size();
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto digit = static_cast<unsigned char>(text[i] - '0');
+    if (digit <= 9) {
+      digits = digits * 10 + digit;
+    } else if (text[i] == '.' && point == text.size() && i > 0) {
+      point = i;
+    } else {
+      return false;
+    }
+  }
+  if (text.empty() || point + 1 == text.size()) return false;
+  const auto whole = static_cast<double>(digits);
+  number = point == text.size() ? whole : whole / kPowers[text.size() - point - 1];
+  if (is_negative) number = -number;
+  return true;
+}
+
 }  // namespace
 
 std::string to_hex(std::string_view bytes) {
@@ -248,6 +279,7 @@ std::string to_lower(std::string_view text) {
 }
 
 std::string_view trimmed(std::string_view text) {
+  if (!text.empty() && !is_blank(text.front()) && !is_blank(text.back())) return text;
   constexpr std::string_view kBlank = " \t\r\n";
   const std::size_t begin = text.find_first_not_of(kBlank);
   if (begin == std::string_view::npos) return {};
@@ -285,6 +317,7 @@ Result<std::int64_t> parse_int(std::string_view text) {
 Result<double> parse_double(std::string_view text) {
   const std::string_view whole = trimmed(text);
   double number = 0;
+  if (take_plain(whole, number)) return number;
   const auto [end, error] = std::from_chars(whole.data(), whole.data() + whole.size(), number);
   if (error != std::errc{} || end != whole.data() + whole.size()) {
     return invalid("`" + std::string(text.substr(0, 64)) + "` is no number");

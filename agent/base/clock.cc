@@ -29,6 +29,11 @@ class SystemClock final : public Clock {
     const auto wall = now.time_since_epoch() + ahead;
     return {now, std::chrono::duration_cast<std::chrono::milliseconds>(wall).count(), last};
   }
+  Moment recent() const override {
+    static thread_local Moment last;
+    if (last.tick == SteadyTime{} || tick() != last.tick) last = moment();
+    return last;
+  }
   std::string boot_id() const override {
     std::string id;
     std::ifstream("/proc/sys/kernel/random/boot_id") >> id;

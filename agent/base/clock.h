@@ -29,6 +29,8 @@ class Clock {
   // When time moved on last, in steps of a few ms: the same as before, so little has passed.
   virtual SteadyTime tick() const { return steady(); }
   virtual Moment moment() const { return {steady(), wall_ms(), tick()}; }
+  // A moment that this thread has read in the present tick, perhaps a few ms ago; else this one.
+  virtual Moment recent() const { return moment(); }
   // As `steady`, with the time in which the machine was suspended, during which `steady` may stand.
   virtual SteadyTime since_boot() const { return steady(); }
   // Of the machine's present boot; another one after each. Empty: not known.

@@ -22,26 +22,6 @@ std::uint32_t number_at(const char* at) {
   return number;
 }
 
-// One of 32, by which the few names of a FlowFile mostly differ.
-std::uint32_t bit_of(std::string_view name) {
-  if (name.empty()) return 1;
-  const std::size_t mixed = name.size() * 7 + static_cast<unsigned char>(name.front()) * 3U +
-                            static_cast<unsigned char>(name.back());
-  return std::uint32_t{1} << (mixed % 32);
-}
-
-void put_number(char* at, std::size_t number) {
-  const auto narrow = static_cast<std::uint32_t>(number);
-  std::memcpy(at, &narrow, sizeof narrow);
-}
-
-void put_entry(char* at, std::string_view name, std::string_view value) {
-  put_number(at, name.size());
-  put_number(at + 4, value.size());
-  std::memcpy(at + 8, name.data(), name.size());
-  if (!value.empty()) std::memcpy(at + 8 + name.size(), value.data(), value.size());
-}
-
 }  // namespace
 
 Attributes* Attributes::allocate(std::size_t capacity) {
@@ -89,7 +69,7 @@ bool Attributes::is_well_formed(std::string_view packed) {
 }
 
 std::optional<std::string_view> Attributes::find(std::string_view name) const {
-  const char* const at = locate(name);
+  const char* const at = locate(bit_of(name), name);
   if (at != end()) return entry_at(at).value;
   if (is_folded()) [[unlikely]]
     return find_folded(name);
@@ -97,8 +77,7 @@ std::optional<std::string_view> Attributes::find(std::string_view name) const {
 }
 
 // Names mostly differ in their size, so that few are compared.
-const char* Attributes::locate(std::string_view name) const {
-  if ((names_ & bit_of(name)) == 0) return end();
+const char* Attributes::search(std::string_view name) const {
   const char* at = bytes();
   while (at != end()) {
     const std::uint32_t size = number_at(at);
@@ -134,27 +113,24 @@ Attributes* Attributes::copy_respaced(const Attributes& from, std::size_t at, st
 }
 
 Attributes* Attributes::with(Attributes* from, std::string_view name, std::string_view value) {
-  const std::size_t fresh = 8 + name.size() + value.size();
+  const std::size_t fresh = kHead + name.size() + value.size();
   RUNNEL_ASSERT(fresh < kSizeMax);
   if (from == nullptr) from = allocate(std::max(fresh, kFirst));
   if (from->is_folded()) [[unlikely]]
     from = unfolded(from);
-  const char* const found = from->locate(name);
+  const std::uint32_t bit = bit_of(name);
+  if (from->add_new(bit, name, value)) return from;
+  const char* const found = from->locate(bit, name);
   const auto at = static_cast<std::size_t>(found - from->bytes());
   std::size_t old = 0;
   if (found != from->end()) {
     const Entry entry = entry_at(found);
     if (entry.value == value) return from;
     old = entry.size();
-  } else if (from->used_ + fresh <= from->capacity_ && from->is_ours()) {
-    put_entry(from->bytes() + at, name, value);
-    from->names_ |= bit_of(name);
-    from->used_ += static_cast<std::uint32_t>(fresh);
-    return from;
   }
   Attributes* const made = respaced(from, at, old, fresh);
   put_entry(made->bytes() + at, name, value);
-  made->names_ |= bit_of(name);
+  made->names_ |= bit;
   return made;
 }
 
@@ -163,9 +139,10 @@ Attributes* Attributes::copy_with(Attributes& from, std::string_view name, std::
     from.retain();
     return with(&from, name, value);
   }
-  const std::size_t fresh = 8 + name.size() + value.size();
+  const std::size_t fresh = kHead + name.size() + value.size();
   RUNNEL_ASSERT(fresh < kSizeMax);
-  const char* const found = from.locate(name);
+  const std::uint32_t bit = bit_of(name);
+  const char* const found = from.locate(bit, name);
   const auto at = static_cast<std::size_t>(found - from.bytes());
   const std::size_t old = found == from.end() ? 0 : entry_at(found).size();
   if (old == fresh && entry_at(found).value == value) {
@@ -174,7 +151,7 @@ Attributes* Attributes::copy_with(Attributes& from, std::string_view name, std::
   }
   Attributes* const made = copy_respaced(from, at, old, fresh);
   put_entry(made->bytes() + at, name, value);
-  made->names_ |= bit_of(name);
+  made->names_ |= bit;
   return made;
 }
 
@@ -182,7 +159,7 @@ Attributes* Attributes::without(Attributes* from, std::string_view name) {
   if (from == nullptr) return nullptr;
   if (from->is_folded()) [[unlikely]]
     from = unfolded(from);
-  const char* const found = from->locate(name);
+  const char* const found = from->locate(bit_of(name), name);
   if (found == from->end()) return from;
   const auto at = static_cast<std::size_t>(found - from->bytes());
   return respaced(from, at, entry_at(found).size(), 0);

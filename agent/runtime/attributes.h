@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "agent/base/copy.h"
+
 namespace runnel {
 
 // Bytes behind the header:  (name size u32, value size u32, name, value)*
@@ -46,6 +48,24 @@ class Attributes {
       each_folded(visit);
   }
 
+  // A bit for the name, one of 32, by which the few names of a FlowFile mostly differ.
+  static std::uint32_t bit_of(std::string_view name) {
+    if (name.empty()) return 1;
+    const std::size_t mixed = name.size() * 7 + static_cast<unsigned char>(name.front()) * 3U +
+                              static_cast<unsigned char>(name.back());
+    return std::uint32_t{1} << (mixed % 32);
+  }
+  // Mostly a name is new, nobody shares what it is added to, and there is room. False: something of
+  // that is not so, and nothing has changed. `bit` is the name's.
+  bool add_new(std::uint32_t bit, std::string_view name, std::string_view value) {
+    const std::size_t fresh = kHead + name.size() + value.size();
+    if ((names_ & bit) != 0 || fresh > capacity_ - used_ || is_shared()) return false;
+    put_entry(bytes() + used_, name, value);
+    names_ |= bit;
+    used_ += static_cast<std::uint32_t>(fresh);
+    return true;
+  }
+
   // Consumes the reference `from` (nullptr: no attributes) and returns one to attributes with that
   // change; in place when nobody shares them.
   static Attributes* with(Attributes* from, std::string_view name, std::string_view value);
@@ -58,14 +78,26 @@ class Attributes {
   struct Entry {
     std::string_view name;
     std::string_view value;
-    std::size_t size() const { return 8 + name.size() + value.size(); }
+    std::size_t size() const { return kHead + name.size() + value.size(); }
   };
+  static constexpr std::size_t kHead = 8;  // of an entry: the two sizes
 
   explicit Attributes(std::uint32_t capacity) : capacity_(capacity) {}
   static Attributes* allocate(std::size_t capacity);
   static Entry entry_at(const char* at);
-  // Where the entry of this name begins; the end when there is none.
-  const char* locate(std::string_view name) const;
+  static void put_entry(char* at, std::string_view name, std::string_view value) {
+    const auto name_size = static_cast<std::uint32_t>(name.size());
+    const auto value_size = static_cast<std::uint32_t>(value.size());
+    std::memcpy(at, &name_size, sizeof name_size);
+    std::memcpy(at + sizeof name_size, &value_size, sizeof value_size);
+    copy_few(at + kHead, name);
+    copy_few(at + kHead + name.size(), value);
+  }
+  // Where the entry of this name begins; the end when there is none. `bit` is the name's.
+  const char* locate(std::uint32_t bit, std::string_view name) const {
+    return (names_ & bit) == 0 ? end() : search(name);
+  }
+  const char* search(std::string_view name) const;
   bool is_ours() const { return refs_.load(std::memory_order_acquire) == 1; }
   // Makes room of `fresh` bytes in place of `old` bytes at `at`; returns the block, which may be
   // another one.

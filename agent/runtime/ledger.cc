@@ -138,29 +138,39 @@ void Ledger::count_drop(EpochNumber epoch, End end, std::uint64_t flowfile) {
 
 // ---- moving FlowFiles
 
-void Ledger::put(Queue& queue, const FlowRecord& record, std::uint32_t now_ms,
+[[gnu::always_inline]] inline void Ledger::enter(Queue& queue,
+                                                 std::span<const FlowRecord* const> records,
+                                                 std::uint32_t now_ms) {
+  queue.held();
+  const Queue::Passed passed = queue.append(records, now_ms);
+  note_changed(queue);
+  note_occupied(queue);
+  if (Epoch* const epoch = epoch_at(records.front()->epoch))
+    epoch->live += static_cast<std::int64_t>(records.size());
+  unsaved_bytes_ += passed.unsaved_bytes;
+  if (unsaved_bytes_ > unsaved_max_) is_over_quota_ = true;  // until the disk is measured again
+  if (unsaved_bytes_ > behind_at_) is_behind_ = true;        // until the next cut
+  accepted_bytes_ += passed.bytes;
+}
+
+void Ledger::put(Queue& queue, std::span<const FlowRecord* const> records, std::uint32_t now_ms,
                  std::vector<FlowRecord>& dropped) {
   queue.held();
   const FullRule rule = queue.spec().when_full;
-  if (rule == FullRule::kDropNewest) {
-    queue.publish();
-    if (queue.is_full() || is_over_quota()) {
-      count_drop(record.epoch, End::kEvicted, record.id);
-      dropped.push_back(record);
-      return;
+  if (rule == FullRule::kBlock) return enter(queue, records, now_ms);
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const FlowRecord& record = *records[i];
+    if (rule == FullRule::kDropNewest) {
+      queue.publish();
+      if (queue.is_full() || is_over_quota()) {
+        count_drop(record.epoch, End::kEvicted, record.id);
+        dropped.push_back(record);
+        continue;
+      }
     }
+    enter(queue, records.subspan(i, 1), now_ms);
+    if (rule != FullRule::kDropNewest) make_room(queue, dropped);
   }
-  queue.append(record, now_ms);
-  note_changed(queue);
-  note_occupied(queue);
-  if (Epoch* const epoch = epoch_at(record.epoch)) ++epoch->live;
-  const std::uint64_t bytes =
-      record.content != nullptr && record.content->is_in_memory() ? record.size : 0;
-  unsaved_bytes_ += bytes + 128;
-  if (unsaved_bytes_ > unsaved_max_) is_over_quota_ = true;  // until the disk is measured again
-  if (unsaved_bytes_ > behind_at_) is_behind_ = true;        // until the next cut
-  accepted_bytes_ += record.size;
-  if (rule == FullRule::kDropOldest || rule == FullRule::kDropLowest) make_room(queue, dropped);
 }
 
 // One has come into a queue that drops others when it is full.
@@ -205,23 +215,23 @@ FlowRecord Ledger::take_out(Queue& queue, Queue::Position position) {
   queue.held();
   FlowRecord record = *queue.find(position);
   record.entry_ms += queue.owed_ms(position);
-  let_out(queue, position, record);
+  let_out(queue, position, 1, record.epoch);
   return record;
 }
 
-void Ledger::let_out(Queue& queue, Queue::Position position, const FlowRecord& record) {
+std::uint64_t Ledger::let_out(Queue& queue, Queue::Position first, std::size_t count,
+                              EpochNumber epoch) {
   queue.held();
-  if (Epoch* const epoch = epoch_at(record.epoch)) --epoch->live;
-  const std::uint64_t bytes =
-      (record.content != nullptr && record.content->is_in_memory() ? record.size : 0) + 128;
-  const SavedPlace place = queue.done(position);
+  if (Epoch* const one = epoch_at(epoch)) one->live -= static_cast<std::int64_t>(count);
+  const Queue::Passed passed = queue.done(first, count, left_);
   note_changed(queue);
-  if (place.batch != 0) {
-    note_saved_done(place);
-  } else {
-    unsaved_bytes_ -= std::min(unsaved_bytes_, bytes);
-    if (is_behind() && unsaved_bytes_ <= behind_at_) is_behind_ = false;
+  if (!left_.empty()) {
+    for (const SavedPlace& place : left_) note_saved_done(place);
+    left_.clear();
   }
+  unsaved_bytes_ -= std::min(unsaved_bytes_, passed.unsaved_bytes);
+  if (is_behind() && unsaved_bytes_ <= behind_at_) is_behind_ = false;
+  return passed.bytes;
 }
 
 void Ledger::note_saved_done(SavedPlace place) {

@@ -86,12 +86,9 @@ class Ledger {
   // is queued follow it first, so that ages stay what they are.
   std::int64_t wall_ms() { return moment().wall_ms; }
   // The same, with all that is known of this moment.
-  Clock::Moment moment() {
-    Clock::Moment moment = options_.clock->moment();
-    const std::int64_t moved = moment.wall_ms - ms_of(moment.steady) - wall_base_ms_.load();
-    if (moved > kClockStepMs || moved < -kClockStepMs) moment.wall_ms = follow_wall();
-    return moment;
-  }
+  Clock::Moment moment() { return followed(options_.clock->moment()); }
+  // The same, a tick late at most (Clock::recent).
+  Clock::Moment recent() { return followed(options_.clock->recent()); }
   // By how much it was set in all since the ledger was opened.
   std::int64_t wall_shift_ms() const { return wall_shift_ms_.load(std::memory_order_relaxed); }
   // `count` ids that nobody else gets, ever; the first of them.
@@ -133,21 +130,28 @@ class Ledger {
     totals_.in += count;
     if (Epoch* const one = epoch_at(epoch)) one->counters.in += count;
   }
-  void count_end(EpochNumber epoch, End end) REQUIRES(mutex_) {
+  void count_end(EpochNumber epoch, End end, std::uint64_t count = 1) REQUIRES(mutex_) {
     const auto reason = static_cast<std::size_t>(end);
-    ++totals_.ends[reason];
-    if (Epoch* const one = epoch_at(epoch)) ++one->counters.ends[reason];
+    totals_.ends[reason] += count;
+    if (Epoch* const one = epoch_at(epoch)) one->counters.ends[reason] += count;
   }
   // An end by which data is lost; `flowfile` 0: it was not read.
   void count_drop(EpochNumber epoch, End end, std::uint64_t flowfile) REQUIRES(mutex_);
-  // Takes over the record's references. A queue that is full and drops does so here: what is
-  // dropped is added to `dropped`.
-  void put(Queue& queue, const FlowRecord& record, std::uint32_t now_ms,
+  // Takes over the references of the records, which are of one epoch. A queue that is full and
+  // drops does so here: what is dropped is added to `dropped`.
+  void put(Queue& queue, std::span<const FlowRecord* const> records, std::uint32_t now_ms,
            std::vector<FlowRecord>& dropped) REQUIRES(mutex_);
+  void put(Queue& queue, const FlowRecord& record, std::uint32_t now_ms,
+           std::vector<FlowRecord>& dropped) REQUIRES(mutex_) {
+    const FlowRecord* const one = &record;
+    put(queue, {&one, 1}, now_ms, dropped);
+  }
   // Out of its queue; the references are the caller's.
   FlowRecord take_out(Queue& queue, Queue::Position position) REQUIRES(mutex_);
-  // The same, for who has read its record, which stands in the queue.
-  void let_out(Queue& queue, Queue::Position position, const FlowRecord& record) REQUIRES(mutex_);
+  // The same, for who has read the records of `count` that stand side by side and are of one epoch.
+  // Returns what their contents come to.
+  std::uint64_t let_out(Queue& queue, Queue::Position first, std::size_t count, EpochNumber epoch)
+      REQUIRES(mutex_);
   // Changes of a processor's state. `is_mid_flow`: by a session with inputs, of the epochs up to
   // `epoch`.
   void change_state(const std::string& processor, const std::string& name,
@@ -331,6 +335,11 @@ class Ledger {
     return std::chrono::duration_cast<std::chrono::milliseconds>(when.time_since_epoch()).count();
   }
   std::int64_t follow_wall();
+  Clock::Moment followed(Clock::Moment moment) {
+    const std::int64_t moved = moment.wall_ms - ms_of(moment.steady) - wall_base_ms_.load();
+    if (moved > kClockStepMs || moved < -kClockStepMs) moment.wall_ms = follow_wall();
+    return moment;
+  }
 
   // -- epochs
   Epoch* epoch_at(EpochNumber epoch) REQUIRES(mutex_) {
@@ -362,6 +371,8 @@ class Ledger {
   void checkpoint_loop();
   EpochNumber cut_epoch() REQUIRES(mutex_);
   std::unique_ptr<Write> cut(bool is_all, bool needs_row = false) REQUIRES(mutex_);
+  void enter(Queue& queue, std::span<const FlowRecord* const> records, std::uint32_t now_ms)
+      REQUIRES(mutex_);
   void make_room(Queue& queue, std::vector<FlowRecord>& dropped) REQUIRES(mutex_);
   void evict_paged(Queue& queue, Queue::Position first, std::uint64_t row) REQUIRES(mutex_);
   void note_saved_done(SavedPlace place) REQUIRES(mutex_);
@@ -451,6 +462,7 @@ class Ledger {
   std::vector<Queue*> occupied_ GUARDED_BY(mutex_);
   std::size_t sift_at_ GUARDED_BY(mutex_) = kOccupiedMin;
   std::vector<Queue*> changed_ GUARDED_BY(mutex_);                   // by the commit under way
+  std::vector<SavedPlace> left_ GUARDED_BY(mutex_);                  // of `let_out`
   std::map<std::string, std::string> parked_of_ GUARDED_BY(mutex_);  // queue id -> flow
   std::set<std::string> attached_ GUARDED_BY(mutex_);
   struct QueueRow {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "agent/base/log.h"
+#include "agent/runtime/attributes.h"
 #include "agent/runtime/compress.h"
 #include "agent/runtime/varint.h"
 
@@ -17,7 +18,18 @@ constexpr std::size_t kGatheredLookBack = 8;
 constexpr std::size_t kGatheredIdsMax = 256;  // of one event
 constexpr std::size_t kRemovalsPerWrite = 64;
 
+// Of all logs, so that no seat of one is taken for another's.
+std::uint64_t next_generation() {
+  static std::atomic<std::uint64_t> last{0};
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
 }  // namespace
+
+ProvenanceLog::ProvenanceLog(Options options, ProvenanceShelf& shelf)
+    : options_(std::move(options)), shelf_(shelf), generation_(next_generation()) {
+  for (const std::string& name : options_.attributes) marked_bits_ |= Attributes::bit_of(name);
+}
 
 Result<std::unique_ptr<ProvenanceLog>> ProvenanceLog::open(Options options,
                                                            ProvenanceShelf& shelf) {
@@ -140,10 +152,38 @@ ProvenanceRecord ProvenanceLog::Gathered::record() {
           .alternate_id = alternate_id};
 }
 
-void ProvenanceLog::gather(std::span<const ProvenanceRecord> records) {
+// Texts are not compared again then.
+inline bool ProvenanceLog::has_seat(const ProvenanceRecord& record, const Seat& seat) const {
+  return seat.generation == generation_ && seat.at < gathered_count_ &&
+         gathered_[seat.at].at_ms == record.at_ms;
+}
+
+// Only where none of its FlowFiles may have had another event since: their order stays.
+inline bool ProvenanceLog::join_gathered(const ProvenanceRecord& record, Seat& seat) {
+  const IdRange hull{record.flowfiles.front().first, record.flowfiles.back().last};
+  const std::size_t begin =
+      gathered_count_ > kGatheredLookBack ? gathered_count_ - kGatheredLookBack : 0;
+  const std::size_t known = has_seat(record, seat) ? seat.at : SIZE_MAX;
+  for (std::size_t i = gathered_count_; i-- > begin;) {
+    Gathered& one = gathered_[i];
+    const bool is_it = known == SIZE_MAX ? one.is_alike(record) : i == known;
+    if (is_it && one.ids.count_of_ranges() < kGatheredIdsMax) {
+      one.join(record, hull);
+      seat = {generation_, i};
+      return true;
+    }
+    if (one.meets(hull)) return false;
+  }
+  return false;
+}
+
+void ProvenanceLog::gather(std::span<const ProvenanceRecord> records, std::span<Seat> seats) {
   if (records.empty()) return;
   Lock lock(mutex_);
-  for (const ProvenanceRecord& record : records) {
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const ProvenanceRecord& record = records[i];
+    Seat nobodys;
+    Seat& seat = seats.empty() ? nobodys : seats[i];
     if (record.flowfiles.empty()) continue;
     // What has parents, or says something of each FlowFile, stands by itself, behind what came
     // before it.
@@ -152,9 +192,10 @@ void ProvenanceLog::gather(std::span<const ProvenanceRecord> records) {
       encode(record);
       continue;
     }
-    if (join_gathered(record)) continue;
+    if (join_gathered(record, seat)) continue;
     if (gathered_count_ == kGatheredMax) encode_gathered();
     if (gathered_count_ == gathered_.size()) gathered_.emplace_back();
+    seat = {generation_, gathered_count_};
     Gathered& one = gathered_[gathered_count_++];
     one.kind = record.kind;
     one.at_ms = record.at_ms;
@@ -169,27 +210,10 @@ void ProvenanceLog::gather(std::span<const ProvenanceRecord> records) {
   }
 }
 
-// Only where none of its FlowFiles may have had another event since: their order stays.
-bool ProvenanceLog::join_gathered(const ProvenanceRecord& record) {
-  const IdRange hull{record.flowfiles.front().first, record.flowfiles.back().last};
-  const std::size_t begin =
-      gathered_count_ > kGatheredLookBack ? gathered_count_ - kGatheredLookBack : 0;
-  for (std::size_t i = gathered_count_; i-- > begin;) {
-    Gathered& one = gathered_[i];
-    if (one.is_alike(record) && one.ids.count_of_ranges() < kGatheredIdsMax) {
-      for (const IdRange& range : record.flowfiles) one.ids.add(range);
-      one.hull.first = std::min(one.hull.first, hull.first);
-      one.hull.last = std::max(one.hull.last, hull.last);
-      return true;
-    }
-    if (one.hull.first <= hull.last && hull.first <= one.hull.last) return false;
-  }
-  return false;
-}
-
 void ProvenanceLog::encode_gathered() {
   const std::size_t count = std::exchange(gathered_count_, 0);
   for (std::size_t i = 0; i < count; ++i) encode(gathered_[i].record());
+  generation_ = next_generation();
 }
 
 bool ProvenanceLog::has_unwritten() const {

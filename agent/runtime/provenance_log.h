@@ -20,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/base/copy.h"
 #include "agent/base/mutex.h"
 #include "agent/base/result.h"
 #include "agent/runtime/provenance_codec.h"
@@ -84,10 +85,20 @@ class ProvenanceLog {
   void add(const ProvenanceRecord& record) { add({&record, 1}); }
   // The same; but what sessions of one millisecond tell alike may become one event, which costs a
   // fraction when each has one FlowFile.
-  void gather(std::span<const ProvenanceRecord> records);
+  void gather(std::span<const ProvenanceRecord> records) { gather(records, {}); }
+  // Where an event has been gathered, for who tells the like of another FlowFile next.
+  struct Seat {
+    std::uint64_t generation = 0;
+    std::size_t at = 0;
+  };
+  // The same, with a seat for each record; it is taken, or is that of a record in which only the
+  // time and the FlowFiles were others.
+  void gather(std::span<const ProvenanceRecord> records, std::span<Seat> seats);
   // Of these, sessions tell who has which value (kProvenanceMark).
   const std::vector<std::string>& marked_attributes() const { return options_.attributes; }
-  bool is_marked(std::string_view attribute) const {
+  // `bit` is the name's (Attributes::bit_of).
+  bool is_marked(std::uint32_t bit, std::string_view attribute) const {
+    if ((marked_bits_ & bit) == 0) return false;
     for (const std::string& one : options_.attributes) {
       if (one == attribute) return true;
     }
@@ -173,18 +184,27 @@ class ProvenanceLog {
     IdRange hull;  // of them
 
     bool is_alike(const ProvenanceRecord& record) const {
-      return kind == record.kind && at_ms == record.at_ms && component == record.component &&
-             relationship == record.relationship && uri == record.uri &&
-             details == record.details && alternate_id == record.alternate_id;
+      return kind == record.kind && at_ms == record.at_ms &&
+             equal_few(component, record.component) &&
+             equal_few(relationship, record.relationship) && equal_few(uri, record.uri) &&
+             equal_few(details, record.details) && equal_few(alternate_id, record.alternate_id);
+    }
+    void join(const ProvenanceRecord& record, const IdRange& hull_of_record) {
+      for (const IdRange& range : record.flowfiles) ids.add(range);
+      hull.first = std::min(hull.first, hull_of_record.first);
+      hull.last = std::max(hull.last, hull_of_record.last);
+    }
+    bool meets(const IdRange& other) const {
+      return hull.first <= other.last && other.first <= hull.last;
     }
     ProvenanceRecord record();
   };
   void encode(const ProvenanceRecord& record) REQUIRES(mutex_);
   void encode_gathered() REQUIRES(mutex_);
-  bool join_gathered(const ProvenanceRecord& record) REQUIRES(mutex_);
+  bool join_gathered(const ProvenanceRecord& record, Seat& seat) REQUIRES(mutex_);
+  bool has_seat(const ProvenanceRecord& record, const Seat& seat) const REQUIRES(mutex_);
 
-  ProvenanceLog(Options options, ProvenanceShelf& shelf)
-      : options_(std::move(options)), shelf_(shelf) {}
+  ProvenanceLog(Options options, ProvenanceShelf& shelf);
   Result<> load();
   void open_block() REQUIRES(mutex_);
   void give_up_oldest() REQUIRES(mutex_);
@@ -202,6 +222,7 @@ class ProvenanceLog {
                            std::int64_t to_ms, ProvenanceAnswer& answer) const;
 
   const Options options_;
+  std::uint32_t marked_bits_ = 0;  // of the names of `options_.attributes`
   ProvenanceShelf& shelf_;
   mutable Mutex mutex_;
   // Full blocks that are not on disk yet, oldest first, and the open one at the end.
@@ -209,6 +230,7 @@ class ProvenanceLog {
   std::atomic<bool> has_full_block_{false};            // more than the open one
   std::vector<Gathered> gathered_ GUARDED_BY(mutex_);  // used again and again
   std::size_t gathered_count_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t generation_ GUARDED_BY(mutex_) = 0;  // of what is gathered; of this log only
   std::uint64_t next_row_ GUARDED_BY(mutex_) = 1;
   std::uint64_t stored_bytes_ GUARDED_BY(mutex_) = 0;  // bodies ever written
   std::uint64_t sealed_bytes_ GUARDED_BY(mutex_) = 0;  // of full blocks that are not written

@@ -61,16 +61,6 @@ void Queue::respecify(QueueSpec spec) {
   });
 }
 
-// What a FlowFile holds in memory. Each one is weighed twice in each queue.
-[[gnu::always_inline]] inline std::uint64_t Queue::weight_here(const FlowRecord& record) {
-  std::uint64_t bytes = sizeof(Chunk) / kChunk;
-  if (record.attributes != nullptr) bytes += record.attributes->memory_bytes();
-  if (record.content != nullptr && record.content->is_in_memory()) bytes += record.size + 32;
-  return bytes;
-}
-
-std::uint64_t Queue::weight(const FlowRecord& record) { return weight_here(record); }
-
 Queue::Chunk* Queue::chunk_at(Position position) const {
   const std::uint64_t number = position / kChunk;
   if (found_chunk_ != nullptr && found_number_ == number) return found_chunk_;
@@ -130,36 +120,6 @@ std::uint64_t Queue::takeable(std::uint32_t now_ms) const {
     ++count;
   }
   return count;
-}
-
-Queue::Position Queue::append(const FlowRecord& record, std::uint32_t now_ms) {
-  const Position position = tail_++;
-  if (tail_chunk_ == nullptr || slot(position) == 0) {
-    Chunk* const full = std::exchange(tail_chunk_, &chunk_for(position));
-    if (full != nullptr && full->count == 0) forget_chunk(position / kChunk - 1);
-  }
-  Chunk& chunk = *tail_chunk_;
-  const std::size_t i = slot(position);
-  chunk.at[i] = record;
-  chunk.queued_at_ms[i] = now_ms;
-  put(chunk.present, i);
-  ++chunk.count;
-  ++chunk.unsaved;
-  if (unsaved_++ == 0) first_unsaved_ = position;
-  ++present_;
-  queued_bytes_ += record.size;
-  memory_bytes_ += weight_here(record);
-  note_start(record);
-  ++traffic_.in_count;
-  traffic_.in_bytes += record.size;
-  if (record.penalty_until_ms != 0) {
-    penalized_.emplace(record.penalty_until_ms, position);
-  } else {
-    ++untaken_;
-    if (!is_sequential()) enter_order(position, record);
-  }
-  if (tap) tap(record);
-  return position;
 }
 
 void Queue::restore(Position position, const FlowRecord& record, SavedPlace place,
@@ -251,23 +211,27 @@ bool Queue::take_returned(Taken& taken) {
 std::size_t Queue::take_in_row(std::size_t count_max, std::vector<Taken>& into) {
   const Position end = std::min(paged_begin(), tail_);
   std::size_t count = 0;
-  auto at = chunks_.lower_bound(take_ / kChunk);
-  for (; at != chunks_.end() && at->first * kChunk < end; ++at) {
-    Chunk& chunk = *at->second;
-    take_ = std::max(take_, at->first * kChunk);
-    const Position chunk_end = std::min(end, (at->first + 1) * kChunk);
-    for (; take_ < chunk_end && count < count_max; ++take_) {
-      const std::size_t i = slot(take_);
-      if (!has(chunk.present, i) || has(chunk.taken, i) || chunk.at[i].penalty_until_ms != 0)
-        continue;
-      put(chunk.taken, i);
-      into.push_back({take_, &chunk.at[i]});
+  while (take_ < end && count < count_max) {
+    Chunk* const chunk = chunk_at(take_);
+    if (chunk == nullptr) {
+      const auto next = chunks_.lower_bound(take_ / kChunk);
+      if (next == chunks_.end() || next->first * kChunk >= end) break;
+      take_ = next->first * kChunk;
+      continue;
+    }
+    const Position begin = take_ - slot(take_);
+    const std::size_t slots = std::min<Position>(kChunk, end - begin);
+    std::uint64_t bits = chunk->present[0] & ~chunk->taken[0] & bits_of(slot(take_), slots);
+    for (; bits != 0 && count < count_max; bits &= bits - 1) {
+      const auto i = static_cast<std::size_t>(std::countr_zero(bits));
+      if (chunk->at[i].penalty_until_ms != 0) continue;
+      put(chunk->taken, i);
+      into.push_back({begin + i, &chunk->at[i]});
       ++count;
     }
-    if (count == count_max) break;
+    take_ = bits == 0 ? begin + slots : begin + static_cast<std::size_t>(std::countr_zero(bits));
   }
   untaken_ -= count;
-  if (at == chunks_.end() && tail_chunk_ == nullptr) take_ = tail_;
   return count;
 }
 
@@ -393,46 +357,6 @@ void Queue::give_back(Position position, std::uint32_t penalty_until_ms) {
     }
   }
   publish();
-}
-
-SavedPlace Queue::done(Position position) {
-  Chunk* const chunk = chunk_at(position);
-  RUNNEL_ASSERT(chunk != nullptr);
-  const std::size_t i = slot(position);
-  RUNNEL_ASSERT(has(chunk->present, i));
-  const FlowRecord& record = chunk->at[i];
-  if (!has(chunk->taken, i)) {  // removed while it waited
-    if (record.penalty_until_ms == 0) {
-      --untaken_;
-      if (!returned_.empty()) returned_.erase(position);
-    } else {
-      const auto [from, to] = penalized_.equal_range(record.penalty_until_ms);
-      const auto found =
-          std::find_if(from, to, [position](const auto& one) { return one.second == position; });
-      if (found != to) penalized_.erase(found);
-    }
-  }
-  SavedPlace place;
-  if (has(chunk->saved, i)) {
-    place = chunk->places.at(i);
-  } else {
-    --chunk->unsaved;
-    --unsaved_;
-  }
-  clear(chunk->present, i);
-  clear(chunk->taken, i);
-  clear(chunk->saved, i);
-  --chunk->count;
-  --present_;
-  queued_bytes_ -= record.size;
-  memory_bytes_ -= weight_here(record);
-  ++traffic_.out_count;
-  traffic_.out_bytes += record.size;
-  if (!attempts_.empty()) attempts_.erase(position);
-  if (!owed_ms_.empty()) owed_ms_.erase(position);
-  // A chunk goes when its own are done; the one that is being filled stays.
-  if (chunk->count == 0 && chunk != tail_chunk_) forget_chunk(position / kChunk);
-  return place;
 }
 
 FlowRecord* Queue::find(Position position) {

@@ -17,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -137,7 +138,15 @@ class Queue {
   // Whether somebody has noted that it is to be published; true until it is.
   bool note_changed() REQUIRES(mutex_) { return std::exchange(is_changed_, true); }
 
-  // Takes over the record's references.
+  // What has entered or left.
+  struct Passed {
+    std::uint64_t bytes = 0;
+    // Of those that are to be written: their contents in memory, and `kUnsavedEach` for the rest.
+    std::uint64_t unsaved_bytes = 0;
+  };
+  static constexpr std::uint64_t kUnsavedEach = 128;  // about
+  // Takes over the records' references.
+  Passed append(std::span<const FlowRecord* const> records, std::uint32_t now_ms) REQUIRES(mutex_);
   Position append(const FlowRecord& record, std::uint32_t now_ms) REQUIRES(mutex_);
   // A FlowFile that is in the database already, paged in. Positions may come in any order, but are
   // new.
@@ -148,15 +157,19 @@ class Queue {
     Position position;
     FlowRecord* record;  // stays where it is until it is done
   };
+  // Whether `take` looks at the time: reading it takes longer than taking one.
+  bool takes_by_time() const REQUIRES(mutex_) {
+    return !penalized_.empty() || spec_.order == QueueRule::kLiveFirst;
+  }
   // Takes up to `count_max` by the queue's rule, appending to `into`; returns how many.
   std::size_t take(std::size_t count_max, std::uint32_t now_ms, std::vector<Taken>& into)
       REQUIRES(mutex_);
   // Puts taken ones back: they are the next to be taken, in their old order. `penalty_until_ms` 0:
   // not penalized.
   void give_back(Position position, std::uint32_t penalty_until_ms) REQUIRES(mutex_);
-  // It is finished here: its references are the caller's, who has read them (`find`), and what its
-  // entry time was owed. Returns where it was saved.
-  SavedPlace done(Position position) REQUIRES(mutex_);
+  // `count` that stand side by side are finished here: their references are the caller's, who has
+  // read them (`find`), and what their entry times were owed. Adds to `saved` where they were.
+  Passed done(Position first, std::size_t count, std::vector<SavedPlace>& saved) REQUIRES(mutex_);
 
   FlowRecord* find(Position position) REQUIRES(mutex_);
   // What a taken record holds is replaced by what `with` has; whose references are whose is the
@@ -287,6 +300,11 @@ class Queue {
   static void put(Bits& bits, std::size_t i) { bits[i / 64] |= std::uint64_t{1} << (i % 64); }
   static void clear(Bits& bits, std::size_t i) { bits[i / 64] &= ~(std::uint64_t{1} << (i % 64)); }
   static std::size_t slot(Position position) { return position % kChunk; }
+  // `begin` .. `end` - 1. REQUIRES: there is one.
+  static std::uint64_t bits_of(std::size_t begin, std::size_t end) {
+    static_assert(kChunk == 64, "a chunk's bits are one word");
+    return (~std::uint64_t{0} >> (kChunk - (end - begin))) << begin;
+  }
   static void put_saved(Chunk& chunk, std::size_t i, SavedPlace place) {
     bool has_later = i + 1 < kChunk && (chunk.saved[i / 64] >> (i % 64)) > 1;
     for (std::size_t word = i / 64 + 1; word < chunk.saved.size(); ++word)
@@ -296,6 +314,18 @@ class Queue {
   }
 
   Chunk& chunk_for(Position position) REQUIRES(mutex_);
+  Chunk& open_tail() REQUIRES(mutex_);
+  Passed append_row(const FlowRecord* const* records, std::size_t count, std::uint32_t now_ms)
+      REQUIRES(mutex_);
+  Passed append_many(std::span<const FlowRecord* const> records, std::uint32_t now_ms)
+      REQUIRES(mutex_);
+  Passed done_row(Position first, std::size_t count, std::vector<SavedPlace>& saved)
+      REQUIRES(mutex_);
+  Passed done_many(Position first, std::size_t count, std::vector<SavedPlace>& saved)
+      REQUIRES(mutex_);
+  void note_entered(Position position, const FlowRecord& record) REQUIRES(mutex_);
+  void forget_waiting(const Chunk& chunk, Position first, std::size_t count) REQUIRES(mutex_);
+  void forget_past(Position first, Position last) REQUIRES(mutex_);
   void forget_chunk(std::uint64_t number) REQUIRES(mutex_);
   Chunk* chunk_at(Position position) const REQUIRES(mutex_);
   void pay_owed(Position position, FlowRecord& record) REQUIRES(mutex_);
@@ -321,8 +351,8 @@ class Queue {
   void enter_order(Position position, const FlowRecord& record) REQUIRES(mutex_);
   std::pair<double, std::string> key_of(Position position, const FlowRecord& record) const
       REQUIRES(mutex_);
+  struct Weight;
   static std::uint64_t weight(const FlowRecord& record);
-  static std::uint64_t weight_here(const FlowRecord& record);
   // By position, without an order of its own.
   bool is_sequential() const REQUIRES(mutex_) {
     return spec_.order == QueueRule::kFirstIn || spec_.order == QueueRule::kLiveFirst;

@@ -13,6 +13,13 @@ namespace {
 // A session of more FlowFiles gives back what it needed: there may be ten thousand of them.
 constexpr std::size_t kSmall = 16;
 
+bool has_several_ways(const Wiring& wiring) {
+  for (const Outlet& outlet : wiring.outlets) {
+    if (outlet.queues.size() > 1) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 void SessionCore::release(Work& work) {
@@ -144,8 +151,6 @@ void SessionCore::forget_marks() {
 
 // A relationship with several connections: each but the last gets a clone.
 void SessionCore::fan_out() {
-  const auto has_several = [](const Outlet& outlet) { return outlet.queues.size() > 1; };
-  if (std::none_of(wiring_.outlets.begin(), wiring_.outlets.end(), has_several)) return;
   const std::size_t count = works_.size();
   for (std::size_t i = 0; i < count; ++i) {
     if (works_[i].fate != Fate::kTransfer) continue;
@@ -165,8 +170,8 @@ void SessionCore::fan_out() {
 
 void SessionCore::commit() {
   if (call_ == 0) return finish();
-  fan_out();
-  mark_attributes();
+  if (has_several_ways(wiring_)) fan_out();
+  if (may_be_marked_) mark_attributes();
   if (gone_.capacity() == 0 && works_.size() > kSmall) gone_.swap(lent_by_thread().gone);
   bool must_notify = false;
   {
@@ -184,47 +189,12 @@ void SessionCore::commit() {
   finish();
   if (gives_back && taken_from_->on_ready) taken_from_->on_ready();
   call_each(readied_, &Queue::on_ready);
+  readied_.clear();
+  if (roomy_.empty()) return;
   std::erase_if(roomy_, [](const Queue* queue) { return queue->is_full(); });
   call_each(roomy_, &Queue::on_room);
-  readied_.clear();
   roomy_.clear();
 }
-
-// Delivered, dropped on purpose or auto-terminated: what expired would only expire again.
-bool SessionCore::ends_here(const Work& work) const {
-  return work.fate == Fate::kDrop ||
-         (work.fate == Fate::kTransfer && wiring_.outlets[work.to].queues.empty());
-}
-
-bool SessionCore::has_retries() const {
-  return std::any_of(wiring_.outlets.begin(), wiring_.outlets.end(),
-                     [](const Outlet& outlet) { return outlet.retry.has_value(); });
-}
-
-bool SessionCore::retried(Work& work) {
-  if (work.fate != Fate::kTransfer || !wiring_.outlets[work.to].retry) return false;
-  std::chrono::milliseconds yields{0};
-  if (!sent_back(ledger_, wiring_.outlets[work.to], *work.from, work.position, yields))
-    return false;
-  if (yields.count() > 0 && wiring_.on_yield) wiring_.on_yield(yields);
-  return true;
-}
-
-// What one commit has moved.
-struct SessionCore::Moved {
-  std::uint64_t in_count = 0;
-  std::uint64_t in_bytes = 0;
-  std::uint64_t out_count = 0;
-  std::uint64_t out_bytes = 0;
-  std::uint64_t made_count = 0;
-  std::uint64_t dropped_count = 0;
-};
-
-// What the queue's record of a FlowFile held that this session has replaced; ours to let go.
-struct SessionCore::Replaced {
-  Attributes* attributes = nullptr;
-  Content* content = nullptr;
-};
 
 EpochNumber SessionCore::birth_epoch() {
   if (birth_ == 0) birth_ = ledger_.birth_epoch();
@@ -232,7 +202,7 @@ EpochNumber SessionCore::birth_epoch() {
 }
 
 // What is made here is born; returns the youngest epoch, 0: there is no FlowFile.
-EpochNumber SessionCore::settle_epochs() {
+inline EpochNumber SessionCore::settle_epochs() {
   EpochNumber low = UINT64_MAX;
   EpochNumber high = 0;
   for (Work& work : works_) {
@@ -264,93 +234,13 @@ void SessionCore::tie_calls() {
   }
 }
 
-// What was not replaced is handed on with its reference; what was replaced is let go.
-SessionCore::Replaced SessionCore::take_out(Work& work, Moved& moved) {
-  work.from->held();
-  const FlowRecord& old = *work.stored;
-  ++moved.in_count;
-  moved.in_bytes += old.size;
-  // It may have followed the wall clock. (Mostly not: what is not written now is copied sooner.)
-  const std::int64_t entry_ms = old.entry_ms + work.from->owed_ms(work.position);
-  if (work.entry_ms != entry_ms) work.entry_ms = entry_ms;
-  if (wiring_.archive != nullptr && ends_here(work)) {
-    retain(old);
-    ended_.push_back({work.from->id(), wall_ms_, old});
-    ended_.back().record.entry_ms = work.entry_ms;
-  }
-  const bool has_other_content =
-      work.owns_content || (work.has_new_content && work.content == nullptr);
-  const Replaced replaced{work.owns_attributes ? old.attributes : nullptr,
-                          has_other_content ? old.content : nullptr};
-  // Its figures are published when all is done.
-  if (work.from->is_full() && (roomy_.empty() || roomy_.back() != work.from))
-    roomy_.push_back(work.from);
-  ledger_.let_out(*work.from, work.position, old);
-  return replaced;
-}
-
-// Into the next queue, or to its end. What is left of its references with us is let go later.
-void SessionCore::send_on(Work& work, const Replaced& replaced, std::uint32_t at_ms, Moved& moved) {
-  const Outlet* const outlet = work.fate == Fate::kTransfer ? &wiring_.outlets[work.to] : nullptr;
-  if (outlet == nullptr || outlet->queues.empty()) {
-    const End end = work.fate == Fate::kExpired          ? End::kExpired
-                    : outlet != nullptr && !work.is_sent ? End::kTerminated
-                                                         : End::kOut;
-    if (end == End::kExpired) {
-      ledger_.count_drop(work.epoch, end, work.id);
-    } else {
-      ledger_.count_end(work.epoch, end);
-    }
-    ++moved.dropped_count;
-    work.owns_attributes = work.attributes != nullptr;
-    work.owns_content = work.content != nullptr;
-    if (replaced.attributes != nullptr || replaced.content != nullptr) {
-      FlowRecord& gone = gone_.emplace_back();
-      gone.attributes = replaced.attributes;
-      gone.content = replaced.content;
-    }
-    return;
-  }
-  if (work.is_penalized || work.penalty_until_ms != 0) {
-    work.penalty_until_ms =
-        work.is_penalized ? at_ms + static_cast<std::uint32_t>(wiring_.penalty.count()) : 0;
-  }
-  Queue& to = *outlet->queues[work.way];
-  ++moved.out_count;
-  moved.out_bytes += work.size;
-  const std::size_t gone_before = gone_.size();
-  ledger_.put(to, work, at_ms, gone_);
-  for (std::size_t i = gone_before; i < gone_.size(); ++i) evicted_.add(gone_[i].id);
-  if (readied_.empty() || readied_.back() != &to) readied_.push_back(&to);
-  work.attributes = replaced.attributes;
-  work.content = replaced.content;
-  work.owns_attributes = work.attributes != nullptr;
-  work.owns_content = work.content != nullptr;
-}
-
 void SessionCore::commit_locked() {
   const EpochNumber newest = settle_epochs();
   const std::uint32_t at_ms = now_ms();
   follow_wall();
-  const bool may_retry = has_retries();
   Moved moved;
-  bool has_inputs = false;
-  for (Work& work : works_) {
-    if (work.fate == Fate::kHanded) continue;
-    if (work.from == nullptr) {
-      ledger_.count_birth(work.epoch, 1);
-      ++moved.made_count;
-      send_on(work, {}, at_ms, moved);
-      continue;
-    }
-    has_inputs = true;
-    if (work.fate == Fate::kKept ? give_back_kept(work) : may_retry && retried(work)) {
-      release(work);
-      work.fate = Fate::kHanded;  // it is as it was: nothing is told of it
-      continue;
-    }
-    send_on(work, take_out(work, moved), at_ms, moved);
-  }
+  move_all(at_ms, moved);
+  const bool has_inputs = moved.has_inputs;
   if (!edits_.empty()) change_states(newest, has_inputs);
   // A change of state alone is safe when it is written: nobody's acknowledgement stands for it.
   const bool needs_write = has_inputs || (works_.empty() && !edits_.empty());
@@ -367,20 +257,6 @@ void SessionCore::change_states(EpochNumber newest, bool has_inputs) {
     const std::string& owner = edit.owner.empty() ? wiring_.processor_id : edit.owner;
     ledger_.change_state(owner, edit.name, std::move(edit.value), epoch, has_inputs);
   }
-}
-
-void SessionCore::count(const Moved& moved) {
-  ProcessorCounters& counters = *wiring_.counters;
-  counters.in_count.add(moved.in_count);
-  counters.in_bytes.add(moved.in_bytes);
-  counters.out_count.add(moved.out_count);
-  counters.out_bytes.add(moved.out_bytes);
-  counters.made_count.add(moved.made_count);
-  counters.dropped_count.add(moved.dropped_count);
-  counters.read_bytes.add(read_bytes_);
-  counters.written_bytes.add(written_bytes_);
-  counters.sessions.add(1);
-  counters.last_session_ms.store(wall_ms_, std::memory_order_relaxed);
 }
 
 }  // namespace runnel

@@ -71,26 +71,23 @@ SessionCore::SessionCore(Ledger& ledger, const Wiring& wiring, HandOver& hand_ov
 
 SessionCore::~SessionCore() { rollback(); }
 
-void SessionCore::begin_call() {
-  if (call_ == 0) {
-    began_ = ledger_.moment();
-    wall_ms_ = began_.wall_ms;
-    wall_shift_ms_ = ledger_.wall_shift_ms();
-  }
-  ++call_;
-  call_begin_ = works_.size();
-  has_progress_ = false;
-  if (!contents_.empty()) contents_.clear();
+void SessionCore::begin() {
+  began_ = ledger_.recent();
+  wall_ms_ = began_.wall_ms;
+  wall_shift_ms_ = ledger_.wall_shift_ms();
 }
 
 Result<> SessionCore::end_call() {
-  for (std::size_t i = call_begin_; i < works_.size(); ++i) {
-    if (works_[i].fate == Fate::kOpen) {
-      return invalid("FlowFile " + uuid(works_[i]) +
-                     " was neither transferred, dropped nor handed over");
-    }
+  const std::size_t count = works_.size();
+  for (std::size_t i = call_begin_; i < count; ++i) {
+    if (works_[i].fate == Fate::kOpen) [[unlikely]]
+      return left_open(works_[i]);
   }
   return {};
+}
+
+Error SessionCore::left_open(const Work& work) const {
+  return invalid("FlowFile " + uuid(work) + " was neither transferred, dropped nor handed over");
 }
 
 std::span<const SessionCore::Load> SessionCore::loads() {
@@ -133,7 +130,7 @@ bool SessionCore::take_from(Queue& queue, bool has_read) {
   if (!has_read && ledger_.needs_paging_locked(queue)) return false;
   queue.held();
   follow_wall();
-  queue.take(wiring_.take_max, now_ms(), taken_);
+  queue.take(wiring_.take_max, queue.takes_by_time() ? now_ms() : 0, taken_);
   return true;
 }
 
@@ -497,12 +494,17 @@ std::optional<std::string_view> SessionCore::attribute(const FlowRecord& record,
 void SessionCore::set_attribute(FlowRecord& record, std::string_view name, std::string_view value) {
   if (name == "uuid") return;  // it cannot be changed
   Work& work = static_cast<Work&>(record);
-  work.attributes = work.owns_attributes || work.attributes == nullptr
-                        ? Attributes::with(work.attributes, name, value)
-                        : Attributes::copy_with(*work.attributes, name, value);
+  const std::uint32_t bit = Attributes::bit_of(name);
+  if (!work.owns_attributes) {
+    work.attributes = work.attributes == nullptr
+                          ? Attributes::with(nullptr, name, value)
+                          : Attributes::copy_with(*work.attributes, name, value);
+  } else if (!work.attributes->add_new(bit, name, value)) {
+    work.attributes = Attributes::with(work.attributes, name, value);
+  }
   work.owns_attributes = true;
   work.has_new_attributes = true;
-  if (wiring_.provenance != nullptr && wiring_.provenance->is_marked(name))
+  if (wiring_.provenance != nullptr && wiring_.provenance->is_marked(bit, name))
     work.may_be_marked = may_be_marked_ = true;
 }
 

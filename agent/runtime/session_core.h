@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <forward_list>
@@ -16,6 +17,7 @@
 #include "agent/runtime/block_cache.h"
 #include "agent/runtime/id_set.h"
 #include "agent/runtime/ledger.h"
+#include "agent/runtime/provenance_log.h"
 #include "agent/runtime/provenance_told.h"
 #include "agent/runtime/replay_archive.h"
 #include "agent/sdk/flow_record.h"
@@ -133,7 +135,12 @@ class SessionCore final : public Session {
 
   // ---- the engine's side. A session is begun by the first call and ends with commit or rollback.
   // Before each on_trigger.
-  void begin_call();
+  void begin_call() {
+    if (call_++ == 0) begin();
+    call_begin_ = works_.size();
+    has_progress_ = false;
+    if (!contents_.empty()) contents_.clear();
+  }
   // After a good on_trigger: kInvalid when a FlowFile was neither transferred, dropped nor handed
   // over. Then roll it back.
   Result<> end_call();
@@ -270,13 +277,17 @@ class SessionCore final : public Session {
     const Work& operator[](std::size_t i) const { return blocks_[i / kBlock][i % kBlock]; }
     Work& back() { return (*this)[size_ - 1]; }
     Work& add(const FlowRecord& record) {
-      if (size_ == blocks_.size() * kBlock)
-        blocks_.push_back(static_cast<Work*>(take_block(kBlock * sizeof(Work))));
-      return *new (&(*this)[size_++]) Work(record);
+      if (next_ == block_end_) enter_block();
+      ++size_;
+      return *new (next_++) Work(record);
     }
-    void pop_back() { --size_; }
+    void pop_back() {
+      --size_;
+      enter_block();
+    }
     void clear() {
       size_ = 0;
+      next_ = block_end_ = nullptr;
       for (Work* const block : blocks_) give_block(block, kBlock * sizeof(Work));
       blocks_.clear();
     }
@@ -287,8 +298,19 @@ class SessionCore final : public Session {
     static constexpr std::size_t kBlock = 8;
     static_assert(kBlock * sizeof(Work) <= 1024, "the cache keeps no larger ones");
     static_assert(std::is_trivially_destructible_v<Work>);
+    // The block in which the next one is to stand.
+    void enter_block() {
+      if (size_ == blocks_.size() * kBlock)
+        blocks_.push_back(static_cast<Work*>(take_block(kBlock * sizeof(Work))));
+      Work* const block = blocks_[size_ / kBlock];
+      next_ = block + size_ % kBlock;
+      block_end_ = block + kBlock;
+    }
+
     std::vector<Work*> blocks_;
     std::size_t size_ = 0;
+    Work* next_ = nullptr;  // where the next one stands, if the block has room
+    Work* block_end_ = nullptr;
   };
   struct StateEdit {
     std::uint32_t call = 0;
@@ -306,6 +328,8 @@ class SessionCore final : public Session {
     bool must_be_stored = false;
   };
 
+  void begin();
+  Error left_open(const Work& work) const;
   static Work& work_of(const FlowFile& flowfile) { return *static_cast<Work*>(flowfile.record()); }
   Work& add_work(const FlowRecord& record);
   FlowFile made(const Work* parent);
@@ -327,23 +351,37 @@ class SessionCore final : public Session {
                   std::size_t first_mark, std::size_t first_own);
   void tell_marks();
   void forget_marks();
-  struct Moved;
+  // What one commit has moved.
+  struct Moved {
+    std::uint64_t in_count = 0;
+    std::uint64_t in_bytes = 0;
+    std::uint64_t out_count = 0;
+    std::uint64_t out_bytes = 0;
+    std::uint64_t made_count = 0;
+    std::uint64_t dropped_count = 0;
+    bool has_inputs = false;
+  };
+  struct Row;
   void commit_locked() REQUIRES(ledger_.mutex());
   EpochNumber birth_epoch() REQUIRES(ledger_.mutex());
   EpochNumber settle_epochs() REQUIRES(ledger_.mutex());
   void tie_calls() REQUIRES(ledger_.mutex());
-  struct Replaced;
-  Replaced take_out(Work& work, Moved& moved) REQUIRES(ledger_.mutex());
-  void send_on(Work& work, const Replaced& replaced, std::uint32_t at_ms, Moved& moved)
-      REQUIRES(ledger_.mutex());
+  void move_all(std::uint32_t at_ms, Moved& moved) REQUIRES(ledger_.mutex());
+  void move(Row& row, std::uint32_t at_ms, Moved& moved) REQUIRES(ledger_.mutex());
+  void take_out(Row& row, Moved& moved) REQUIRES(ledger_.mutex());
+  void end(Row& row, Moved& moved) REQUIRES(ledger_.mutex());
+  void send_on(Row& row, std::uint32_t at_ms, Moved& moved) REQUIRES(ledger_.mutex());
   void change_states(EpochNumber newest, bool has_inputs) REQUIRES(ledger_.mutex());
   void count(const Moved& moved) REQUIRES(ledger_.mutex());
   bool ends_here(const Work& work) const;
   bool has_retries() const;
   bool retried(Work& work) REQUIRES(ledger_.mutex());
   bool give_back_kept(Work& work) REQUIRES(ledger_.mutex());
+  void sum_up();
+  void sum_up(const Work& work, const IdRange& ids);
+  static std::uint64_t told_as(const Work& work);
   void tell_provenance();
-  bool tell_single();
+  std::span<const ProvenanceRecord> tell_single();
   void finish();
   void give_back_room();
   // Room that one session after the other of a thread uses.
@@ -391,7 +429,10 @@ class SessionCore final : public Session {
   IdSet evicted_;
   std::vector<ReplayArchive::Ended> ended_;  // for the archive
   std::vector<ProvenanceRecord> records_;
-  IdRange single_;             // of `records_`
+  IdRange single_;  // of `tell_single`
+  // Of what was told of single ones last, as `seated_as_` says (`told_as`).
+  std::array<ProvenanceLog::Seat, 3> seats_;
+  std::uint64_t seated_as_ = 0;
   std::vector<IdSet> valued_;  // of `records_`
   std::vector<std::string_view> values_;
   struct Summary {

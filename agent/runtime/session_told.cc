@@ -1,6 +1,7 @@
 // What a session tells of its FlowFiles when it is committed.
 
 #include <algorithm>
+#include <array>
 
 #include "agent/runtime/attributes.h"
 #include "agent/runtime/provenance_log.h"
@@ -16,7 +17,7 @@ constexpr std::size_t kOwnSure = 16;  // so many different values in a row: each
 
 // Before the commit: afterwards the attributes are somebody else's.
 void SessionCore::mark_attributes() {
-  if (wiring_.provenance == nullptr || !may_be_marked_) return;
+  if (wiring_.provenance == nullptr) return;
   for (const std::string& name : wiring_.provenance->marked_attributes()) {
     const std::size_t first_mark = marks_.size();
     const std::size_t first_own = own_values_.size();
@@ -104,20 +105,23 @@ void SessionCore::Summary::clear(std::size_t outlets) {
 }
 
 // Where there is one FlowFile only, as with a session for each: what the sets of a summary would
-// say.
-bool SessionCore::tell_single() {
-  if (works_.size() != 1 || !evicted_.is_empty()) return false;
+// say, in records that the thread uses again: to make them anew takes longer than all the rest.
+inline std::span<const ProvenanceRecord> SessionCore::tell_single() {
   const Work& work = works_[0];
+  if (work.fate == Fate::kHanded) return {};
+  static constinit thread_local std::array<ProvenanceRecord, 3> told{};
   single_ = {work.id, work.id};
-  const auto tell = [this](ProvenanceKind kind) -> ProvenanceRecord& {
-    ProvenanceRecord& record = records_.emplace_back();
+  std::size_t count = 0;
+  const auto tell = [&](ProvenanceKind kind, std::string_view relationship = {},
+                        std::string_view details = {}) {
+    ProvenanceRecord& record = told[count++];
     record.kind = kind;
     record.at_ms = wall_ms_;
     record.component = wiring_.processor_id;
     record.flowfiles = {&single_, 1};
-    return record;
+    record.relationship = relationship;
+    record.details = details;
   };
-  if (work.fate == Fate::kHanded) return true;
   const bool is_made = work.from == nullptr;
   const bool is_changed = work.has_new_content || work.has_new_attributes;
   if (is_made && !work.has_parent && !work.is_told) tell(ProvenanceKind::kCreate);
@@ -125,42 +129,80 @@ bool SessionCore::tell_single() {
     tell(work.has_new_content ? ProvenanceKind::kContentModified
                               : ProvenanceKind::kAttributesModified);
   if (work.fate == Fate::kDrop) tell(ProvenanceKind::kDrop);
-  if (work.fate != Fate::kTransfer) return true;
-  const Outlet& outlet = wiring_.outlets[work.to];
-  if (outlet.queues.empty()) {
-    ProvenanceRecord& drop = tell(ProvenanceKind::kDrop);
-    drop.relationship = outlet.name;
-    drop.details = kAutoTerminated;
-  } else if (!is_made && !is_changed && wiring_.outlets.size() > 1) {
-    tell(ProvenanceKind::kRoute).relationship = outlet.name;
+  if (work.fate == Fate::kTransfer) {
+    const Outlet& outlet = wiring_.outlets[work.to];
+    if (outlet.queues.empty()) {
+      tell(ProvenanceKind::kDrop, outlet.name, kAutoTerminated);
+    } else if (!is_made && !is_changed && wiring_.outlets.size() > 1) {
+      tell(ProvenanceKind::kRoute, outlet.name);
+    }
   }
-  return true;
+  return {told.data(), count};
+}
+
+// What is told of FlowFiles of which this is the same is the same.
+inline std::uint64_t SessionCore::told_as(const Work& work) {
+  const auto bit = [](bool flag, unsigned at) { return std::uint64_t{flag} << at; };
+  return bit(work.from == nullptr, 0) | bit(work.has_parent, 1) | bit(work.is_told, 2) |
+         bit(work.has_new_content, 3) | bit(work.has_new_attributes, 4) |
+         static_cast<std::uint64_t>(work.fate) << 8 | std::uint64_t{work.to} << 16;
+}
+
+// Neighbours that were treated alike are added as one range.
+void SessionCore::sum_up() {
+  summary_.clear(wiring_.outlets.size());
+  const Work* first = nullptr;
+  std::uint64_t first_as = 0;
+  IdRange alike;
+  for (const Work& work : works_) {
+    if (work.fate == Fate::kHanded) continue;
+    const std::uint64_t as = told_as(work);
+    if (first != nullptr && work.id == alike.last + 1 && as == first_as) {
+      alike.last = work.id;
+      continue;
+    }
+    if (first != nullptr) sum_up(*first, alike);
+    first = &work;
+    first_as = as;
+    alike = {work.id, work.id};
+  }
+  if (first != nullptr) sum_up(*first, alike);
+}
+
+void SessionCore::sum_up(const Work& work, const IdRange& ids) {
+  auto& [created, attributes, content, dropped, terminated, routed] = summary_;
+  const bool is_made = work.from == nullptr;
+  const bool is_changed = work.has_new_content || work.has_new_attributes;
+  if (is_made && !work.has_parent && !work.is_told) created.add(ids);
+  if (!is_made && is_changed) (work.has_new_content ? content : attributes).add(ids);
+  if (work.fate == Fate::kDrop) dropped.add(ids);
+  if (work.fate != Fate::kTransfer) return;
+  if (wiring_.outlets[work.to].queues.empty()) {
+    terminated[work.to].add(ids);
+  } else if (!is_made && !is_changed && wiring_.outlets.size() > 1) {
+    routed[work.to].add(ids);
+  }
 }
 
 void SessionCore::tell_provenance() {
   ProvenanceLog* const log = wiring_.provenance;
   if (log == nullptr) return;
   if (!told_.is_empty()) told_.put_into(records_, wall_ms_, wiring_.processor_id);
-  if (tell_single()) {
+  if (works_.size() == 1 && evicted_.is_empty()) {
+    const std::span<const ProvenanceRecord> told = tell_single();
+    if (records_.empty() && !may_be_marked_) {
+      if (const std::uint64_t as = told_as(works_[0]); as != seated_as_) {
+        seated_as_ = as;
+        seats_ = {};
+      }
+      return log->gather(told, std::span(seats_).first(told.size()));
+    }
+    records_.insert(records_.end(), told.begin(), told.end());
     tell_marks();
     return log->gather(records_);
   }
-  summary_.clear(wiring_.outlets.size());
+  sum_up();
   auto& [created, attributes, content, dropped, terminated, routed] = summary_;
-  for (const Work& work : works_) {
-    if (work.fate == Fate::kHanded) continue;
-    const bool is_made = work.from == nullptr;
-    if (is_made && !work.has_parent && !work.is_told) created.add(work.id);
-    if (!is_made && work.has_new_content) content.add(work.id);
-    if (!is_made && !work.has_new_content && work.has_new_attributes) attributes.add(work.id);
-    const bool is_transferred = work.fate == Fate::kTransfer;
-    const bool is_moved = is_transferred && !wiring_.outlets[work.to].queues.empty();
-    if (work.fate == Fate::kDrop) dropped.add(work.id);
-    if (is_transferred && !is_moved) terminated[work.to].add(work.id);
-    const bool is_changed = work.has_new_content || work.has_new_attributes;
-    if (is_moved && !is_made && !is_changed && wiring_.outlets.size() > 1)
-      routed[work.to].add(work.id);
-  }
   const auto tell_all = [this](ProvenanceKind kind, IdSet& ids, std::string_view relationship = {},
                                std::string_view details = {}) {
     if (ids.is_empty()) return;

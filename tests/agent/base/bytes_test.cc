@@ -4,6 +4,12 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
+#include <cstdlib>
+#include <random>
+#include <string>
+
+#include "agent/base/copy.h"
 #include "agent/base/hash.h"
 #include "agent/base/ids.h"
 #include "agent/base/words.h"
@@ -49,6 +55,49 @@ TEST_CASE("one of a kind is not said as several") {
   CHECK(period_text(std::chrono::hours(1)) == "1 hour");
   CHECK(period_text(std::chrono::hours(48)) == "2 days");
   CHECK(period_text(std::chrono::minutes(1)) == "1 min");
+}
+
+TEST_CASE("a few bytes are copied and compared as any others, and none beside them") {
+  std::string text(80, '.');
+  for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>('a' + i % 23);
+  for (std::size_t size = 0; size <= 70; ++size) {
+    const std::string_view few = std::string_view(text).substr(3, size);
+    std::string copy(size + 2, '#');
+    copy_few(copy.data() + 1, few);
+    CHECK(copy == "#" + std::string(few) + "#");
+    CHECK(equal_few(few, std::string_view(copy).substr(1, size)));
+    CHECK_FALSE(equal_few(few, std::string_view(copy).substr(0, size + 1)));
+    for (std::size_t at = 0; at < size; ++at) {
+      std::string other(few);
+      other[at] = '#';
+      CHECK_FALSE(equal_few(few, other));
+    }
+  }
+}
+
+TEST_CASE("a number is the nearest double, however it is written") {
+  const auto nearest_to = [](const std::string& text) {
+    return std::strtod(text.c_str(), nullptr);
+  };
+  std::mt19937_64 random(5);
+  for (int round = 0; round < 100'000; ++round) {
+    std::string text = std::to_string(random() >> (random() % 64));
+    text = text.substr(0, 1 + random() % text.size());
+    if (const std::size_t point = random() % (2 * text.size()); point > 0 && point < text.size())
+      text.insert(point, 1, '.');
+    if (random() % 4 == 0) text.insert(0, 1, '-');
+    if (random() % 8 == 0) text += "e" + std::to_string(static_cast<int>(random() % 40) - 20);
+    INFO(text);
+    const Result<double> number = parse_double(text);
+    REQUIRE(number.ok());
+    CHECK(*number == nearest_to(text));
+  }
+  CHECK(*parse_double(" 61.5\n") == 61.5);
+  CHECK(std::signbit(*parse_double("-0")));
+  for (const char* const none : {"", " ", ".", "-", "-.", "1.2.3", "1,5", "0x1p3 ", "+-1", "1 2"}) {
+    INFO(none);
+    CHECK(parse_double(none).ok() == false);
+  }
 }
 
 TEST_CASE("base64 and hexadecimal come back as they went") {

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <random>
 
@@ -333,6 +334,46 @@ TEST_CASE("the log is bounded by size and by age; the oldest rows go") {
   CHECK(bench.of(5000).size() == 1);
   bench.write(1'000'000);
   for (const auto& [id, row] : bench.shelf.rows) CHECK(row.is_tail);
+}
+
+TEST_CASE(
+    "who tells the like again is gathered with it by a seat, never past another event of it") {
+  Bench bench;
+  std::array<ProvenanceLog::Seat, 1> of_a;
+  std::array<ProvenanceLog::Seat, 1> of_b;
+  std::array<ProvenanceLog::Seat, 1> of_c;
+  const auto tell = [&bench](std::string_view component, std::uint64_t id, std::int64_t at_ms,
+                             std::span<ProvenanceLog::Seat> seats) {
+    const IdRange range{id, id};
+    const ProvenanceRecord record{.kind = ProvenanceKind::kAttributesModified,
+                                  .at_ms = at_ms,
+                                  .component = component,
+                                  .flowfiles = {&range, 1}};
+    bench.log->gather({&record, 1}, seats);
+  };
+  const auto told = [&bench] {
+    const auto answer = bench.log->query(ProvenanceQuery{}, {});
+    REQUIRE(answer.ok());
+    std::string all;  // newest first
+    for (const ProvenanceEvent& event : answer->events)
+      all += event.component_id + std::to_string(event.count) + "@" + std::to_string(event.at_ms) +
+             " ";
+    return all;
+  };
+  tell("a", 1, 10, of_a);
+  tell("b", 1, 10, of_b);
+  tell("a", 2, 10, of_a);  // with the first one
+  tell("b", 2, 10, of_b);
+  tell("a", 1, 10, of_a);  // not past what b told of 1
+  tell("a", 3, 10, of_a);
+  tell("a", 3, 11, of_a);  // later
+  CHECK(told() == "a1@11 a2@10 b2@10 a2@10 ");
+  CHECK(bench.of(1).size() == 3);
+  // What was gathered is written: its seats are nobody's any more.
+  bench.write();
+  tell("c", 4, 11, of_c);
+  tell("a", 4, 11, of_a);
+  CHECK(told() == "a1@11 c1@11 a1@11 a2@10 b2@10 a2@10 ");
 }
 
 TEST_CASE("when nobody writes, memory stays bounded and what is given up is counted") {

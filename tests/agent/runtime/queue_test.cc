@@ -72,6 +72,18 @@ NO_THREAD_SAFETY_ANALYSIS {
             waiting[position] = next_id++;
             unsaved[position] = born;
           }
+          std::vector<FlowRecord> row;
+          for (std::size_t i = random() % 150; i > 0; --i)
+            row.push_back(record_of(next_id++, epoch));
+          std::vector<const FlowRecord*> records;
+          for (const FlowRecord& record : row) records.push_back(&record);
+          const Queue::Position first = queue.next_position();
+          const Queue::Passed passed = queue.append(records, 1);
+          REQUIRE(passed.unsaved_bytes == row.size() * Queue::kUnsavedEach);
+          for (std::size_t i = 0; i < row.size(); ++i) {
+            waiting[first + i] = row[i].id;
+            unsaved[first + i] = epoch;
+          }
           break;
         }
         case 1: {
@@ -111,11 +123,19 @@ NO_THREAD_SAFETY_ANALYSIS {
           for (std::size_t i = random() % 40; i > 0 && !held.empty(); --i) {
             const auto one = std::next(held.begin(), static_cast<long>(random() % held.size()));
             REQUIRE(queue.find(one->first)->id == one->second);
-            const SavedPlace place = queue.done(one->first);
-            REQUIRE((place.batch == 0) == (unsaved.count(one->first) != 0));
-            if (place.batch != 0) REQUIRE(place.batch == one->first + 7);
-            unsaved.erase(one->first);
-            held.erase(one);
+            // And those that stand behind it, as many as that go on without a gap.
+            const Queue::Position first = one->first;
+            std::size_t count = random() % 3 == 0 ? random() % 100 : 0;
+            auto end = std::next(one);
+            std::size_t n = 1;
+            for (; end != held.end() && end->first == first + n && count > 0; ++end, --count) ++n;
+            std::vector<SavedPlace> saved;
+            const Queue::Passed passed = queue.done(first, n, saved);
+            REQUIRE(passed.unsaved_bytes == (n - saved.size()) * Queue::kUnsavedEach);
+            for (Queue::Position at = first, next = 0; at < first + n; ++at) {
+              if (unsaved.erase(at) == 0) REQUIRE(saved.at(next++).batch == at + 7);
+            }
+            held.erase(one, end);
           }
           break;
         }
@@ -240,7 +260,8 @@ NO_THREAD_SAFETY_ANALYSIS {
           for (std::size_t i = random() % 60; i > 0 && !held.empty(); --i) {
             const auto one = std::next(held.begin(), static_cast<long>(random() % held.size()));
             REQUIRE(queue.find(one->first)->id == one->second.id);
-            queue.done(one->first);
+            std::vector<SavedPlace> saved;
+            queue.done(one->first, 1, saved);
             held.erase(one);
           }
           break;
