@@ -230,7 +230,7 @@ class Publishing(KafkaTest):
     def test_a_batch_that_is_too_large_for_the_broker_is_sent_again_in_smaller_ones(self):
         count = 20_000
         agent = self.publish("crowd", [line_of(number, keys=1, more="x" * 200) for number in range(count)],
-                             {"Target Batch Payload Size": "8 MB", "Max Request Size": "8 MB", "Batch Size": "10000", "Queue Buffering Max Time": "500 ms"}, limit=20_000)
+                             {"Target Batch Payload Size": "8 MB", "Max Request Size": "8 MB", "Batch Size": "10000", "Queue Buffering Max Time": "3 s"}, limit=20_000)
         numbers, _, disorder = hold_nothing_back(self.arrived("crowd", count), 1)
         self.assertEqual((numbers, disorder), (set(range(count)), 0))
         self.told(agent, "crowd", "takes no batch")
