@@ -109,6 +109,9 @@ class SegmentStore {
   // Removes the files that nobody refers to: what a crash left behind. After the ledger has read
   // what it refers to.
   void remove_orphans();
+  bool has_found() const;  // whether there was any file at open, until then
+  // The same files, but moved into that directory, which is made if there is any. How many bytes.
+  Result<std::uint64_t> put_aside(const std::string& folder);
   std::uint64_t bytes() const;
   // To the disk, since it was opened, with sums and the ends of blocks.
   std::uint64_t written_bytes() const;
@@ -130,6 +133,7 @@ class SegmentStore {
         left_free_(left_free),
         vault_(std::move(vault)) {}
   std::string path_of(std::uint64_t number, SegmentFile::Form form) const;
+  bool is_orphan(const std::string& name) const REQUIRES(mutex_);
   Result<> check_room(std::uint64_t bytes) REQUIRES(mutex_);
   Result<> open_next() REQUIRES(mutex_);
   std::vector<Dirty> dirty() REQUIRES(mutex_);

@@ -325,7 +325,9 @@ class Ledger {
   std::string unfinished_folder() const;
   bool is_repair_unfinished() const;
   Result<> put_aside();
+  std::string quarantine_folder() const;  // a new one, by its time
   Result<std::string> end_put_aside();
+  Result<> keep_nameless();
   Result<Statement> prepare_read(std::string_view sql) REQUIRES(reader_mutex_);
   Result<> keep_ids_unique();
   void choose_quota();

@@ -68,6 +68,7 @@ Result<> Ledger::begin() {
   Result<> opened =
       is_repair_unfinished() ? corrupt("an earlier repair was not finished") : open_database();
   if (opened.ok()) opened = load();
+  if (opened.ok()) opened = keep_nameless();
   // Before anything is written: what the last run could not name any more may be what fills the
   // disk.
   if (opened.ok()) segments_->remove_orphans();
@@ -75,6 +76,7 @@ Result<> Ledger::begin() {
   if (!opened.ok() && opened.code() == Code::kCorrupt) {
     opened = salvage(opened.error());
     if (opened.ok()) opened = load();
+    if (opened.ok()) opened = keep_nameless();
     if (opened.ok()) opened = begin_generation();
   }
   if (opened.ok()) opened = forget_parked();

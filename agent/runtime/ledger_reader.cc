@@ -8,6 +8,14 @@
 #include "agent/runtime/ledger_parts.h"
 
 namespace runnel {
+namespace {
+
+// One that is gone may still be in its log (`Database::open`).
+bool is_there(const std::string& database) {
+  return real_disk().identity(database) != 0 || real_disk().identity(database + "-wal") != 0;
+}
+
+}  // namespace
 
 LedgerReader::LedgerReader(std::string directory, std::unique_ptr<Database> database,
                            std::unique_ptr<SegmentStore> segments, Vault vault)
@@ -21,8 +29,10 @@ LedgerReader::~LedgerReader() = default;
 Result<std::unique_ptr<LedgerReader>> LedgerReader::open(const std::string& directory,
                                                          Vault vault) {
   const std::string path = directory + "/ledger.db";
-  if (real_disk().identity(path) == 0) return not_found("`" + path + "` is not there");
+  if (!is_there(path)) return not_found("`" + path + "` is not there");
   TRY_ASSIGN(database, Database::open(path, {.application_id = kLedgerApplication}));
+  TRY_ASSIGN(version, database->schema_version());
+  if (version == 0) return corrupt("`" + path + "` is empty");
   TRY_ASSIGN(segments, SegmentStore::open(directory + "/content", real_disk(), 0, vault));
   segments->keep_found();
   std::unique_ptr<LedgerReader> reader(
@@ -119,7 +129,7 @@ Result<LedgerReader::Counts> LedgerReader::each(const Visit& visit, const Progre
 Result<std::vector<std::string>> LedgerReader::data_keys(const std::string& directory) {
   const std::string path = directory + "/ledger.db";
   std::vector<std::string> names;
-  if (real_disk().identity(path) == 0) return names;
+  if (!is_there(path)) return names;
   TRY_ASSIGN(database, Database::open(path, {.application_id = kLedgerApplication}));
   for (const char* table : {"batch", "provenance"}) {
     // Behind a sealed body's first byte and its sum (vault.h).
@@ -136,7 +146,7 @@ Result<std::vector<std::string>> LedgerReader::data_keys(const std::string& dire
 
 Result<std::string> LedgerReader::agent_id(const std::string& directory) {
   const std::string path = directory + "/ledger.db";
-  if (real_disk().identity(path) == 0) return not_found("`" + path + "` is not there");
+  if (!is_there(path)) return not_found("`" + path + "` is not there");
   const auto read = [&path](bool is_immutable) -> Result<std::string> {
     TRY_ASSIGN(database, Database::open(path, {.application_id = kLedgerApplication,
                                                .is_read_only = true,
@@ -159,7 +169,7 @@ Result<bool> LedgerReader::holds_sealed(const std::string& directory) {
       return true;
   }
   const std::string path = directory + "/ledger.db";
-  if (real_disk().identity(path) == 0) return false;
+  if (!is_there(path)) return false;
   TRY_ASSIGN(database, Database::open(path, {.application_id = kLedgerApplication}));
   for (const char* table : {"batch", "provenance"}) {
     Result<Statement> select = database->prepare("SELECT 1 FROM " + std::string(table) +

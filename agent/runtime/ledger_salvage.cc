@@ -115,15 +115,46 @@ Result<> Ledger::put_aside() {
   return disk().sync_directory(options_.directory);
 }
 
-// Its name is its time from now on; which one is told.
-Result<std::string> Ledger::end_put_aside() {
-  const std::string quarantine = options_.directory + "/quarantine";
-  const std::string named = quarantine + "/" + iso_time(options_.clock->wall_ms());
+std::string Ledger::quarantine_folder() const {
+  const std::string named =
+      options_.directory + "/quarantine/" + iso_time(options_.clock->wall_ms());
   std::string folder = named;
   for (int i = 2; disk().identity(folder) != 0; ++i) folder = named + "-" + std::to_string(i);
-  TRY(disk().rename(unfinished_folder(), folder));
-  TRY(disk().sync_directory(quarantine));
   return folder;
+}
+
+// Its name is its time from now on; which one is told.
+Result<std::string> Ledger::end_put_aside() {
+  const std::string folder = quarantine_folder();
+  TRY(disk().rename(unfinished_folder(), folder));
+  TRY(disk().sync_directory(options_.directory + "/quarantine"));
+  return folder;
+}
+
+// Content, and a database that is new or holds no row any more: that is not what a crash has left
+// behind, but what a database named that is lost.
+Result<> Ledger::keep_nameless() {
+  {
+    Lock lock(mutex_);
+    if (!batches_.empty()) return {};
+  }
+  TRY_ASSIGN(select, database_->prepare("SELECT 1 FROM meta WHERE name = 'generation'"));
+  TRY_ASSIGN(is_known, select.step());
+  if (is_known && salvages_ == 0) return {};
+  if (!segments_->has_found()) return {};
+  const std::string quarantine = options_.directory + "/quarantine";
+  TRY(disk().make_directory(quarantine));
+  const std::string folder = quarantine_folder();
+  TRY_ASSIGN(bytes, segments_->put_aside(folder));
+  if (bytes == 0) return {};
+  TRY(disk().sync_directory(quarantine));
+  const std::string told = "no row of the ledger's database names the " + std::to_string(bytes) +
+                           " bytes of content that were here: the database was lost; they were "
+                           "put aside into " +
+                           folder;
+  log_error("ledger", told);
+  repaired_ += (repaired_.empty() ? "" : "; ") + told;
+  return {};
 }
 
 // Forward until the first row that cannot be read, then backward until the last such row.

@@ -322,18 +322,45 @@ Result<> SegmentStore::sync() {
   return {};
 }
 
+bool SegmentStore::is_orphan(const std::string& name) const {
+  const Result<std::int64_t> number = parse_int(name.substr(0, name.find('.')));
+  const auto known = files_.find(static_cast<std::uint64_t>(*number));
+  if (known == files_.end()) return true;
+  const std::shared_ptr<SegmentFile> file = known->second.lock();
+  return !file || file->path_ != directory_ + "/" + name;
+}
+
+bool SegmentStore::has_found() const {
+  Lock lock(mutex_);
+  return !found_.empty();
+}
+
 void SegmentStore::remove_orphans() {
   Lock lock(mutex_);
   for (const std::string& name : found_) {
-    const Result<std::int64_t> number = parse_int(name.substr(0, name.find('.')));
-    const auto known = files_.find(static_cast<std::uint64_t>(*number));
-    if (known != files_.end()) {
-      const std::shared_ptr<SegmentFile> file = known->second.lock();
-      if (file && file->path_ == directory_ + "/" + name) continue;
-    }
-    static_cast<void>(disk_.remove(directory_ + "/" + name).ok());  // the next start tries again
+    if (is_orphan(name))
+      static_cast<void>(disk_.remove(directory_ + "/" + name).ok());  // the next start tries again
   }
   found_.clear();
+}
+
+Result<std::uint64_t> SegmentStore::put_aside(const std::string& folder) {
+  Lock lock(mutex_);
+  std::uint64_t bytes = 0;
+  for (const std::string& name : found_) {
+    if (!is_orphan(name)) continue;
+    const std::string path = directory_ + "/" + name;
+    TRY_ASSIGN(file, disk_.open(path));
+    TRY_ASSIGN(size, file->size());
+    if (size == 0) continue;
+    if (bytes == 0) TRY(disk_.make_directory(folder));
+    TRY(disk_.rename(path, folder + "/" + name));
+    bytes += size;
+  }
+  if (bytes == 0) return bytes;
+  TRY(disk_.sync_directory(folder));
+  TRY(disk_.sync_directory(directory_));
+  return bytes;
 }
 
 std::uint64_t SegmentStore::bytes() const {

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <limits>
@@ -53,6 +54,25 @@ void make_private(const std::string& path) {
   if (made >= 0) ::close(made);
 }
 
+// SQLite throws a log away whose database is gone or without a byte, though all of the database may
+// still be in it. A page of zeros keeps the log, which says what that page is; if it does not, the
+// database is found to be damaged.
+void keep_log(const std::string& path) {
+  constexpr off_t kLogHeader = 32;
+  constexpr off_t kPage = 4096;
+  struct stat log {};
+  struct stat file {};
+  if (::stat((path + "-wal").c_str(), &log) != 0 || !S_ISREG(log.st_mode) ||
+      log.st_size <= kLogHeader)
+    return;
+  const bool is_there = ::stat(path.c_str(), &file) == 0;
+  if (is_there && (!S_ISREG(file.st_mode) || file.st_size > 0)) return;
+  const int made = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  if (made < 0) return;
+  static_cast<void>(::ftruncate(made, kPage) == 0);  // where it cannot be written, nor can the log
+  ::close(made);
+}
+
 }  // namespace
 
 Error Database::error(std::string_view what, int code) const {
@@ -67,6 +87,7 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path,
                                                  const DatabaseOptions& options) {
   sqlite3* handle = nullptr;
   const bool may_make = !options.is_read_only && !options.is_immutable && !options.is_foreign;
+  if (options.vfs.empty() && !options.is_immutable && !options.is_foreign) keep_log(path);
   if (may_make && options.vfs.empty()) make_private(path);
   const std::string name = options.is_immutable ? immutable_uri(path) : path;
   const int flags =

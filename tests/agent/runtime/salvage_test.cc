@@ -10,6 +10,7 @@
 
 #include "agent/base/log.h"
 #include "agent/runtime/batch_codec.h"
+#include "agent/runtime/ledger_reader.h"
 #include "agent/runtime/provenance_log.h"
 #include "agent/runtime/session_core.h"
 
@@ -251,6 +252,67 @@ TEST_CASE("a write-ahead log that ends early: as after a power cut, and nothing 
   CHECK(*found.rbegin() == static_cast<int>(found.size()) - 1);
   CHECK(one.quarantined() == 0);
   one.check_balanced(found.size());
+}
+
+// A copy of the directory as a crash leaves it: the rows in the log, the content beside it.
+void crash(Salvage& one) {
+  namespace fs = std::filesystem;
+  one.open();
+  one.fill(20'000);
+  const fs::path copy = one.path() + "-crashed";
+  fs::copy(one.path(), copy, fs::copy_options::recursive);
+  one.close();
+  for (const auto& each : fs::directory_iterator(one.path())) fs::remove_all(each.path());
+  for (const auto& each : fs::directory_iterator(copy))
+    fs::rename(each.path(), fs::path(one.path()) / each.path().filename());
+  fs::remove(copy);
+  REQUIRE(fs::file_size(one.database() + "-wal") > 100'000);
+}
+
+TEST_CASE("a database that is gone, or without a byte: what the log beside it holds is all there") {
+  for (const bool is_gone : {false, true}) {
+    CAPTURE(is_gone);
+    Salvage one;
+    crash(one);
+    if (is_gone) {
+      std::filesystem::remove(one.database());
+    } else {
+      std::filesystem::resize_file(one.database(), 0);
+    }
+    const auto reader = LedgerReader::open(one.path(), {});
+    REQUIRE_MESSAGE(reader.ok(), reader.error().text());
+    const auto counts =
+        (*reader)->each([](const auto&, const auto&) { return Result<>(); }, [](auto, auto) {});
+    REQUIRE(counts.ok());
+    CHECK(counts->flowfiles == kAll);
+    one.open();
+    CHECK(one.found().size() == kAll);
+    one.check_balanced(kAll);
+  }
+}
+
+TEST_CASE(
+    "a database that is lost with its log: the content that it named is put aside, and told") {
+  Salvage one;
+  crash(one);
+  std::uintmax_t bytes = 0;
+  for (const auto& file : std::filesystem::directory_iterator(one.path() + "/content"))
+    bytes += file.file_size();
+  std::filesystem::remove(one.database());
+  std::filesystem::remove(one.database() + "-wal");
+  one.open();
+  CHECK(one.found().empty());
+  CHECK(one.ledger->repaired().find(std::to_string(bytes) + " bytes") != std::string::npos);
+  std::uintmax_t kept = 0;
+  for (const auto& file : std::filesystem::recursive_directory_iterator(one.path() + "/quarantine"))
+    if (file.is_regular_file()) kept += file.file_size();
+  CHECK(kept == bytes);
+  // What the next crash leaves is told from it.
+  one.fill(20'000);
+  one.close();
+  one.open();
+  CHECK(one.found().size() == kAll);
+  CHECK(one.ledger->repaired().empty());
 }
 
 TEST_CASE("a missing segment file: what lies in it is counted as quarantined, the rest is there") {
