@@ -74,9 +74,13 @@ Result<std::optional<std::vector<CsvRows::Cell>>> CsvRows::next() {
   };
   while (true) {
     TRY_ASSIGN(byte, source_.next());
-    if (!byte || *byte == '\n') {
+    if (byte && *byte == '\r') {
+      // With the line feed behind it, or by itself, as NiFi's readers take it.
+      TRY_ASSIGN(after, source_.next());
+      if (after && *after != '\n') source_.unread();
+    }
+    if (!byte || *byte == '\n' || *byte == '\r') {
       if (byte) ++line_;
-      if (!row.back().is_quoted && row.back().text.ends_with('\r')) row.back().text.pop_back();
       settle(row.back());
       const bool is_empty = row.size() == 1 && row[0].text.empty() && !row[0].is_quoted;
       if (!is_empty) return std::optional(std::move(row));
@@ -92,13 +96,12 @@ Result<std::optional<std::vector<CsvRows::Cell>>> CsvRows::next() {
       settle(cell);
       row.emplace_back();
       is_any = false;
-    } else if (*byte == manner_.quote && !is_any) {
+    } else if (*byte == manner_.quote && (!is_any || is_behind_mark(cell))) {
       cell.text.clear();
       TRY(read_quoted(cell));
       is_any = true;
     } else if (cell.is_quoted) {
-      // Blanks, and the carriage return of a line's end, may follow the quote.
-      if (*byte != ' ' && *byte != '\r') {
+      if (*byte != ' ') {  // blanks may follow the quote
         return invalid("the CSV in line " + std::to_string(row_line_) +
                        ": text behind the end of a quote");
       }

@@ -1,5 +1,5 @@
 // CsvRows: the rows of a CSV text (RFC 4180): quoted fields, doubled quotes, line breaks within
-// quotes, lines that end in LF or CRLF.
+// quotes, lines that end in LF, CRLF or CR.
 
 #pragma once
 
@@ -45,6 +45,10 @@ class CsvRows {
  private:
   Result<> read_quoted(Cell& cell);
   Result<> take_size(std::size_t& size) const;
+  // Whether all that stands before the byte just read is a byte order mark.
+  bool is_behind_mark(const Cell& cell) const {
+    return source_.offset() == 4 && cell.text == "\xEF\xBB\xBF";
+  }
 
   ByteSource source_;
   const CsvManner manner_;

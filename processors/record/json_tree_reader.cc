@@ -58,8 +58,24 @@ class JsonRecordReader final : public RecordReader {
     }
   }
 
+  // Programs on Windows put one before UTF-8; NiFi's readers pass over it.
+  Result<> skip_byte_order_mark() {
+    TRY_ASSIGN(first, source_.next());
+    if (!first) return {};
+    if (*first != '\xEF') {
+      source_.unread();
+      return {};
+    }
+    for (const char each : {'\xBB', '\xBF'}) {
+      TRY_ASSIGN(byte, source_.next());
+      if (!byte || *byte != each) return malformed(0, "a record is an object");
+    }
+    return {};
+  }
+
   // The first byte of the next record; none: there is no more.
   Result<std::optional<char>> begin_record() {
+    if (source_.offset() == 0) TRY(skip_byte_order_mark());
     TRY_ASSIGN(byte, next_visible());
     if (!byte) {
       if (is_in_array_) return malformed(source_.offset(), "the array does not end");

@@ -106,6 +106,28 @@ TEST_CASE("CSV by its header alone is text; separators, quotes and null texts ca
   CHECK(convert(tabs, kLines, "a\tb\n\n1\t2\n\n").content == "{\"a\":1,\"b\":2}");
 }
 
+TEST_CASE("lines of CSV end in LF, CRLF or CR; a carriage return in quotes is text") {
+  const std::string expected = "{\"a\":1,\"b\":\"x\"}\n{\"a\":2,\"b\":\"\"}";
+  for (const std::string_view text :
+       {"a,b\n1,x\n2,\"\"\n", "a,b\r\n1,x\r\n2,\"\"\r\n", "a,b\r1,x\r2,\"\"\r", "a,b\r1,x\r2,\"\"",
+        "a,b\r\r\n1,x\r\r\n\r2,\"\" \r\n"}) {
+    CAPTURE(text);
+    CHECK(convert(kCsvIn, kLines, text).content == expected);
+  }
+  CHECK(convert(kCsvIn, kLines, "a\r\"x\ry\"\r").content == R"({"a":"x\ry"})");
+  CHECK(convert(kCsvIn, kLines, "a\r1\r1,2\r").problem ==
+        "the CSV in line 3: the row has 2 fields, the header 1");
+}
+
+TEST_CASE("a byte order mark before JSON, or before a quoted name of CSV, is passed over") {
+  const std::string mark = "\xEF\xBB\xBF";
+  CHECK(convert(kJsonIn, kLines, mark + R"([{"a":1}])").content == R"({"a":1})");
+  CHECK(convert(kJsonIn, kLines, mark).count == "0");
+  CHECK(convert(kJsonIn, kLines, "\xEF\xBB{}").problem ==
+        "the JSON at byte 0: a record is an object");
+  CHECK(convert(kCsvIn, kLines, mark + "\"a,b\",c\n1,2\n").content == R"({"a,b":1,"c":2})");
+}
+
 TEST_CASE("malformed CSV goes to failure as it came, with the line") {
   const auto problem = [](std::string_view text) {
     return convert(kCsvIn, kJsonOut, text).problem;
