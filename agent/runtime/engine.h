@@ -103,7 +103,8 @@ class Engine {
   virtual Result<ReplayAnswer> replay(const ReplayRequest& request) = 0;
   // The FlowFile that has this uuid here; kNotFound when it was made by another agent.
   virtual Result<std::uint64_t> flowfile_of(std::string_view uuid) const = 0;
-  // In the order in which they will be taken.
+  // In the order in which they will be taken, as many as are in memory then: at least the batch
+  // that comes next.
   virtual Result<std::vector<QueuedFlowFile>> list_queue(std::string_view connection,
                                                          std::size_t limit) const = 0;
   // kNotFound when it has gone on.

@@ -257,6 +257,10 @@ Result<std::uint64_t> EngineCore::attach(std::string_view parked, std::string_vi
 Result<std::vector<QueuedFlowFile>> EngineCore::list_queue(std::string_view connection,
                                                            std::size_t limit) const {
   TRY_ASSIGN(queue, find_queue(connection));
+  // What an earlier run has left, or what was paged out, lies on disk only. What cannot be read has
+  // been told, and is not queued any more.
+  const Result<> read = ledger_->page_in(*queue);
+  if (!read.ok() && read.code() != Code::kCorrupt) return read.error();
   std::vector<QueuedFlowFile> found;
   Lock lock(ledger_->mutex());
   queue->held();

@@ -124,6 +124,21 @@ class Commands(AgentTest):
         shell = subprocess.run(["bash", "-c", f"{self.stand.program('runnel-agent')} check <(cat {self.flow})"], capture_output=True, text=True, timeout=20)
         self.assertEqual(shell.returncode, 0, shell.stderr)
 
+    def test_check_complains_of_properties_that_are_not_right_together_as_run_does(self):
+        said = "`Custom Text` needs `Unique FlowFiles` `false`"
+        flow = self.write("together.yaml", "flow: together\nprocessors:\n  g: {type: GenerateFlowFile, properties: {Custom Text: x}, terminate: [success]}\n")
+        done = self.command("check", flow, state=False)
+        self.assertEqual(done.returncode, 78)
+        self.assertIn("together.yaml:3:3: `g`: property " + said, done.stderr)
+        self.assertIn(said, self.command("run", "--flow", flow).stderr)
+        # What a provider has elsewhere is not judged.
+        flow = self.write(
+            "elsewhere.yaml",
+            "flow: elsewhere\nparameter_contexts: {c: {provider: {type: file, path: /nonexistent}}}\nparameter_context: c\nprocessors:\n"
+            "  g: {type: GenerateFlowFile, properties: {Custom Text: x, Unique FlowFiles: '#{u}'}, terminate: [success]}\n",
+        )
+        self.assertEqual(self.command("check", flow, state=False).returncode, 0)
+
     def test_a_flow_that_is_too_long_by_a_byte_is_not_said_to_be_as_long_as_it_may(self):
         limit = 8 * 1024 * 1024
         for extra, said in ((1, "the text is 8388609 bytes long; the most is 8388608"), (limit, "the text is 16 MB long; the most is 8 MB")):

@@ -485,6 +485,29 @@ TEST_CASE("queues can be listed, peeked into, tapped and purged") {
   engine.check_balanced();
 }
 
+TEST_CASE("what an earlier run has left is listed and can be peeked into before anybody takes it") {
+  clear_roles();
+  DrivenEngine engine;
+  REQUIRE(engine->start(three_hops().build()).ok());
+  engine.run();
+  REQUIRE(engine->stop_processor("sink").ok());
+  role("source").to_make = 5;
+  role("source").wake();
+  engine.run();
+  CHECK(engine->stop(1s).ok());
+  engine.reopen();
+  REQUIRE(engine->start(three_hops().build()).ok());
+  const auto listed = engine->list_queue("pass -> sink", 3);
+  REQUIRE(listed.ok());
+  REQUIRE(listed->size() == 3);
+  const auto peeked = engine->peek("pass -> sink", listed->front().id, 100);
+  REQUIRE(peeked.ok());
+  CHECK(peeked->content == "1");
+  CHECK(engine.connection("pass -> sink").count == 5);
+  CHECK(engine->purge("pass -> sink").value_or(0) == 5);
+  engine.check_balanced();
+}
+
 TEST_CASE("a timer-driven processor is called once in each period; a cron-driven one at its time") {
   clear_roles();
   DrivenEngine engine;
