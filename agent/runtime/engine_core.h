@@ -132,8 +132,9 @@ class EngineCore final : public Engine {
   Result<> open_provenance();
   Result<> open_archive();
   void replay_batch(std::vector<ReplayArchive::Ended> batch, bool is_dry_run, ReplayAnswer& answer);
+  // `fresh`: from this id on they were made by the replay, or since.
   Result<> name_what_is_not_held(const ReplayRequest& request, const IdSet& held,
-                                 ReplayAnswer& answer);
+                                 std::uint64_t fresh, ReplayAnswer& answer);
   std::string why_not_held(std::uint64_t flowfile) const;
   std::vector<std::string> components_of(std::string_view which) const;
   const PlannedQueue* planned_queue(const Running& running, std::string_view queue_id) const;

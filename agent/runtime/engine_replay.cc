@@ -194,7 +194,7 @@ std::string EngineCore::why_not_held(std::uint64_t flowfile) const {
 
 // Of a span of time: what ended there, by provenance, and is not held.
 Result<> EngineCore::name_what_is_not_held(const ReplayRequest& request, const IdSet& held,
-                                           ReplayAnswer& answer) {
+                                           std::uint64_t fresh, ReplayAnswer& answer) {
   if (!provenance_) return {};
   ProvenanceQuery query;
   query.kind = ProvenanceKind::kDrop;
@@ -205,6 +205,7 @@ Result<> EngineCore::name_what_is_not_held(const ReplayRequest& request, const I
   const std::string reason = why_not_held(0);
   IdSet not_held;
   IdSet known_held = held;
+  known_held.add(IdRange{fresh, UINT64_MAX - 1});
   for (const ProvenanceEvent& event : known.events) {
     std::vector<IdRange> ranges;
     for (const auto& [first, last] : event.flowfiles) ranges.push_back({first, last});
@@ -223,6 +224,9 @@ Result<ReplayAnswer> EngineCore::replay(const ReplayRequest& request) {
   const std::vector<std::string> components = components_of(request.component);
   ReplayAnswer answer;
   IdSet held;
+  // What this replay queues, and what is made of it, may have ended before the replay is over, and
+  // within the span of time that is asked for: it is not meant.
+  const std::uint64_t fresh = ledger_->take_ids(1);
   std::vector<ReplayArchive::Ended> batch;
   std::size_t batch_bytes = 0;
   const auto replay_one = [&](ReplayArchive::Ended one) {
@@ -231,7 +235,7 @@ Result<ReplayAnswer> EngineCore::replay(const ReplayRequest& request) {
                           (planned && std::find(components.begin(), components.end(),
                                                 planned->connection->to.id) != components.end());
     // One that ended twice (its last end was undone by a crash) is replayed once.
-    if (!is_meant || (request.flowfile && !held.is_empty())) {
+    if (!is_meant || one.record.id >= fresh || (request.flowfile && !held.is_empty())) {
       release(one.record);
       return true;
     }
@@ -253,7 +257,7 @@ Result<ReplayAnswer> EngineCore::replay(const ReplayRequest& request) {
     replay_batch(std::move(batch), request.is_dry_run, answer);
   }
   if (!request.flowfile) {
-    TRY(name_what_is_not_held(request, held, answer));
+    TRY(name_what_is_not_held(request, held, fresh, answer));
   } else if (held.is_empty()) {
     refuse(answer, {*request.flowfile, *request.flowfile}, why_not_held(*request.flowfile));
   }

@@ -140,6 +140,28 @@ TEST_CASE("all that ended in a span of time at one component is replayed, and no
   engine.check_balanced();
 }
 
+TEST_CASE("what a replay has queued itself, and is gone before it is over, is no part of it") {
+  clear_roles();
+  const TemporaryDirectory directory;
+  EngineOptions options;
+  options.state_dir = directory.path;
+  options.types = stage_types();
+  options.workers = 2;
+  options.archive.bytes_max = 100 << 20;
+  auto engine = EngineCore::open(std::move(options)).value();
+  constexpr int kMade = 20'000;
+  role("source").to_make = kMade;
+  REQUIRE(engine->start(three_hops().build()).ok());
+  role("sink").wait_for_seen(kMade);
+  const auto answer = engine->replay(everything());
+  REQUIRE(answer.ok());
+  CHECK(answer->replayed_count <= kMade);  // what has just ended may not be in the archive yet
+  CHECK(answer->replayed_count + answer->refused_count <= kMade);
+  role("sink").wait_for_seen(kMade + static_cast<int>(answer->replayed_count));
+  CHECK(engine->stop(10s).ok());
+  CHECK(engine->status().loss.in == kMade + answer->replayed_count);
+}
+
 TEST_CASE("what is not held is named with its reason: no archive, too large, unknown, not ended") {
   clear_roles();
   DrivenEngine engine;
