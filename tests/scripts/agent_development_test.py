@@ -607,7 +607,7 @@ class Completion(DevelopmentTest):
             listed = " ".join(f"'{word}'" for word in ("runnel-agent", *words))
             return self.shell("bash", "-c", f"source {script}; COMP_WORDS=({listed}); COMP_CWORD={len(words)}; _runnel_agent; printf '%s\\n' \"${{COMPREPLY[@]}}\"")
 
-        self.assertEqual(complete("sta"), ["status", "start"])
+        self.assertEqual(complete("sta"), ["status", "start", "state"])
         self.assertEqual(complete("queue", "l"), ["list"])
         self.assertEqual(complete("describe", "ConsumeM"), ["ConsumeMQTT"])
         self.assertEqual(complete("status", "--st"), ["--state"])
@@ -623,7 +623,7 @@ class Completion(DevelopmentTest):
             return self.shell("zsh", "-fc", "_describe() { print -l -- \"${(@P)3}\" }; _files() { print -l files \"$@\" }\n"
                               f"source {script}; words=({listed}); CURRENT={len(words) + 1}; _runnel_agent; true")
 
-        self.assertEqual([line.split(":")[0] for line in complete("sta")], ["status", "start"])
+        self.assertEqual([line.split(":")[0] for line in complete("sta")], ["status", "start", "state"])
         self.assertEqual([line.split(":")[0] for line in complete("describe", "ConsumeM")], ["ConsumeMQTT"])
         self.assertEqual(complete("check", ""), ["files"])
         self.assertEqual(complete("status", "--state", ""), ["files", "-/"])
@@ -636,7 +636,7 @@ class Completion(DevelopmentTest):
         def complete(line):
             return [one.split("\t")[0] for one in self.shell("fish", "--no-config", "-c", f"source {script}; complete -C '{line}'")]
 
-        self.assertEqual(complete("runnel-agent sta"), ["start", "status"])
+        self.assertEqual(complete("runnel-agent sta"), ["start", "state", "status"])
         self.assertEqual(complete("runnel-agent describe ConsumeM"), ["ConsumeMQTT"])
         self.assertEqual(complete("runnel-agent queue list --st"), ["--state"])
         self.assertEqual(complete("runnel-agent check filt"), ["filter.yaml"])
