@@ -119,10 +119,9 @@ class Wakes {
         looked_at = now;
         memory.look();
       }
-      if (ready <= 0) {
-        if (at_most && now - began >= *at_most) return std::nullopt;
-        continue;
-      }
+      // Also where it was woken for less: a hub that is heard often must not keep it from this.
+      if (at_most && now - began >= *at_most) return std::nullopt;
+      if (ready <= 0) continue;
       if ((polled[0].revents & POLLIN) != 0) return false;
       if ((polled[1].revents & POLLIN) != 0) return true;
       if ((polled[2].revents & POLLIN) != 0) {
