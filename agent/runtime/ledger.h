@@ -357,11 +357,11 @@ class Ledger {
 
   // -- the components' state
   std::uint64_t forget_state(const std::string& component, bool is_at_once) REQUIRES(mutex_);
-  void mark_removed(const std::vector<std::string>& owners,
+  void mark_removed(const std::set<std::string>& owners,
                     const std::function<bool(const std::string&)>& is_in_flow) REQUIRES(mutex_);
   std::vector<std::string> surplus_state() REQUIRES(mutex_);
   Result<Database*> durable_database() REQUIRES(durable_mutex_);
-  std::vector<std::string> durable_owners();
+  std::set<std::string> durable_owners();
   void forget_durable(const std::vector<std::string>& owners);
 
   // -- the writer

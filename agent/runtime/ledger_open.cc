@@ -167,25 +167,25 @@ Result<> Ledger::forget_parked() {
   Lock lock(mutex_);
   std::set<std::uint64_t> occupied;
   for (const auto& [id, batch] : batches_) occupied.insert(batch.queue);
-  std::optional<Transaction> transaction;
+  const auto is_empty = [&](const auto& parked) REQUIRES(mutex_) {
+    return !occupied.contains(queues_.at(parked.first)->key());
+  };
+  if (std::none_of(parked_of_.begin(), parked_of_.end(), is_empty)) return {};
+  TRY_ASSIGN(transaction, Transaction::begin(*database_));
+  TRY_ASSIGN(remove, database_->prepare("DELETE FROM queue WHERE key = ?"));
   for (auto one = parked_of_.begin(); one != parked_of_.end();) {
-    const auto queue = queues_.find(one->first);
-    const std::uint64_t key = queue->second->key();
-    if (occupied.contains(key)) {
+    if (!is_empty(*one)) {
       ++one;
       continue;
     }
-    if (!transaction) {
-      TRY_ASSIGN(begun, Transaction::begin(*database_));
-      transaction.emplace(std::move(begun));
-    }
-    TRY_ASSIGN(remove, database_->prepare("DELETE FROM queue WHERE key = ?"));
+    const auto queue = queues_.find(one->first);
+    const std::uint64_t key = queue->second->key();
     TRY(remove.bind(1, static_cast<std::int64_t>(key)).run());
     queues_by_key_.erase(key);
     queues_.erase(queue);
     one = parked_of_.erase(one);
   }
-  return transaction ? transaction->commit() : Result<>();
+  return transaction.commit();
 }
 
 // A number that no earlier opening had: the ids of FlowFiles begin with it, so that none is ever

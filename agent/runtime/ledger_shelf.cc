@@ -128,8 +128,8 @@ Result<Database*> Ledger::durable_database() {
   return durable_.get();
 }
 
-std::vector<std::string> Ledger::durable_owners() {
-  std::vector<std::string> owners;
+std::set<std::string> Ledger::durable_owners() {
+  std::set<std::string> owners;
   Lock lock(durable_mutex_);
   if (!durable_ && disk().identity(durable_path()) == 0) return owners;
   const auto read = [&]() REQUIRES(durable_mutex_) -> Result<> {
@@ -138,7 +138,7 @@ std::vector<std::string> Ledger::durable_owners() {
     while (true) {
       TRY_ASSIGN(has_row, select.step());
       if (!has_row) return {};
-      owners.emplace_back(select.text(0));
+      owners.emplace(select.text(0));
     }
   };
   if (const Result<> done = read(); !done.ok())
@@ -149,14 +149,13 @@ std::vector<std::string> Ledger::durable_owners() {
 void Ledger::forget_durable(const std::vector<std::string>& owners) {
   Lock lock(durable_mutex_);
   if (owners.empty() || !durable_) return;
-  for (const std::string& owner : owners) {
-    Result<Statement> remove = durable_->prepare("DELETE FROM durable WHERE owner = ?");
-    const Result<> done =
-        remove.ok() ? remove->bind_text(1, owner).run() : Result<>(remove.error());
-    if (done.ok()) continue;
+  const auto forget = [&]() REQUIRES(durable_mutex_) -> Result<> {
+    TRY_ASSIGN(remove, durable_->prepare("DELETE FROM durable WHERE owner = ?"));
+    for (const std::string& owner : owners) TRY(remove.bind_text(1, owner).run());
+    return {};
+  };
+  if (const Result<> done = forget(); !done.ok())
     log_warn("ledger", "durable.db keeps what nobody needs", {{"reason", done.error().text()}});
-    return;
-  }
 }
 
 std::unique_ptr<DurableMap> Ledger::durable(const std::string& owner) {

@@ -1,6 +1,7 @@
 // What components remember (processors, services, gates of groups): reading, changing, forgetting.
 
 #include <algorithm>
+#include <set>
 
 #include "agent/base/bytes.h"
 #include "agent/base/log.h"
@@ -67,6 +68,7 @@ void Ledger::change_state(const std::string& processor, const std::string& name,
   }
   is_cut_wanted_ = true;
 }
+
 std::optional<std::string> Ledger::state(const std::string& processor, const std::string& name) {
   const auto known = state_.find(processor);
   if (known == state_.end()) return std::nullopt;
@@ -87,11 +89,8 @@ void Ledger::each_state(const std::string& processor,
 std::vector<StateExtent> Ledger::state_extents() {
   Lock lock(mutex_);
   std::vector<StateExtent> all;
-  const auto removed = state_.find(kRemoved);
   for (const auto& [component, values] : state_) {
-    if (component == kRemoved || values.empty()) continue;
-    all.push_back({component, values.size(), bytes_of(values),
-                   removed != state_.end() && removed->second.contains(component)});
+    if (component != kRemoved) all.push_back({component, values.size(), bytes_of(values)});
   }
   return all;
 }
@@ -116,12 +115,12 @@ std::uint64_t Ledger::forget_state(const std::string& component, bool is_at_once
 
 std::vector<std::string> Ledger::keep_state(
     const std::function<bool(const std::string&)>& is_in_flow) {
-  std::vector<std::string> owners = durable_owners();
+  std::set<std::string> owners = durable_owners();
   std::vector<std::string> forgotten;
   {
     Lock lock(mutex_);
     for (const auto& [component, values] : state_) {
-      if (component != kRemoved && !values.empty()) owners.push_back(component);
+      if (component != kRemoved) owners.insert(component);
     }
     mark_removed(owners, is_in_flow);
     forgotten = surplus_state();
@@ -135,7 +134,7 @@ std::vector<std::string> Ledger::keep_state(
   return forgotten;
 }
 
-void Ledger::mark_removed(const std::vector<std::string>& owners,
+void Ledger::mark_removed(const std::set<std::string>& owners,
                           const std::function<bool(const std::string&)>& is_in_flow) {
   const std::map<std::string, std::string> before = state_[kRemoved];
   std::uint64_t last = 0;
@@ -146,9 +145,8 @@ void Ledger::mark_removed(const std::vector<std::string>& owners,
       change_state(kRemoved, component, next, birth_epoch(), false);
   }
   for (const auto& [component, mark] : before) {
-    const bool is_left = std::find(owners.begin(), owners.end(), component) != owners.end() &&
-                         !is_in_flow(component);
-    if (!is_left) change_state(kRemoved, component, std::nullopt, birth_epoch(), false);
+    if (!owners.contains(component) || is_in_flow(component))
+      change_state(kRemoved, component, std::nullopt, birth_epoch(), false);
   }
 }
 

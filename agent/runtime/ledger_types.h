@@ -74,7 +74,6 @@ struct StateExtent {
   std::string component;  // its id
   std::uint64_t keys = 0;
   std::uint64_t bytes = 0;  // of keys and values
-  bool is_removed = false;  // no component of the flow
 };
 
 }  // namespace runnel

@@ -86,9 +86,9 @@ Error Database::error(std::string_view what, int code) const {
 Result<std::unique_ptr<Database>> Database::open(const std::string& path,
                                                  const DatabaseOptions& options) {
   sqlite3* handle = nullptr;
-  const bool may_make = !options.is_read_only && !options.is_immutable && !options.is_foreign;
-  if (options.vfs.empty() && !options.is_immutable && !options.is_foreign) keep_log(path);
-  if (may_make && options.vfs.empty()) make_private(path);
+  const bool is_ours = options.vfs.empty() && !options.is_immutable && !options.is_foreign;
+  if (is_ours) keep_log(path);
+  if (is_ours && !options.is_read_only) make_private(path);
   const std::string name = options.is_immutable ? immutable_uri(path) : path;
   const int flags =
       (options.is_immutable ? SQLITE_OPEN_URI : 0) | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |

@@ -12,6 +12,7 @@
 #include "processors/record/avro_schema.h"
 #include "processors/record/record.h"
 #include "processors/registry.h"
+#include "tests/support/text_reader.h"
 
 namespace runnel {
 ServiceType avro_reader();
@@ -22,20 +23,10 @@ namespace {
 constexpr std::size_t kRecordMax = 64 << 10;
 constexpr int kRecordsMax = 1000;
 
-class Text final : public runnel::ContentReader, public runnel::avro::Input {
+class Text final : public runnel::test::TextReader, public runnel::avro::Input {
  public:
-  explicit Text(std::string_view text) : text_(text) {}
-  runnel::Result<std::size_t> read(std::span<char> into) override {
-    const std::size_t count = std::min(into.size(), text_.size() - at_);
-    std::copy_n(text_.begin() + static_cast<std::ptrdiff_t>(at_), count, into.begin());
-    at_ += count;
-    return count;
-  }
-  void rewind() override { at_ = 0; }
-
- private:
-  std::string_view text_;
-  std::size_t at_ = 0;
+  using TextReader::TextReader;
+  runnel::Result<std::size_t> read(std::span<char> into) override { return TextReader::read(into); }
 };
 
 void must(bool holds) {

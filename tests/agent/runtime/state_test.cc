@@ -39,6 +39,15 @@ std::vector<std::string> remembering(const EngineCore& engine) {
   return out;
 }
 
+// A component that remembers a position, in a flow that has it no longer; its id.
+std::string remove_with_position(DrivenEngine& engine) {
+  REQUIRE(engine->start(with({"tail"}).build()).ok());
+  std::string id = id_of(*engine.engine, "tail");
+  remember(*engine.engine, id, "position", "7");
+  REQUIRE(engine->update(with({}).build()).ok());
+  return id;
+}
+
 struct Quiet {
   Quiet() {
     set_log_sink([](std::string_view) {});
@@ -118,10 +127,7 @@ TEST_CASE("a service's state is cleared only while nobody uses the service") {
 TEST_CASE("what a removed component remembers is there when a later flow has it again") {
   clear_roles();
   DrivenEngine engine;
-  REQUIRE(engine->start(with({"tail"}).build()).ok());
-  const std::string id = id_of(*engine.engine, "tail");
-  remember(*engine.engine, id, "position", "7");
-  REQUIRE(engine->update(with({}).build()).ok());
+  const std::string id = remove_with_position(engine);
   CHECK(remembering(*engine.engine) == std::vector<std::string>{"(gone) " + id + " 1 9"});
   engine.reopen();
   REQUIRE(engine->start(with({}).build()).ok());
@@ -133,10 +139,7 @@ TEST_CASE("what a removed component remembers is there when a later flow has it 
 TEST_CASE("the state of a removed component can be cleared by its id") {
   clear_roles();
   DrivenEngine engine;
-  REQUIRE(engine->start(with({"tail"}).build()).ok());
-  const std::string id = id_of(*engine.engine, "tail");
-  remember(*engine.engine, id, "position", "7");
-  REQUIRE(engine->update(with({}).build()).ok());
+  const std::string id = remove_with_position(engine);
   CHECK(*engine->clear_state(id) == 1);
   CHECK(engine->states().empty());
 }

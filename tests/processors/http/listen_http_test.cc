@@ -11,6 +11,7 @@
 #include "tests/support/process.h"
 #include "tests/support/processor_runner.h"
 #include "tests/support/raw_peer.h"
+#include "tests/support/text_reader.h"
 
 namespace runnel {
 namespace {
@@ -279,21 +280,6 @@ struct TlsFiles {
   test::Certificates certificates = test::make_certificates(folder.path());
 };
 
-class TextReader final : public ContentReader {
- public:
-  explicit TextReader(std::string text) : text_(std::move(text)) {}
-  Result<std::size_t> read(std::span<char> into) override {
-    const std::size_t got = text_.copy(into.data(), into.size(), at_);
-    at_ += got;
-    return got;
-  }
-  void rewind() override { at_ = 0; }
-
- private:
-  const std::string text_;
-  std::size_t at_ = 0;
-};
-
 Result<HttpResponse> send(Listening& listening, const HttpRequest& request) {
   return listening.meanwhile([&request] {
     request.body->rewind();
@@ -312,7 +298,7 @@ HttpRequest request_to(Listening& listening, const test::Certificates& certifica
   HttpRequest request;
   request.method = "POST";
   request.url = "https://127.0.0.1:" + std::to_string(listening.port()) + "/contentListener";
-  request.body = std::make_shared<TextReader>("over TLS");
+  request.body = std::make_shared<test::TextReader>("over TLS");
   request.body_size = 8;
   request.ca_file = certificates.ca;
   return request;

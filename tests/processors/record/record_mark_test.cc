@@ -9,6 +9,7 @@
 #include "processors/record/record.h"
 #include "processors/registry.h"
 #include "tests/support/processor_runner.h"
+#include "tests/support/text_reader.h"
 
 namespace runnel {
 
@@ -17,22 +18,6 @@ ServiceType csv_reader();
 ServiceType json_tree_reader();
 
 namespace {
-
-class TextReader final : public ContentReader {
- public:
-  explicit TextReader(std::string_view text) : text_(text) {}
-  Result<std::size_t> read(std::span<char> into) override {
-    const std::size_t count = std::min(into.size(), text_.size() - at_);
-    std::copy_n(text_.begin() + static_cast<std::ptrdiff_t>(at_), count, into.begin());
-    at_ += count;
-    return count;
-  }
-  void rewind() override { at_ = 0; }
-
- private:
-  std::string_view text_;
-  std::size_t at_ = 0;
-};
 
 // A service that reads records.
 class Readers {
@@ -51,7 +36,7 @@ class Readers {
 std::size_t check_marks(Readers readers, std::string_view content) {
   std::vector<Record> all;
   std::vector<RecordMark> marks;
-  TextReader text(content);
+  test::TextReader text(content);
   const auto reader = readers->open(text).value();
   while (true) {
     marks.push_back(reader->mark());
@@ -63,9 +48,9 @@ std::size_t check_marks(Readers readers, std::string_view content) {
   for (std::size_t i = 0; i < marks.size(); ++i) {
     CAPTURE(i);
     CAPTURE(marks[i].note);
-    TextReader front(content);
+    test::TextReader front(content);
     REQUIRE(marks[i].offset <= content.size());
-    TextReader rest(content.substr(marks[i].offset));
+    test::TextReader rest(content.substr(marks[i].offset));
     const auto later = readers->resume(front, rest, marks[i]).value();
     CHECK(later->mark().offset <= content.size());
     const std::size_t few = std::min(i + 40, all.size());  // enough to get beyond a block
@@ -108,11 +93,11 @@ TEST_CASE("CSV goes on with its header, its columns' types and the number of the
 
   Readers readers(csv_reader(), {{"Schema Access Strategy", "csv-header-derived"}});
   const std::string bad = "a\n1\n\"2\n3\"\n4,5\n";
-  TextReader content(bad);
+  test::TextReader content(bad);
   const auto reader = readers->open(content).value();
   CHECK(reader->next().value());
-  TextReader front(bad);
-  TextReader rest(std::string_view(bad).substr(reader->mark().offset));
+  test::TextReader front(bad);
+  test::TextReader rest(std::string_view(bad).substr(reader->mark().offset));
   const auto later = readers->resume(front, rest, reader->mark()).value();
   CHECK(later->next().value());
   CHECK(later->next().error().text() == "the CSV in line 5: the row has 2 fields, the header 1");
@@ -149,8 +134,8 @@ TEST_CASE("Avro goes on within its blocks, packed or not, and among bare records
 
 TEST_CASE("a mark of another reader, or of other content, is refused") {
   const auto refusal = [](Readers readers, std::string_view content, const RecordMark& mark) {
-    TextReader front(content);
-    TextReader rest(content.substr(mark.offset));
+    test::TextReader front(content);
+    test::TextReader rest(content.substr(mark.offset));
     const auto reader = readers->resume(front, rest, mark);
     return reader.ok() ? std::string() : reader.error().text();
   };
