@@ -74,6 +74,14 @@ std::string RawPeer::expect(std::size_t count, std::chrono::milliseconds within)
   return got;
 }
 
+bool RawPeer::read_more(std::string& out, std::size_t most) {
+  const std::size_t before = out.size();
+  out.resize(before + most);
+  const ssize_t got = ::recv(fd_, out.data() + before, most, 0);
+  out.resize(before + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  return got > 0;
+}
+
 bool RawPeer::is_silent(std::chrono::milliseconds span) { return !is_readable(fd_, span); }
 
 bool RawPeer::is_closed_by_peer(std::chrono::milliseconds within) {

@@ -24,6 +24,8 @@ class RawPeer {
   // Exactly so many bytes, or what came until the deadline or the end of the connection.
   std::string expect(std::size_t count,
                      std::chrono::milliseconds within = std::chrono::seconds(10));
+  // Appends what there is, `most` bytes at most; waits for the first. False: the end.
+  bool read_more(std::string& out, std::size_t most);
   // Whether nothing arrives for so long.
   bool is_silent(std::chrono::milliseconds span = std::chrono::milliseconds(50));
   // Whether the other side closes within the deadline.
