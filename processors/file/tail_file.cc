@@ -152,6 +152,12 @@ constexpr std::size_t kFilesMax = 10'000;
 constexpr std::string_view kStatePrefix = "tail:";
 constexpr std::string_view kBegun = "begun";
 
+void append_decimal(std::string& text, std::uint64_t number) {
+  std::array<char, 20> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+  text.append(digits.data(), end);
+}
+
 // "\\n" -> newline, as people write it in a property.
 std::string unescaped(std::string_view text) {
   std::string out;
@@ -491,15 +497,9 @@ Result<> TailFile::emit(Session& session, const Tailed& tailed, std::uint64_t fr
   }
   FlowFile flowfile = session.create();
   TRY(session.write(flowfile, bytes));
-  std::array<char, 48> range{};
-  char* at = range.data();
-  char* const end = range.data() + range.size();
-  *at++ = '.';
-  at = std::to_chars(at, end, from).ptr;
-  *at++ = '-';
-  at = std::to_chars(at, end, last).ptr;
   name_text_.assign(tailed.stem);
-  name_text_.append(range.data(), static_cast<std::size_t>(at - range.data()));
+  append_decimal(name_text_.append(1, '.'), from);
+  append_decimal(name_text_.append(1, '-'), last);
   name_text_.append(tailed.extension);
   flowfile.set("absolute.path", tailed.absolute_directory);
   flowfile.set("filename", name_text_);
