@@ -10,6 +10,7 @@
 #include "agent/base/log.h"
 #include "agent/base/words.h"
 #include "agent/c2/supported_operations.h"
+#include "agent/flow_file.h"
 #include "agent/spec/manifest.h"
 #include "processors/registry.h"
 
@@ -182,6 +183,7 @@ Result<std::vector<std::string>> HubControl::apply_flow(const DeliveredFlow& flo
        .parameters = parameters_,
        .provide = [this](const ParameterProvider& one) { return providers_.provide(one); }},
       component_specs());
+  try_to_make(reading);
   if (!reading.ok()) return invalid(text_of(reading.complaints));
   reading.flow->id = flow.id;
   reading.flow->version = flow.version;

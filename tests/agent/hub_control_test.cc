@@ -17,7 +17,7 @@ parameters:
 processors:
   make:
     type: GenerateFlowFile
-    properties: {Custom Text: "#{say}"}
+    properties: {Custom Text: "#{say}", Data Format: Text, Unique FlowFiles: "false"}
   log:
     type: LogAttribute
     terminate: [success]
@@ -67,6 +67,26 @@ TEST_CASE("a flow that is wrong or does not start leaves the old one, with every
   engine.refuses = true;
   CHECK(good.apply_flow({.id = "77", .text = kFlow}).error().text() == "it does not start");
   CHECK(engine.flow() == nullptr);
+}
+
+TEST_CASE("properties of a delivered flow that are wrong together are all named before it runs") {
+  FakeEngine engine;
+  HubControl control(
+      engine, {}, {}, [](const std::string&) {}, [] {});
+  const auto wrong = control.apply_flow({.id = "77", .text = R"(flow: demo
+processors:
+  make: {type: GenerateFlowFile, properties: {Custom Text: hi}}
+  take:
+    type: EvaluateJsonPath
+    properties: {Destination: flowfile-content}
+    terminate: [matched, unmatched, failure]
+connections:
+  - {from: make, to: take}
+)"});
+  REQUIRE(!wrong.ok());
+  CHECK(wrong.error().text().find("the hub's flow:3:3: `make`: ") != std::string::npos);
+  CHECK(wrong.error().text().find("the hub's flow:4:3: `take`: ") != std::string::npos);
+  CHECK(engine.done.empty());
 }
 
 TEST_CASE("what components remember is told within bounds, and no secret with it") {
