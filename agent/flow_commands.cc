@@ -57,32 +57,12 @@ Result<> write_pages(const fs::path& root) {
   return write_file(root / "conf" / "agent.yaml", settings_page());
 }
 
-// Properties that are right each by itself may not be right together. Who makes the component
-// knows; it takes nothing from the machine yet. What lacks a provider that is elsewhere is not
-// judged.
-template <typename Nodes, typename Types>
-void try_to_make(const Nodes& nodes, const Types& types, FlowReading& reading) {
-  for (const auto* node : nodes) {
-    const auto type = std::find_if(types.begin(), types.end(),
-                                   [&](const auto& one) { return one.spec.type == node->type; });
-    if (type == types.end() || node->properties.size() != node->property_sources.size()) continue;
-    const auto made = type->make(node->properties);
-    if (!made.ok())
-      reading.complaints.push_back(
-          {reading.flow->file, node->at, "`" + node->name + "`: " + made.error().text()});
-  }
-}
-
 }  // namespace
 
 int check_command(const std::string& file, const ParameterValues& parameters, bool as_json) {
   FlowReading reading =
       read_given_flow(file, parameters, FlowSource::kAny, ProvidersAre::kPerhapsElsewhere);
-  if (reading.ok()) {
-    try_to_make(all_processors(*reading.flow), processor_types(), reading);
-    try_to_make(all_services(*reading.flow), service_types(), reading);
-    sort_complaints(reading.complaints);
-  }
+  try_to_make(reading);
   if (as_json) {
     Json out = {{"is_valid", reading.ok()}, {"flow", reading.flow->name}};
     out["complaints"] = complaints_json(reading.complaints);

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <optional>
@@ -71,7 +72,27 @@ Result<std::string> text_of_file(const std::string& file, FlowSource source) {
   return invalid("the text is " + too_long_text(whole, FlowReadLimits::kText));
 }
 
+template <typename Nodes, typename Types>
+void try_to_make_all(const Nodes& nodes, const Types& types, FlowReading& reading) {
+  for (const auto* node : nodes) {
+    const auto type = std::find_if(types.begin(), types.end(),
+                                   [&](const auto& one) { return one.spec.type == node->type; });
+    if (type == types.end() || node->properties.size() != node->property_sources.size()) continue;
+    const auto made = type->make(node->properties);
+    if (!made.ok())
+      reading.complaints.push_back(
+          {reading.flow->file, node->at, "`" + node->name + "`: " + made.error().text()});
+  }
+}
+
 }  // namespace
+
+void try_to_make(FlowReading& reading) {
+  if (!reading.ok()) return;
+  try_to_make_all(all_processors(*reading.flow), processor_types(), reading);
+  try_to_make_all(all_services(*reading.flow), service_types(), reading);
+  sort_complaints(reading.complaints);
+}
 
 FlowReading read_given_flow(const std::string& file, const ParameterValues& parameters,
                             FlowSource source, ProvidersAre providers) {

@@ -20,4 +20,9 @@ enum class ProvidersAre { kHere, kPerhapsElsewhere };
 FlowReading read_given_flow(const std::string& file, const ParameterValues& parameters,
                             FlowSource source, ProvidersAre providers);
 
+// Adds what is wrong with properties that are right each by itself, but not together. Who makes the
+// component knows; it takes nothing from the machine yet. What lacks a provider that is elsewhere
+// is not judged.
+void try_to_make(FlowReading& reading);
+
 }  // namespace runnel

@@ -6,9 +6,11 @@
 #include <set>
 
 #include "agent/admin/health.h"
+#include "agent/base/bytes.h"
 #include "agent/base/log.h"
 #include "agent/base/words.h"
 #include "agent/c2/supported_operations.h"
+#include "agent/flow_file.h"
 #include "agent/spec/manifest.h"
 #include "processors/registry.h"
 
@@ -17,6 +19,7 @@ namespace {
 
 constexpr std::int64_t kRecentMs = 5 * 60 * 1000;
 constexpr std::size_t kBulletinsMax = 50;
+constexpr std::size_t kSecretMin = 4;  // bytes: shorter ones stand in too much else
 
 std::int64_t number(std::uint64_t value) {
   return static_cast<std::int64_t>(std::min<std::uint64_t>(value, INT64_MAX));
@@ -141,6 +144,24 @@ c2::ProcessorBulletin bulletin_of(const Bulletin& one, const std::string& flow_n
           .source_name = one.component};
 }
 
+std::string text_or_base64(const std::string& bytes) {
+  return is_utf8(bytes) ? bytes : "base64:" + to_base64(bytes);
+}
+
+// A long value is cut; one that holds a value of a sensitive parameter is not shown.
+std::string shown_value(const StateEntry& entry, const std::vector<std::string>& secrets) {
+  const bool is_secret =
+      std::any_of(secrets.begin(), secrets.end(), [&entry](const std::string& secret) {
+        return secret.size() >= kSecretMin && entry.value.find(secret) != std::string::npos;
+      });
+  if (is_secret) return "***";
+  if (entry.value.size() == entry.size) return text_or_base64(entry.value);
+  std::string begin = entry.value;
+  for (int cut = 0; cut < 3 && !is_utf8(begin) && !begin.empty(); ++cut) begin.pop_back();
+  return text_or_base64(is_utf8(begin) ? begin : entry.value) + " … (" + size_text(entry.size) +
+         ")";
+}
+
 }  // namespace
 
 HubControl::HubControl(Engine& engine, ParameterValues parameters, ProviderAllowance providers,
@@ -162,6 +183,7 @@ Result<std::vector<std::string>> HubControl::apply_flow(const DeliveredFlow& flo
        .parameters = parameters_,
        .provide = [this](const ParameterProvider& one) { return providers_.provide(one); }},
       component_specs());
+  try_to_make(reading);
   if (!reading.ok()) return invalid(text_of(reading.complaints));
   reading.flow->id = flow.id;
   reading.flow->version = flow.version;
@@ -187,6 +209,31 @@ Result<std::string> HubControl::run_processor_once(std::string_view which) {
             std::to_string(one.out_count) + " out";
   }
   return text;
+}
+
+Result<Remembered> HubControl::remembered(const std::vector<std::string>& components) {
+  std::vector<std::string> which = components;
+  if (which.empty()) {
+    for (const ComponentState& one : engine_.states()) which.push_back(one.id);
+  }
+  const auto flow = engine_.flow();
+  const std::vector<std::string> secrets = flow ? flow->secrets : std::vector<std::string>{};
+  Remembered out;
+  std::size_t bytes = 0;
+  for (const std::string& one : which) {
+    const auto view = engine_.state_of(one, c2::Limits::kMemoryKeys);
+    if (!view.ok() && components.empty()) continue;  // it has been cleared meanwhile
+    TRY(view);
+    c2::ComponentMemory memory{.id = view->component.id};
+    for (const StateEntry& entry : view->entries) {
+      if (bytes + entry.key.size() + entry.value.size() > Remembered::kBytesMax) break;
+      bytes += entry.key.size() + entry.value.size();
+      memory.values.emplace_back(text_or_base64(entry.key), shown_value(entry, secrets));
+    }
+    out.left_out += view->component.key_count - memory.values.size();
+    if (!memory.values.empty()) out.components.push_back(std::move(memory));
+  }
+  return out;
 }
 
 AgentFigures HubControl::figures() {

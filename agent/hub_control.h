@@ -40,6 +40,7 @@ class HubControl final : public AgentControl {
   Result<std::uint64_t> clear_state(std::string_view which) override {
     return engine_.clear_state(which);
   }
+  Result<Remembered> remembered(const std::vector<std::string>& components) override;
   void restart() override { on_restart_(); }
 
  private:

@@ -26,6 +26,7 @@ struct Limits {
   static constexpr std::size_t kBulletins = 1'000;
   static constexpr std::size_t kOperations = 256;
   static constexpr std::size_t kArguments = 1'000;
+  static constexpr std::size_t kMemoryKeys = 1'000;  // of one component
 };
 
 // ---- heartbeat. An empty text or empty optional: the peer did not say.
@@ -315,6 +316,12 @@ struct FailureCause {
   std::vector<ValidationResult> validation = {};
 };
 
+// What a processor, service or group remembers, as texts.
+struct ComponentMemory {
+  std::string id = {};
+  std::vector<std::pair<std::string, std::string>> values = {};  // by key
+};
+
 struct Acknowledgement {
   std::string operation_id = {};
   AckState state = AckState::kNotApplied;
@@ -322,6 +329,8 @@ struct Acknowledgement {
   std::optional<FailureCause> failure = {};
   // Answer to DESCRIBE manifest: a whole heartbeat with the manifest. Servers treat it as one.
   std::optional<Heartbeat> described = {};
+  // Answer to DESCRIBE corecomponentstate.
+  std::optional<std::vector<ComponentMemory>> memories = {};
 
   bool is_success() const {
     return state == AckState::kFullyApplied || state == AckState::kNoOperation;

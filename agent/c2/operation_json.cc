@@ -116,6 +116,20 @@ AckState read_state(const Json& json) {
   return AckState::kNotApplied;
 }
 
+std::vector<ComponentMemory> read_memories(const Json& json) {
+  std::vector<ComponentMemory> out;
+  for (const auto& [id, values] : json.items()) {
+    if (out.size() == Limits::kList) break;
+    if (!values.is_object()) continue;
+    ComponentMemory& one = out.emplace_back(ComponentMemory{.id = id});
+    for (const auto& [key, value] : values.items()) {
+      if (one.values.size() == Limits::kMemoryKeys) break;
+      one.values.emplace_back(key, text_of(value));
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string_view name_of(RunStatus status) {
@@ -185,6 +199,15 @@ std::string to_json(const Acknowledgement& acknowledgement) {
   if (acknowledgement.details) state["details"] = *acknowledgement.details;
   if (acknowledgement.failure) state["failureCause"] = failure_json(*acknowledgement.failure);
   out["operationState"] = std::move(state);
+  if (acknowledgement.memories) {
+    OrderedJson memories = OrderedJson::object();
+    for (const ComponentMemory& one : *acknowledgement.memories) {
+      OrderedJson values = OrderedJson::object();
+      for (const auto& [key, value] : one.values) values[key] = value;
+      memories[one.id] = std::move(values);
+    }
+    out["corecomponentstate"] = std::move(memories);
+  }
   if (!acknowledgement.described) return text_with_manifest(out, {});
   write_heartbeat(out, *acknowledgement.described);
   return text_with_manifest(out, acknowledgement.described->agent.manifest_json);
@@ -204,6 +227,8 @@ Result<Acknowledgement> acknowledgement_from_json(std::string_view json) {
     if (const Json* failure = object_member(*state, "failureCause"))
       out.failure = read_failure(*failure);
   }
+  if (const Json* memories = object_member(parsed, "corecomponentstate"))
+    out.memories = read_memories(*memories);
   if (object_member(parsed, "agentInfo") != nullptr) out.described = read_heartbeat(parsed, json);
   return out;
 }

@@ -5,7 +5,7 @@
 namespace runnel::c2 {
 
 std::vector<SupportedOperation> supported_operations() {
-  return {{.type = "DESCRIBE", .operands = {{.name = "MANIFEST"}}},
+  return {{.type = "DESCRIBE", .operands = {{.name = "MANIFEST"}, {.name = "CORECOMPONENTSTATE"}}},
           {.type = "UPDATE", .operands = {{.name = "CONFIGURATION"}}},
           {.type = "START",
            .operands = {{.name = "FLOW"},

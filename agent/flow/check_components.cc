@@ -55,6 +55,19 @@ void check_expression(const ComponentNode& component, const std::string& name,
   }
 }
 
+// What is evaluated for each FlowFile ends in its attributes, its content or its provenance; what
+// makes a relationship only looks at them.
+void warn_of_secret(const ComponentNode& component, const std::string& name, bool is_told,
+                    Complaints& complaints) {
+  const PropertySource* source = source_of(component, name);
+  if (!is_told || source == nullptr || !source->is_sensitive) return;
+  complaints.add(source->value_at,
+                 "property " + backquoted(name) +
+                     " puts a sensitive parameter into FlowFiles: LogAttribute, `tap` and "
+                     "provenance will show its value",
+                 Severity::kWarning);
+}
+
 class ServiceCheck {
  public:
   ServiceCheck(const Flow& flow, const SpecsByType& specs, Complaints& complaints)
@@ -209,6 +222,10 @@ void check_properties(const ComponentNode& component, const ComponentSpec& spec,
     const ExpressionScope scope =
         property ? property->expressions : spec.dynamic_properties->expressions;
     check_expression(component, name, value, scope, property, complaints);
+    const bool is_condition = property == nullptr && spec.dynamic_properties->makes_relationship;
+    const bool is_secret = property != nullptr && property->is_sensitive;
+    warn_of_secret(component, name,
+                   scope == ExpressionScope::kFlowFile && !is_condition && !is_secret, complaints);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "agent/base/bytes.h"
+#include "agent/base/clock.h"
 #include "agent/flow/cron.h"
 #include "agent/flow/yaml_fields.h"
 
@@ -54,8 +55,15 @@ Schedule read_schedule(const YamlNode& node, Reading& reading) {
       if (cron->is(YamlNode::Kind::kScalar)) {
         reading.complaints.add(cron->at, parsed.error().text());
       }
-    } else if (const auto next = parsed->next(0, schedule.zone); !next) {
+    } else if (const auto next = parsed->next(system_clock().wall_ms(), schedule.zone); !next) {
       reading.complaints.add(zone ? zone->at : cron->at, "`zone`: " + next.error().text());
+    } else if (!*next) {
+      const auto ever = parsed->next(0, schedule.zone);
+      reading.complaints.add(
+          cron->at,
+          backquoted(schedule.cron) + (ever && *ever ? " fires no more: all its times are past"
+                                                     : " never fires: no year has such a day"),
+          Severity::kWarning);
     }
   } else if (zone) {
     reading.complaints.add(zone->at, "`zone` belongs to `cron`; without it, leave it out");

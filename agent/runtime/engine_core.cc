@@ -410,6 +410,8 @@ Result<> EngineCore::stop(std::chrono::milliseconds deadline) {
       if (!is_paused) busy += (busy.empty() ? "`" : ", `") + node->plan().model.path + "`";
       return !is_paused;
     });
+    // Nobody moves anything any more: what a group has begun to let in stays begun.
+    if (busy.empty()) now->gates->disconnect();
     stop_all(started, deadline / 4);
     if (busy.empty()) {
       disconnect(*now);

@@ -91,7 +91,7 @@ Result<std::uint64_t> EngineCore::clear_state(std::string_view component) {
       return invalid("service `" + status.path + "` is used by `" + status.users.front() +
                      "`; stop its users first");
     if (!service.ok() && components_in(*now).contains(id))
-      return invalid("what a process group remembers is of the batch that it lets out now");
+      return invalid("what a process group remembers is of the batch that it lets in or out now");
   }
   const std::uint64_t count = ledger_->clear_state(id);
   // What it knows by heart is of before.

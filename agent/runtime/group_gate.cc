@@ -230,20 +230,62 @@ void GroupGate::follow(Place place, std::size_t port, std::uint64_t before, std:
   if (place == Place::kFeeding) inputs_[port].quota -= std::min(inputs_[port].quota, gone);
 }
 
-void GroupGate::settle(std::string_view stored) {
+// ---- what outlives the agent
+
+std::string GroupGate::stored(std::string_view state) const {
+  ledger_.held();
+  return ledger_.state(group_id_, std::string(state)).value_or("");
+}
+
+void GroupGate::settle() {
   // Connections that hold some of it may have gone.
   for (GatePort& one : outputs_) one.quota = std::min(one.quota, one.waits);
-  if (std::exchange(is_settled_, true) || stored.empty()) return;
+  if (std::exchange(is_settled_, true)) return;
+  stored_intake_ = stored(kIntakeState);
+  if (takes_batches()) resume_intake(stored_intake_);
+  const std::string release = stored(kReleaseState);
+  if (release.empty()) return;
   has_stored_ = true;
   if (!is_batch_output() || at_output_ == 0) return;
-  counts_ = std::make_shared<const Counts>(parse_release(stored));
+  counts_ = std::make_shared<const Counts>(parse_counts(release));
   is_letting_out_ = true;
   for (GatePort& one : outputs_) one.quota = one.waits;
+}
+
+void GroupGate::resume_intake(std::string_view text) {
+  for (const auto& [name, count] : parse_counts(text)) {
+    const Result<std::int64_t> left = parse_int(count);
+    for (GatePort& one : inputs_) {
+      if (!left.ok() || *left < 0 || one.name != name) continue;
+      std::uint64_t waiting = 0;
+      for (const Queue* queue : one.queues) waiting += queue->count();
+      one.quota = std::min(static_cast<std::uint64_t>(*left), waiting);
+    }
+  }
+  is_taking_in_ = quota_of(inputs_) > 0;
+}
+
+// An intake that one session finishes needs no memory.
+void GroupGate::store_intake() {
+  std::string text;
+  if (is_taking_in_ && (inside_ > 0 || !stored_intake_.empty())) {
+    Counts counts;
+    for (const GatePort& one : inputs_) counts.emplace_back(one.name, std::to_string(one.quota));
+    text = counts_text(counts);
+  }
+  if (text == stored_intake_) return;
+  stored_intake_ = text;
+  std::optional<std::string> value;
+  if (!text.empty()) value = std::move(text);
+  ledger_.held();
+  ledger_.change_state(group_id_, std::string(kIntakeState), std::move(value),
+                       ledger_.birth_epoch(), true);
 }
 
 void GroupGate::close() {
   if (is_taking_in_ && quota_of(inputs_) == 0) is_taking_in_ = false;
   if (is_letting_out_ && quota_of(outputs_) == 0) is_letting_out_ = false;
+  store_intake();
 }
 
 void GroupGate::wake() {
@@ -262,15 +304,15 @@ GroupGate::Figures GroupGate::figures() const {
           .is_letting_out = is_letting_out_};
 }
 
-// ---- what is stored of a release: `3 done`, a line for each port
+// ---- what is stored: `3 done`, a line for each port
 
-std::string release_text(const GroupGate::Counts& counts) {
+std::string counts_text(const GroupGate::Counts& counts) {
   std::string text;
   for (const auto& [port, count] : counts) text += count + ' ' + port + '\n';
   return text;
 }
 
-GroupGate::Counts parse_release(std::string_view text) {
+GroupGate::Counts parse_counts(std::string_view text) {
   GroupGate::Counts counts;
   for (const std::string_view line : split(text, '\n')) {
     const std::size_t blank = line.find(' ');

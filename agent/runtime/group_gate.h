@@ -38,8 +38,10 @@ namespace runnel {
 
 class GroupGate {
  public:
-  // The state, under the group's id, in which an unfinished release stands: its counts.
+  // The states, under the group's id, in which what is unfinished stands: of a release its counts,
+  // of an intake how many are still to come in by each port.
   static constexpr std::string_view kReleaseState = "batch.output";
+  static constexpr std::string_view kIntakeState = "batch.input";
   static constexpr std::string_view kReleaseAttribute = "batch.output.";
   // One port moves no more in one session.
   static constexpr std::uint64_t kGrantMax = 256;
@@ -88,10 +90,11 @@ class GroupGate {
   void add_beyond(GroupGate& into) REQUIRES(mutex_);
   void follow(Place place, std::size_t port, std::uint64_t before, std::uint64_t now)
       REQUIRES(mutex_);
-  // When all places are there. `stored` is kReleaseState: at first, of a release that an earlier
-  // life of the agent began; empty: of none.
-  void settle(std::string_view stored) REQUIRES(mutex_);
-  // After `follow`, of all gates: first ends what is over, then wakes who may pass now.
+  // When all places are there. What is stored is taken up the first time: an earlier life of the
+  // agent began it.
+  void settle() REQUIRES(mutex_);
+  // After `follow`, of all gates: first ends what is over and stores how far an intake has come, in
+  // the commit that is just made; then wakes who may pass now.
   void close() REQUIRES(mutex_);
   void wake() REQUIRES(mutex_);
   struct Figures {
@@ -117,6 +120,9 @@ class GroupGate {
   std::vector<GatePort>& ports(PortKind kind) REQUIRES(mutex_) {
     return kind == PortKind::kInput ? inputs_ : outputs_;
   }
+  std::string stored(std::string_view state) const REQUIRES(mutex_);
+  void resume_intake(std::string_view text) REQUIRES(mutex_);
+  void store_intake() REQUIRES(mutex_);
   static std::uint64_t quota_of(const std::vector<GatePort>& ports);
   bool is_any_input_busy() const REQUIRES(mutex_);
   bool may_open() const REQUIRES(mutex_);
@@ -149,6 +155,7 @@ class GroupGate {
   bool is_taking_in_ GUARDED_BY(mutex_) = false;             // batch: the intake
   bool is_letting_out_ GUARDED_BY(mutex_) = false;           // the release
   bool has_stored_ GUARDED_BY(mutex_) = false;               // kReleaseState is there
+  std::string stored_intake_ GUARDED_BY(mutex_);             // kIntakeState; "" if it is not there
   bool is_settled_ GUARDED_BY(mutex_) = false;               // once
   std::shared_ptr<const Counts> counts_ GUARDED_BY(mutex_);  // of the release
   // single: who let the last one in stands back once when others have something, too.
@@ -156,8 +163,8 @@ class GroupGate {
   bool has_stood_back_ GUARDED_BY(mutex_) = false;
 };
 
-// One line for each output port.
-std::string release_text(const GroupGate::Counts& counts);
-GroupGate::Counts parse_release(std::string_view text);
+// One line for each port.
+std::string counts_text(const GroupGate::Counts& counts);
+GroupGate::Counts parse_counts(std::string_view text);
 
 }  // namespace runnel

@@ -63,7 +63,7 @@ class GatedPort final : public Processor {
   void remember(Session& session, const GroupGate::Grant& grant) const {
     if (grant.stores) {
       session.set_shared_state(gate_->group_id(), GroupGate::kReleaseState,
-                               release_text(*grant.counts));
+                               counts_text(*grant.counts));
     } else if (grant.forgets) {
       session.remove_shared_state(gate_->group_id(), GroupGate::kReleaseState);
     }
@@ -240,15 +240,16 @@ void GroupGates::connect(std::span<const PlannedQueue> queues) {
     counted_.push_back(std::move(counted));
     watched.emplace_back(one.queue, &counted_.back());
   }
-  // Not of groups whose rule has changed since: nobody would end that release.
+  // Not of groups whose rule has changed since: nobody would end that intake or release.
   for (const std::string& id : ungated_) {
-    if (ledger_.state(id, std::string(GroupGate::kReleaseState)))
-      ledger_.change_state(id, std::string(GroupGate::kReleaseState), std::nullopt,
-                           ledger_.birth_epoch(), false);
+    for (const std::string_view name : {GroupGate::kReleaseState, GroupGate::kIntakeState}) {
+      if (ledger_.state(id, std::string(name)))
+        ledger_.change_state(id, std::string(name), std::nullopt, ledger_.birth_epoch(), false);
+    }
   }
   for (const auto& [id, gate] : gates_) {
     gate->held();
-    gate->settle(ledger_.state(id, std::string(GroupGate::kReleaseState)).value_or(""));
+    gate->settle();
   }
   if (watched.empty()) return ledger_.watch({}, nullptr);
   ledger_.watch(watched, [self = shared_from_this()] { self->on_touched(); });

@@ -32,6 +32,13 @@ struct AgentFigures {
   c2::RunnelInfo runnel = {};  // without boot, sequence, interval, update
 };
 
+// What components remember, as far as the bounds go.
+struct Remembered {
+  static constexpr std::size_t kBytesMax = 256 << 10;  // of keys and values
+  std::vector<c2::ComponentMemory> components = {};
+  std::uint64_t left_out = 0;  // keys beyond that
+};
+
 class AgentControl {
  public:
   virtual ~AgentControl() = default;
@@ -56,6 +63,9 @@ class AgentControl {
   virtual Result<std::uint64_t> clear_connection(std::string_view connection) = 0;
   // What a component that stands still remembers; how many keys.
   virtual Result<std::uint64_t> clear_state(std::string_view component) = 0;
+  // What these components remember, by id, path or unique name; none named: all that remember
+  // something. An error: one of them is none, or remembers nothing.
+  virtual Result<Remembered> remembered(const std::vector<std::string>& components) = 0;
   // Asks the program to end in good order and begin anew; returns at once.
   virtual void restart() = 0;
 };

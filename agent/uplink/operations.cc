@@ -83,6 +83,23 @@ Acknowledgement clear(const Operation& operation, std::string_view kind, std::st
   return acknowledged(operation, AckState::kFullyApplied, counted(removed, unit) + " removed");
 }
 
+// What the arguments name, or all.
+Acknowledgement describe_state(const Operation& operation, AgentControl& agent) {
+  std::vector<std::string> which;
+  for (const c2::Argument& one : operation.arguments) which.push_back(one.value);
+  auto remembered = agent.remembered(which);
+  if (!remembered.ok()) return acknowledge_result(operation, remembered);
+  std::uint64_t keys = 0;
+  for (const c2::ComponentMemory& one : remembered->components) keys += one.values.size();
+  std::string details =
+      counted(remembered->components.size(), "component") + ", " + counted(keys, "key");
+  if (remembered->left_out != 0)
+    details += "; " + counted(remembered->left_out, "more key") + " left out";
+  Acknowledgement out = acknowledged(operation, AckState::kFullyApplied, std::move(details));
+  out.memories = std::move(remembered->components);
+  return out;
+}
+
 }  // namespace
 
 Result<bool> Uplink::carry_out(const Operation& operation) {
@@ -101,7 +118,8 @@ Result<bool> Uplink::carry_out(const Operation& operation) {
           ? acknowledged(operation, AckState::kNotApplied,
                          "the agent ended while carrying this out, more than once; given up")
           : perform(operation);
-  const bool describes = operation.verb == Verb::kDescribe && acknowledgement.is_success();
+  const bool describes = operation.verb == Verb::kDescribe && acknowledgement.is_success() &&
+                         !acknowledgement.memories;
   TRY(journal_->end(acknowledgement, describes));
   if (operation.verb == Verb::kRestart && acknowledgement.is_success()) must_restart_ = true;
   return true;
@@ -116,6 +134,7 @@ Acknowledgement Uplink::perform(const Operation& operation) {
       break;
     case Verb::kDescribe:
       if (operand == "manifest") return acknowledged(operation, AckState::kFullyApplied);
+      if (operand == "corecomponentstate") return describe_state(operation, agent_);
       break;
     case Verb::kStart:
     case Verb::kStop:

@@ -173,9 +173,9 @@ Json bulletins_json(const Agent& agent) {
 Json supported_json(const Agent& agent) {
   Json list = Json::array();
   constexpr std::pair<std::string_view, std::string_view> kAll[] = {
-      {"start", "flow"},     {"stop", "flow"},        {"start", "processor"},
-      {"stop", "processor"}, {kRunOnce, "processor"}, {"clear", "connection"},
-      {"restart", "agent"},  {"describe", "manifest"}};
+      {"start", "flow"},     {"stop", "flow"},         {"start", "processor"},
+      {"stop", "processor"}, {kRunOnce, "processor"},  {"clear", "connection"},
+      {"restart", "agent"},  {"describe", "manifest"}, {"describe", "corecomponentstate"}};
   for (const auto& [verb, operand] : kAll) {
     if (is_supported(agent, verb, operand))
       list.push_back(std::string(verb) + "/" + std::string(operand));

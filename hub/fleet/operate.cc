@@ -52,7 +52,8 @@ bool is_known_pair(const OperationWish& wish) {
          (wish.verb == kRunOnce && wish.operand == "processor") ||
          (wish.verb == "clear" && wish.operand == "connection") ||
          (wish.verb == "restart" && wish.operand == "agent") ||
-         (wish.verb == "describe" && wish.operand == "manifest");
+         (wish.verb == "describe" &&
+          (wish.operand == "manifest" || wish.operand == "corecomponentstate"));
 }
 
 }  // namespace

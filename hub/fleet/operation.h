@@ -24,7 +24,8 @@ struct Operation {
   std::string id;  // globally unique: an acknowledgement names nothing else
   std::string agent;
   std::string verb;     // start, stop, run_once, clear, restart, describe, update
-  std::string operand;  // flow, processor, connection, agent, manifest, configuration
+  std::string operand;  // flow, processor, connection, agent, manifest, corecomponentstate,
+                        // configuration
   std::optional<std::string> target = {};
   std::optional<std::string> target_name = {};
   OperationState state = OperationState::kQueued;

@@ -16,6 +16,7 @@ constexpr std::int64_t kRetryFirstMs = 30'000;
 constexpr std::int64_t kRetryMaxMs = 3'600'000;
 // A deployment does not expire; the contract wants a time.
 constexpr std::int64_t kUpdateMs = std::int64_t{10} * 365 * 86'400'000;
+constexpr std::size_t kToldMax = 16'000;  // bytes of what an agent tells of a success
 
 Operation* find_open(Agent& agent, std::string_view verb) {
   for (Operation& operation : agent.operations) {
@@ -54,10 +55,37 @@ std::string reason_of(const c2::Acknowledgement& acknowledgement) {
   return reason.substr(0, 4000);
 }
 
+// What the agent says of a success; of what its components remember, a line for each key.
+std::string told_by(const c2::Acknowledgement& acknowledgement, const Agent& agent) {
+  std::string told = acknowledgement.details.value_or("");
+  if (!acknowledgement.memories) return told;
+  const auto name_of_component = [&agent](const std::string& id) {
+    if (agent.last.runnel) {
+      for (const c2::ProcessorDetail& each : agent.last.runnel->processors) {
+        if (each.id == id) return each.name;
+      }
+      for (const c2::ServiceDetail& each : agent.last.runnel->services) {
+        if (each.id == id) return each.name;
+      }
+    }
+    return id;
+  };
+  for (const c2::ComponentMemory& one : *acknowledgement.memories) {
+    const std::string name = name_of_component(one.id);
+    for (const auto& [key, value] : one.values) {
+      std::string line = "\n" + name + ": " + key + " = " + value;
+      if (told.size() + line.size() > kToldMax) return told + "\n…";
+      told += line;
+    }
+  }
+  return told;
+}
+
 }  // namespace
 
 bool is_supported(const Agent& agent, std::string_view verb, std::string_view operand) {
-  if (agent.manifest == nullptr) return verb == "describe" || verb == "update";
+  if (agent.manifest == nullptr)
+    return (verb == "describe" && operand == "manifest") || verb == "update";
   const std::string_view asked = operand == "agent" ? std::string_view() : operand;
   if (asked.empty()) {
     const auto first = agent.manifest->operations.lower_bound(std::string(verb) + "/");
@@ -306,7 +334,7 @@ void Fleet::acknowledge(c2::Acknowledgement acknowledgement) {
     const bool is_done = acknowledgement.is_success() ||
                          (is_partial && operation.verb == "update" && agent.is_runnel());
     const std::string detail =
-        is_done && !is_partial ? acknowledgement.details.value_or("") : reason_of(acknowledgement);
+        is_done && !is_partial ? told_by(acknowledgement, agent) : reason_of(acknowledgement);
     if (operation.verb == "update" && operation.target == agent.target_flow_id) {
       if (is_done) {
         agent.acked_flow_id = agent.target_flow_id;

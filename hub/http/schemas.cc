@@ -77,13 +77,14 @@ constexpr Schema kSchemas[] = {
      "message: string"},
     {"Operation",
      "id: string, agent: string, operation: start|stop|run_once|clear|restart|describe|update, "
-     "operand: flow|processor|connection|agent|manifest|configuration, target: string?, "
+     "operand: flow|processor|connection|agent|manifest|corecomponentstate|configuration, "
+     "target: string?, "
      "target_name: string?, "
      "state: queued|delivered|done|failed|expired|superseded, detail: string?, author: string, "
      "created_ms: integer, delivered_ms: integer?, finished_ms: integer?, expires_ms: integer"},
     {"NewOperation",
      "operation: start|stop|run_once|clear|restart|describe, operand: "
-     "flow|processor|connection|agent|manifest, "
+     "flow|processor|connection|agent|manifest|corecomponentstate, "
      "target?: string?"},
     {"AcceptedOperations", "created_count: integer, operations: Operation[]"},
     {"Metrics",

@@ -168,7 +168,8 @@ ServiceType json_tree_reader() {
   return DescribeService<JsonTreeReader>("JsonTreeReader",
                                          "Reads records from JSON: an array of objects, or objects "
                                          "one behind the other. Values "
-                                         "keep the types that they have there.")
+                                         "keep the types that they have there; of several fields "
+                                         "with one name the last one counts.")
       .property("Maximum Record Size", &JsonTreeReaderConfig::record_size_max,
                 {.doc = "A larger record makes the content malformed.",
                  .min = Size{64},

@@ -3,6 +3,7 @@
 #include "processors/record/json_value.h"
 
 #include <nlohmann/json.hpp>
+#include <unordered_map>
 
 namespace runnel {
 namespace {
@@ -32,7 +33,10 @@ class ValueBuilder final : public nlohmann::json_sax<JsonInOrder> {
     keys_.back() = std::move(name);
     return true;
   }
-  bool end_object() override { return end(); }
+  bool end_object() override {
+    drop_duplicates(std::get<Value::Fields>(open_.back().held));
+    return end();
+  }
   bool start_array(std::size_t) override { return begin(Value{Value::List{}}); }
   bool end_array() override { return end(); }
   bool parse_error(std::size_t, const std::string&,
@@ -67,7 +71,31 @@ class ValueBuilder final : public nlohmann::json_sax<JsonInOrder> {
     keys_.pop_back();
     return put(std::move(done));
   }
+  // The last of several fields with one name counts, at the place of the first, as in NiFi. A name
+  // is searched for in the few before it; in an object of many, by its hash.
+  static void drop_duplicates(Value::Fields& fields) {
+    std::unordered_map<std::string_view, std::size_t> places;
+    const bool is_small = fields.size() <= kFewFields;
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < fields.size(); ++i) {
+      std::size_t place = kept;
+      if (is_small) {
+        for (place = 0; place < kept && fields[place].name != fields[i].name;) ++place;
+      } else if (const auto known = places.find(fields[i].name); known != places.end()) {
+        place = known->second;
+      }
+      if (place < kept) {
+        fields[place].value = std::move(fields[i].value);
+        continue;
+      }
+      if (kept != i) fields[kept] = std::move(fields[i]);
+      if (!is_small) places.emplace(fields[kept].name, kept);
+      ++kept;
+    }
+    fields.resize(kept);
+  }
 
+  static constexpr std::size_t kFewFields = 16;
   Value root_;
   std::vector<Value> open_;
   std::vector<std::string> keys_;

@@ -1,10 +1,11 @@
-// LookupService: a value for a key, from a table that somebody else keeps.
+// LookupService: a value for a key, or for several together, from a table that somebody else keeps.
 
 #pragma once
 
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "agent/base/result.h"
 #include "processors/record/record.h"
@@ -22,6 +23,12 @@ class LookupService {
     TRY_ASSIGN(text, find(key));
     if (!text) return std::optional<Value>{};
     return std::optional<Value>(Value{std::move(*text)});
+  }
+  // Of a service that takes several keys together: their names. It is asked by `find_row` only.
+  virtual std::vector<std::string> key_names() const { return {}; }
+  // One key for each name, in their order.
+  virtual Result<std::optional<Value>> find_row(const std::vector<std::string>& keys) {
+    return find_value(keys.at(0));
   }
 };
 

@@ -32,6 +32,10 @@ class LookupAttribute final : public Processor {
     unmatched_ = context.relationship("unmatched");
     failure_ = context.relationship("failure");
     TRY_ASSIGN(lookup, context.service(config_.lookup));
+    if (!lookup->key_names().empty())
+      return invalid(
+          "property `Lookup Service`: its service takes several keys together, which "
+          "LookupRecord has");
     lookup_ = lookup;
     return {};
   }

@@ -3,6 +3,7 @@
 // Records are streamed, each to the FlowFile of its relationship. Where the writer must know all
 // fields beforehand (CSV), the content is read and looked up twice.
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <optional>
@@ -16,6 +17,7 @@
 #include "agent/sdk/processor.h"
 #include "processors/record/lookup.h"
 #include "processors/record/record.h"
+#include "processors/record/record_expression.h"
 #include "processors/record/record_path.h"
 #include "processors/registry.h"
 
@@ -61,7 +63,11 @@ struct LookupRecordConfig {
 class LookupRecord final : public Processor {
  public:
   using Config = LookupRecordConfig;
-  LookupRecord(Config config, std::vector<RecordPath> keys)
+  struct Key {
+    std::string name;
+    RecordExpression value;
+  };
+  LookupRecord(Config config, std::vector<Key> keys)
       : config_(std::move(config)), keys_(std::move(keys)) {}
   static Result<std::unique_ptr<LookupRecord>> make(Config config);
 
@@ -85,12 +91,15 @@ class LookupRecord final : public Processor {
   Result<> open(Session& session, FlowFile original, Way& way);
   // By which way it goes; what is found is in it then.
   Result<std::size_t> look_up(Record& record);
+  Result<> order_keys();
+  // One for each key; none: they are not all there, each once.
+  Result<std::optional<std::vector<std::string>>> keys_of(Value& root) const;
   Result<bool> insert_result(Value& root);
   Result<bool> replace_values(Value& root);
   Result<std::optional<Value>> found_for(const Value& key);
 
   const Config config_;
-  const std::vector<RecordPath> keys_;
+  std::vector<Key> keys_;  // in the order of the service, if it has several
   Context* context_ = nullptr;
   RecordReaderFactory* reader_ = nullptr;
   RecordSetWriterFactory* writer_ = nullptr;
@@ -130,15 +139,19 @@ ProcessorType lookup_record() {
                         "them is put at `Result RecordPath`, or its fields are added to the record "
                         "that is there."})
       .property("Record Update Strategy", &C::update,
-                {.doc = "`use-property`: the one property of a key says what is looked up, `Result "
-                        "RecordPath` where the result goes. `replace-existing-values`: each "
+                {.doc = "`use-property`: the property of the key says what is looked up, `Result "
+                        "RecordPath` where the result goes; for a service that takes several keys "
+                        "together, a property of each key's name. `replace-existing-values`: each "
                         "property is a path whose value is looked up and replaced by what is "
                         "found; `Result RecordPath` is passed over."})
       .dynamic_properties(
           &C::keys, {.name = "key",
                      .doc = "The path of the value to look up: `/vehicle/plate`. Several values "
-                            "at one key, or none, count as not found. Paths name fields and items; "
-                            "there are no functions and predicates."})
+                            "at one key, or none, count as not found. Paths name fields and items, "
+                            "without predicates; with `use-property` they may stand in "
+                            "`concat`, `coalesce`, `substringBefore`, `substringAfter`, "
+                            "`toUpperCase`, `toLowerCase`, `trim` and `toString`: "
+                            "`toUpperCase(substringBefore(/trip, '-'))`."})
       .optional_relationship("success", "With `route-to-success`, which needs it: all records.")
       .optional_relationship("matched",
                              "With `route-to-matched-unmatched`, which needs it: records for which "
@@ -153,20 +166,18 @@ ProcessorType lookup_record() {
 }
 
 Result<std::unique_ptr<LookupRecord>> LookupRecord::make(Config config) {
-  std::vector<RecordPath> keys;
+  std::vector<Key> keys;
   for (const auto& [name, text] : config.keys) {
-    TRY_ASSIGN(path, RecordPath::compile(text).within("property `" + name + "`"));
-    keys.push_back(std::move(path));
+    TRY_ASSIGN(value, RecordExpression::compile(text).within("property `" + name + "`"));
+    if (value.path() == nullptr && config.update == LookupUpdate::kReplace)
+      return invalid("property `" + name + "`: with `replace-existing-values` it is a path; what " +
+                     "a function makes cannot be replaced");
+    if (value.path() != nullptr && value.path()->text() == "/")
+      return invalid("the record itself is no key: the path `/`");
+    keys.push_back({name, std::move(value)});
   }
   if (keys.empty())
     return invalid("a property with the path of the key is missing, such as `key`: `/plate`");
-  if (config.update == LookupUpdate::kProperty && keys.size() > 1)
-    return invalid("there are " + std::to_string(keys.size()) +
-                   " properties for the key; the services have one (`replace-existing-values` "
-                   "takes several)");
-  for (const RecordPath& key : keys) {
-    if (key.text() == "/") return invalid("the record itself is no key: the path `/`");
-  }
   const bool has_result = config.result && config.update == LookupUpdate::kProperty;
   if (has_result && config.result->text() == "/" && config.contents == LookupContents::kEntire)
     return invalid("property `Result RecordPath`: `/` takes `record-fields` only");
@@ -194,6 +205,37 @@ Result<> LookupRecord::start(Context& context) {
   reader_ = reader;
   writer_ = writer;
   lookup_ = lookup;
+  return order_keys();
+}
+
+Result<> LookupRecord::order_keys() {
+  const std::vector<std::string> names = lookup_->key_names();
+  if (config_.update == LookupUpdate::kReplace) {
+    if (!names.empty())
+      return invalid(
+          "the service takes several keys together: with `replace-existing-values` "
+          "each value is looked up by itself");
+    return {};
+  }
+  if (names.empty()) {
+    if (keys_.size() == 1) return {};
+    return invalid("there are " + std::to_string(keys_.size()) +
+                   " properties for the key; the service has one (`replace-existing-values` takes "
+                   "several)");
+  }
+  std::vector<Key> ordered;
+  for (const std::string& name : names) {
+    const auto found =
+        std::find_if(keys_.begin(), keys_.end(), [&](const Key& one) { return one.name == name; });
+    if (found == keys_.end())
+      return invalid("a property `" + name + "` with the path of that key is missing");
+    ordered.push_back(*found);
+  }
+  for (const Key& one : keys_) {
+    if (std::find(names.begin(), names.end(), one.name) == names.end())
+      return invalid("property `" + one.name + "`: the service has no such key");
+  }
+  keys_ = std::move(ordered);
   return {};
 }
 
@@ -296,15 +338,26 @@ Result<std::optional<Value>> LookupRecord::found_for(const Value& key) {
   return lookup_->find_value(text_of(key));
 }
 
-Result<bool> LookupRecord::insert_result(Value& root) {
-  const Value* key = nullptr;
-  for (const Value* const one : keys_[0].select(root)) {
-    if (one->is_null()) continue;
-    if (key != nullptr) return false;  // which is meant?
-    key = one;
+Result<std::optional<std::vector<std::string>>> LookupRecord::keys_of(Value& root) const {
+  using Keys = std::optional<std::vector<std::string>>;
+  std::vector<std::string> out;
+  for (const Key& key : keys_) {
+    TRY_ASSIGN(values, key.value.evaluate(root));
+    std::erase_if(values, [](const Value& one) { return one.is_null(); });
+    if (values.size() != 1) return Keys{};  // which is meant?
+    const Value& value = values[0];
+    if (std::holds_alternative<Value::List>(value.held) ||
+        std::holds_alternative<Value::Fields>(value.held))
+      return Keys{};
+    out.push_back(text_of(value));
   }
-  if (key == nullptr) return false;
-  TRY_ASSIGN(found, found_for(*key));
+  return Keys(std::move(out));
+}
+
+Result<bool> LookupRecord::insert_result(Value& root) {
+  TRY_ASSIGN(keys, keys_of(root));
+  if (!keys) return false;
+  TRY_ASSIGN(found, lookup_->find_row(*keys));
   if (!found) return false;
   if (!config_.result) return true;
   const auto* const fields = std::get_if<Value::Fields>(&found->held);
@@ -331,8 +384,8 @@ Result<bool> LookupRecord::insert_result(Value& root) {
 
 Result<bool> LookupRecord::replace_values(Value& root) {
   bool is_found = false;
-  for (const RecordPath& path : keys_) {
-    for (Value* const place : path.select(root)) {
+  for (const Key& key : keys_) {
+    for (Value* const place : key.value.path()->select(root)) {
       TRY_ASSIGN(found, found_for(*place));
       if (!found) continue;
       *place = std::move(*found);

@@ -1,4 +1,5 @@
-// SQLiteLookupService: a value for a key from a table of an SQLite database, which is only read.
+// SQLiteLookupService: a value for a key, or for several together, from a table of an SQLite
+// database, which is only read.
 //
 // Somebody else writes the database, in its own mode. What he commits is seen by the next look-up;
 // a file that takes the old one's place is opened when it is noticed, which is looked for once a
@@ -6,6 +7,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -29,6 +31,7 @@ using namespace std::chrono_literals;
 
 constexpr auto kLookAtTable = 1s;
 constexpr std::uint32_t kBusyTimeoutMs = 1000;
+constexpr std::size_t kNamesMax = 100;
 
 struct SqliteLookupConfig {
   std::string file;
@@ -40,15 +43,26 @@ struct SqliteLookupConfig {
 class SqliteLookup final : public Service, public LookupService {
  public:
   using Config = SqliteLookupConfig;
-  SqliteLookup(Config config, std::string sql, bool has_several)
-      : config_(std::move(config)), sql_(std::move(sql)), has_several_(has_several) {}
+  SqliteLookup(Config config, std::vector<std::string> keys, std::string sql, bool has_several)
+      : config_(std::move(config)),
+        keys_(std::move(keys)),
+        sql_(std::move(sql)),
+        has_several_(has_several) {}
   static Result<std::unique_ptr<SqliteLookup>> make(Config config);
 
   Result<> start(ServiceContext& context) override EXCLUDES(mutex_);
   void stop() override EXCLUDES(mutex_);
-  Result<std::optional<std::string>> find(std::string_view key) override EXCLUDES(mutex_);
+  Result<std::optional<std::string>> find(std::string_view key) override {
+    return find_text({std::string(key)});
+  }
   Result<std::optional<Value>> find_value(std::string_view key) override {
-    TRY_ASSIGN(text, find(key));
+    return find_row({std::string(key)});
+  }
+  std::vector<std::string> key_names() const override {
+    return keys_.size() > 1 ? keys_ : std::vector<std::string>{};
+  }
+  Result<std::optional<Value>> find_row(const std::vector<std::string>& keys) override {
+    TRY_ASSIGN(text, find_text(keys));
     if (!text) return std::optional<Value>{};
     if (!has_several_) return std::optional<Value>(Value{std::move(*text)});
     TRY_ASSIGN(fields, parse_json(*text));  // by SQLite, and as deep as a row
@@ -63,11 +77,14 @@ class SqliteLookup final : public Service, public LookupService {
     Statement select;  // goes first
   };
 
+  Result<std::optional<std::string>> find_text(const std::vector<std::string>& keys)
+      EXCLUDES(mutex_);
   Result<Stamp> stamp() const;
   Result<Opened> open() const;
   void look() REQUIRES(mutex_);
 
   const Config config_;
+  const std::vector<std::string> keys_;  // columns
   const std::string sql_;
   const bool has_several_;  // values: they come as a JSON object
   ServiceContext* context_ = nullptr;
@@ -86,6 +103,23 @@ std::string sql_quoted(std::string_view text, char mark) {
 // Of the table `t`, since SQLite takes a bare name in quotes that is no column for a text.
 std::string column(std::string_view name) { return "t." + sql_quoted(name, '"'); }
 
+// One as it stands; of several, with commas between them, each without blanks around it, once.
+Result<std::vector<std::string>> columns_of(const std::string& property, std::string_view text) {
+  const std::vector<std::string_view> parts = split(text, ',');
+  std::vector<std::string> names;
+  for (const std::string_view part : parts) {
+    names.emplace_back(parts.size() > 1 ? trimmed(part) : part);
+    if (names.back().empty())
+      return invalid("property `" + property + "` names a column without a name");
+    if (std::find(names.begin(), names.end() - 1, names.back()) != names.end() - 1)
+      return invalid("property `" + property + "` names `" + names.back() + "` twice");
+  }
+  if (names.size() > kNamesMax)
+    return invalid("property `" + property + "` names more than " + std::to_string(kNamesMax) +
+                   " columns");
+  return names;
+}
+
 }  // namespace
 
 ServiceType sqlite_lookup_service() {
@@ -100,7 +134,9 @@ ServiceType sqlite_lookup_service() {
                 {.doc = "The table or view.", .required = true, .example = "vehicle"})
       .property("Lookup Key Column", &C::key_column,
                 {.doc = "The column of the keys; it should have an index. Of several rows with the "
-                        "same key one is taken.",
+                        "same key one is taken. Several, with commas between them: the columns of "
+                        "keys that are looked up together, as LookupRecord does by a property for "
+                        "each.",
                  .required = true,
                  .example = "plate"})
       .property("Lookup Value Column", &C::value_columns,
@@ -112,19 +148,20 @@ ServiceType sqlite_lookup_service() {
 }
 
 Result<std::unique_ptr<SqliteLookup>> SqliteLookup::make(Config config) {
-  std::vector<std::string_view> names = split(config.value_columns, ',');
+  TRY_ASSIGN(names, columns_of("Lookup Value Column", config.value_columns));
+  TRY_ASSIGN(keys, columns_of("Lookup Key Column", config.key_column));
   std::string members;
-  for (std::string_view& name : names) {
-    if (names.size() > 1) name = trimmed(name);
-    if (name.empty())
-      return invalid("property `Lookup Value Column` names a column without a name");
+  for (const std::string& name : names)
     members += (members.empty() ? "" : ", ") + sql_quoted(name, '\'') + ", " + column(name);
-  }
   const std::string value =
       names.size() == 1 ? column(names.front()) : "json_object(" + members + ")";
+  std::string condition;
+  for (std::size_t i = 0; i < keys.size(); ++i)
+    condition += (i == 0 ? "" : " AND ") + column(keys[i]) + " = ?" + std::to_string(i + 1);
   std::string sql = "SELECT " + value + " FROM " + sql_quoted(config.table, '"') + " AS t WHERE " +
-                    column(config.key_column) + " = ?1 LIMIT 1";
-  return std::make_unique<SqliteLookup>(std::move(config), std::move(sql), names.size() > 1);
+                    condition + " LIMIT 1";
+  return std::make_unique<SqliteLookup>(std::move(config), std::move(keys), std::move(sql),
+                                        names.size() > 1);
 }
 
 Result<SqliteLookup::Stamp> SqliteLookup::stamp() const {
@@ -188,10 +225,12 @@ void SqliteLookup::look() {
                      opened.error().text() + "; going on with what it was before");
 }
 
-Result<std::optional<std::string>> SqliteLookup::find(std::string_view key) {
+Result<std::optional<std::string>> SqliteLookup::find_text(const std::vector<std::string>& keys) {
   Lock lock(mutex_);
   look();
-  TRY_ASSIGN(has_row, opened_.select.bind_text(1, key).step());
+  for (std::size_t i = 0; i < keys_.size(); ++i)
+    opened_.select.bind_text(static_cast<int>(i + 1), keys.at(i));
+  TRY_ASSIGN(has_row, opened_.select.step());
   if (!has_row) return std::optional<std::string>{};
   std::string value(opened_.select.text(0));
   opened_.select.reset();

@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include "agent/base/bytes.h"
 #include "agent/spec/manifest.h"
 #include "tests/agent/admin/fake_engine.h"
 
@@ -16,7 +17,7 @@ parameters:
 processors:
   make:
     type: GenerateFlowFile
-    properties: {Custom Text: "#{say}"}
+    properties: {Custom Text: "#{say}", Data Format: Text, Unique FlowFiles: "false"}
   log:
     type: LogAttribute
     terminate: [success]
@@ -66,6 +67,52 @@ TEST_CASE("a flow that is wrong or does not start leaves the old one, with every
   engine.refuses = true;
   CHECK(good.apply_flow({.id = "77", .text = kFlow}).error().text() == "it does not start");
   CHECK(engine.flow() == nullptr);
+}
+
+TEST_CASE("properties of a delivered flow that are wrong together are all named before it runs") {
+  FakeEngine engine;
+  HubControl control(
+      engine, {}, {}, [](const std::string&) {}, [] {});
+  const auto wrong = control.apply_flow({.id = "77", .text = R"(flow: demo
+processors:
+  make: {type: GenerateFlowFile, properties: {Custom Text: hi}}
+  take:
+    type: EvaluateJsonPath
+    properties: {Destination: flowfile-content}
+    terminate: [matched, unmatched, failure]
+connections:
+  - {from: make, to: take}
+)"});
+  REQUIRE(!wrong.ok());
+  CHECK(wrong.error().text().find("the hub's flow:3:3: `make`: ") != std::string::npos);
+  CHECK(wrong.error().text().find("the hub's flow:4:3: `take`: ") != std::string::npos);
+  CHECK(engine.done.empty());
+}
+
+TEST_CASE("what components remember is told within bounds, and no secret with it") {
+  FakeEngine engine;
+  HubControl control(
+      engine, {}, {}, [](const std::string&) {}, [] {});
+  const auto all = control.remembered({});
+  REQUIRE(all.ok());
+  REQUIRE(all->components.size() == 2);
+  using Values = std::vector<std::pair<std::string, std::string>>;
+  CHECK(all->components[0].values[0] == Values::value_type{"begun", "1"});
+  CHECK(all->components[0].values[1].first == "base64:" + to_base64("bytes\xff"));
+  CHECK(all->components[0].values[1].second.ends_with(" … (" + size_text(9000) + ")"));
+  CHECK(control.remembered({"ghost"}).code() == Code::kNotFound);
+  CHECK(control.remembered({"make"})->components.size() == 1);
+  CHECK(control.remembered({"large"})->left_out > 0);
+  REQUIRE(control
+              .apply_flow({.id = "77", .text = R"(flow: demo
+parameters:
+  token: {value: s3cr3t, sensitive: true}
+processors:
+  make: {type: GenerateFlowFile, properties: {x: "#{token}"}, terminate: [success]}
+)"})
+              .ok());
+  CHECK(control.remembered({"secret"})->components[0].values ==
+        Values{{"token", "***"}, {"other", "plain"}});
 }
 
 TEST_CASE("a flow of the hub may use the providers that the settings name, and no others") {

@@ -93,6 +93,15 @@ class FakeEngine final : public Engine {
   }
   Result<StateView> state_of(std::string_view component, std::size_t limit) const override {
     if (component == "ghost") return not_found("no component `ghost`");
+    if (component == "secret") {
+      return StateView{{"p1", "make", 2, 30}, {{"token", "is s3cr3t", 9}, {"other", "plain", 5}}};
+    }
+    if (component == "large") {
+      StateView large{{"p1", "make", 100, 1}, {}};
+      for (int i = 0; i < 100; ++i)
+        large.entries.push_back({std::to_string(i), std::string(4096, 'x'), 4096});
+      return large;
+    }
     StateView view{{"p1", std::string(component), 2, 30},
                    {{"begun", "1", 1}, {"bytes\xff", std::string(9, '\xfe'), 9000}}};
     view.entries.resize(std::min(limit, view.entries.size()));

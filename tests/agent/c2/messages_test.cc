@@ -370,5 +370,22 @@ TEST_CASE("an acknowledgement names its operation or is refused; unknown states 
   CHECK(read->is_success());
 }
 
+TEST_CASE("what components remember is read as MiNiFi C++ writes it, and written so") {
+  const auto read = acknowledgement_from_json(
+      R"({"operation":"acknowledge","operationId":"o1","operationState":{"state":"FULLY_APPLIED"},)"
+      R"("corecomponentstate":{"c1":{"position":"7","n":8},"c2":{},"odd":[1]}})");
+  REQUIRE(read.ok());
+  REQUIRE(read->memories);
+  REQUIRE(read->memories->size() == 2);
+  CHECK((*read->memories)[0].id == "c1");
+  using Values = std::vector<std::pair<std::string, std::string>>;
+  CHECK((*read->memories)[0].values == Values{{"n", "8"}, {"position", "7"}});
+  CHECK((*read->memories)[1].values.empty());
+  const std::string written = to_json(*read);
+  CHECK(written.find(R"("corecomponentstate":{"c1":{"n":"8","position":"7"},"c2":{}})") !=
+        std::string::npos);
+  CHECK_FALSE(acknowledgement_from_json(R"({"operationId":"o2"})")->memories);
+}
+
 }  // namespace
 }  // namespace runnel::c2

@@ -69,6 +69,12 @@ class TestAgent final : public AgentControl {
     if (which == "runs") return invalid("`runs` runs; stop it first");
     return std::uint64_t{3};
   }
+  Result<Remembered> remembered(const std::vector<std::string>& which) override {
+    if (which == std::vector<std::string>{"ghost"}) return not_found("`ghost` remembers nothing");
+    Remembered out{.components = {{.id = "tail", .values = {{"position", "7"}, {"\"k\"", "ü"}}}},
+                   .left_out = which.empty() ? 0U : 3U};
+    return out;
+  }
   void restart() override { done.push_back("restart"); }
 
   std::vector<std::string> done;

@@ -242,6 +242,28 @@ TEST_CASE("the state of components is cleared on request, unless one of them run
   CHECK(acknowledged[2].details == "which component?");
 }
 
+TEST_CASE("what components remember is told on request, and what was left out is counted") {
+  Line line;
+  line.hub.ask(R"({"identifier":"d1","operation":"DESCRIBE","operand":"corecomponentstate"})");
+  line.hub.ask(
+      R"({"identifier":"d2","operation":"DESCRIBE","operand":"corecomponentstate","args":{"c0":"tail"}})");
+  line.hub.ask(
+      R"({"identifier":"d3","operation":"DESCRIBE","operand":"corecomponentstate","args":{"c0":"ghost"}})");
+  for (int i = 0; i < 3; ++i) line.turn();
+  const auto acknowledged = line.hub.acknowledged();
+  REQUIRE(acknowledged.size() == 3);
+  CHECK(acknowledged[0].details == "1 component, 2 keys");
+  CHECK_FALSE(acknowledged[0].described);  // no heartbeat, as the manifest's is
+  REQUIRE(acknowledged[0].memories);
+  REQUIRE(acknowledged[0].memories->size() == 1);
+  CHECK((*acknowledged[0].memories)[0].id == "tail");
+  CHECK((*acknowledged[0].memories)[0].values ==
+        std::vector<std::pair<std::string, std::string>>{{"\"k\"", "ü"}, {"position", "7"}});
+  CHECK(acknowledged[1].details == "1 component, 2 keys; 3 more keys left out");
+  CHECK(acknowledged[2].state == c2::AckState::kNotApplied);
+  CHECK_FALSE(acknowledged[2].memories);
+}
+
 TEST_CASE("acknowledgements wait for the hub, also over a restart, and are sent in order") {
   Line line;
   line.hub.ack_status = 500;
@@ -398,9 +420,9 @@ TEST_CASE("every operation that the manifest lists is understood, and none is mi
       line.turn();
     }
   }
-  CHECK(number == 9);
+  CHECK(number == 10);
   const auto all = line.hub.acknowledged();
-  REQUIRE(all.size() == 9);
+  REQUIRE(all.size() == 10);
   for (const auto& one : all) CHECK(one.state != c2::AckState::kNotUnderstood);
 }
 

@@ -99,6 +99,42 @@ TEST_CASE("an unknown manifest is asked for once, before anything else is known"
   CHECK(stage.beat(light).empty());
 }
 
+TEST_CASE("what an agent's components remember is asked for, and told line by line") {
+  Stage stage;
+  c2::Heartbeat heartbeat = stage.heartbeat();
+  heartbeat.runnel->processors = {{.id = "p1", .name = "tail", .type = "TailFile"}};
+  stage.beat(heartbeat);
+  const auto asked = stage.fleet->ask("truck-1", {"describe", "corecomponentstate", ""}, "ann");
+  REQUIRE(asked.ok());
+  const auto operations = stage.beat(heartbeat);
+  REQUIRE(operations.size() == 1);
+  CHECK(operations[0].verb == c2::Verb::kDescribe);
+  CHECK(operations[0].operand == "corecomponentstate");
+  c2::Acknowledgement answer;
+  answer.operation_id = asked->id;
+  answer.state = c2::AckState::kFullyApplied;
+  answer.details = "2 components, 2 keys";
+  answer.memories = {{.id = "p1", .values = {{"position", "7"}}},
+                     {.id = "p2", .values = {{"large", std::string(20'000, 'x')}}}};
+  stage.fleet->acknowledge(std::move(answer));
+  std::string detail;
+  stage.fleet->look_at("truck-1", [&](const Agent& agent) {
+    for (const Operation& one : agent.operations) {
+      if (one.id == asked->id) detail = one.detail.value_or("");
+    }
+  });
+  CHECK(detail == "2 components, 2 keys\ntail: position = 7\n…");
+}
+
+TEST_CASE("an agent of which no manifest is known is not asked what it may not know") {
+  Stage stage;
+  c2::Heartbeat light = stage.heartbeat();
+  light.agent.manifest_json.clear();
+  stage.beat(light);
+  CHECK(stage.fleet->ask("truck-1", {"describe", "corecomponentstate", ""}, "ann").code() ==
+        Code::kUnavailable);
+}
+
 TEST_CASE("a deployed flow is offered until the agent reports it") {
   Stage stage;
   const VersionPtr version = stage.push();

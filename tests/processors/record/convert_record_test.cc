@@ -59,6 +59,20 @@ TEST_CASE("an array, one object and objects one behind the other are all records
   CHECK(convert(kJsonIn, kJsonOut, "").count == "0");
 }
 
+TEST_CASE("of several fields with one name the last one counts, at the place of the first") {
+  CHECK(convert(kJsonIn, kLines, R"({"a":1,"b":2,"a":{"c":1,"c":[3]},"b":null})").content ==
+        R"({"a":{"c":[3]},"b":null})");
+  // Of so many a name is found by its hash.
+  std::string text = "{";
+  std::string expected = "{";
+  for (int i = 0; i < 40; ++i)
+    text += "\"f" + std::to_string(i % 20) + "\":" + std::to_string(i) + ",";
+  for (int i = 0; i < 20; ++i)
+    expected += (i == 0 ? "\"f" : ",\"f") + std::to_string(i) + "\":" + std::to_string(i + 20);
+  text.back() = '}';
+  CHECK(convert(kJsonIn, kLines, text).content == expected + "}");
+}
+
 TEST_CASE("malformed JSON goes to failure as it came, with the place") {
   const auto problem = [](std::string_view text) {
     return convert(kJsonIn, kJsonOut, text).problem;

@@ -55,6 +55,11 @@ TEST_CASE("the one value becomes the content") {
   CHECK(out.flowfile.content == "[1,2]");
 }
 
+TEST_CASE("of several members with one name the last one counts") {
+  CHECK(evaluated(R"({"speed": 1, "speed": 2})", {{"speed", "$.speed"}})
+            .flowfile.attribute("speed") == "2");
+}
+
 TEST_CASE("nothing found is unmatched") {
   CHECK(evaluated(kRecord, {{"none", "$.none"}}).relationship == "unmatched");
 }

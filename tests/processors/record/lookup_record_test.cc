@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "agent/store/database.h"
+#include "processors/record/record_expression.h"
 #include "processors/record/record_path.h"
 #include "tests/support/process.h"
 #include "tests/support/processor_runner.h"
@@ -72,6 +73,63 @@ TEST_CASE("fields on a path are made where they are missing, but no items") {
   CHECK(made("/a/b") == text_of(sample()));  // a number is no record
 }
 
+// ---- expressions
+
+// What an expression makes, with a bar between values.
+std::string made_by(std::string_view text) {
+  Value of = sample();
+  const auto expression = RecordExpression::compile(text);
+  if (!expression.ok()) return "no: " + expression.error().text();
+  const auto values = expression->evaluate(of);
+  if (!values.ok()) return "bad: " + values.error().text();
+  std::string out;
+  for (const Value& one : *values) out += (out.empty() ? "" : "|") + text_of(one);
+  return out;
+}
+
+TEST_CASE("functions make a value of paths, texts and functions, as NiFi's do") {
+  CHECK(made_by("/r[*]/k") == "p|q");
+  CHECK(made_by("concat(/a, '-', /b/c)") == "1-x");
+  CHECK(made_by("concat( /l[*] , \", \" , /n, /none )") == "78, ");
+  CHECK(made_by("coalesce(/n, /none, /b/c, /a)") == "x");
+  CHECK(made_by("coalesce(/n, 'or')") == "or");
+  CHECK(made_by("toUpperCase(/r[*]/k)") == "P|Q");
+  CHECK(made_by("toLowerCase(toUpperCase(concat(/b/c, 'É')))") == "xé");
+  CHECK(made_by("substringBefore(concat('ab', '-', 'cd', '-e'), '-')") == "ab");
+  CHECK(made_by("substringAfter(concat('ab-cd-e'), '-')") == "cd-e");
+  CHECK(made_by("substringAfter(/b/c, '-')") == "x");
+  CHECK(made_by("substringBefore(/b/c, '')") == "x");
+  CHECK(made_by("trim(concat('  it''s ', /a, ' '))") == "it's 1");
+  CHECK(made_by("toString(/a, 'UTF-8')") == "1");
+  CHECK(made_by("trim(/b/'it''s')") == "true");  // a quoted name within a function
+  CHECK(made_by("trim(/n)") == "");              // null makes nothing
+  CHECK(made_by("trim(/b)") == "");              // neither does a record
+}
+
+TEST_CASE("an expression that is none is refused with its place, and long ones are bounded") {
+  CHECK(made_by("plate") == "no: the record path `plate`, at character 1: a path begins with `/`");
+  CHECK(made_by("'x'").find("is a text") != std::string::npos);
+  CHECK(made_by("upper(/a)").find("there is no function `upper`; there are `coalesce`") !=
+        std::string::npos);
+  CHECK(made_by("trim(/a, /b)").find("character 1: `trim` takes 1 argument") != std::string::npos);
+  CHECK(made_by("substringAfter(/a)").find("takes 2 arguments") != std::string::npos);
+  CHECK(made_by("trim(/a").find("`,` or `)` is missing") != std::string::npos);
+  CHECK(made_by("trim(/a) x").find("nothing may follow") != std::string::npos);
+  CHECK(made_by("concat('a, /b)").find("the quote does not end") != std::string::npos);
+  CHECK(made_by("toString(/a, 'UTF-16')").find("texts are UTF-8") != std::string::npos);
+  CHECK(made_by("trim()").starts_with("no: "));
+  CHECK(made_by("").starts_with("no: "));
+  std::string deep = "/a";
+  for (int i = 0; i < 20; ++i) deep = "trim(" + deep + ")";
+  CHECK(made_by(deep).find("too deep") != std::string::npos);
+  std::string wide = "concat(/a";
+  for (int i = 0; i < 80; ++i) wide += ",/a";
+  CHECK(made_by(wide + ")").find("too many parts") != std::string::npos);
+  Value of{Value::Fields{{"t", Value{std::string(40'000, 'x')}}}};
+  CHECK(RecordExpression::compile("trim(/t)")->evaluate(of).ok());
+  CHECK_FALSE(RecordExpression::compile("concat(/t, /t)")->evaluate(of).ok());
+}
+
 // ---- the processor
 
 struct Tables {
@@ -82,7 +140,10 @@ struct Tables {
     REQUIRE(
         (*database)
             ->execute("CREATE TABLE vehicle (plate TEXT PRIMARY KEY, depot TEXT, seats INTEGER);"
-                      "INSERT INTO vehicle VALUES ('A-1', 'North', 40), ('A-2', NULL, 55)")
+                      "INSERT INTO vehicle VALUES ('A-1', 'North', 40), ('A-2', NULL, 55);"
+                      "CREATE TABLE stop (line INTEGER, name TEXT, zone TEXT, fare REAL,"
+                      "                   PRIMARY KEY (line, name));"
+                      "INSERT INTO stop VALUES (7, 'Mill', 'B', 2.5), (8, 'Mill', 'C', 3)")
             .ok());
   }
   std::map<std::string, RunnerService> services(const char* writer = "JsonRecordSetWriter") const {
@@ -98,7 +159,13 @@ struct Tables {
               {{"Database File", folder.path() + "/fleet.db"},
                {"Table Name", "vehicle"},
                {"Lookup Key Column", "plate"},
-               {"Lookup Value Column", "depot,seats"}}}}};
+               {"Lookup Value Column", "depot,seats"}}}},
+            {"stops",
+             {"SQLiteLookupService",
+              {{"Database File", folder.path() + "/fleet.db"},
+               {"Table Name", "stop"},
+               {"Lookup Key Column", "name, line"},
+               {"Lookup Value Column", "zone,fare"}}}}};
   }
   test::TempFolder folder;
 };
@@ -151,6 +218,22 @@ TEST_CASE("records are routed by what was found, each FlowFile with its count") 
   CHECK(runner.count("success") == 0);
   CHECK(runner.queued() == 0);
   check_balanced(runner.loss());
+}
+
+TEST_CASE("several keys are looked up together, each by the property of its name") {
+  const PropertyValues keys{
+      {"Lookup Service", "stops"}, {"name", "trim(/at)"}, {"line", "substringAfter(/trip, '-')"}};
+  const auto into = [&keys](PropertyValues more, std::string_view content) {
+    more.insert(keys.begin(), keys.end());
+    return enriched(more, content);
+  };
+  CHECK(
+      into(
+          {{"Result RecordPath", "/"}, {"Record Result Contents", "record-fields"}},
+          R"([{"at":" Mill","trip":"n-7"},{"at":"Mill","trip":8},{"at":"Mill","trip":9},{"at":"Mill"}])") ==
+      R"([{"at":" Mill","trip":"n-7","zone":"B","fare":2.5},)"
+      R"({"at":"Mill","trip":8,"zone":"C","fare":3.0},)"
+      R"({"at":"Mill","trip":9},{"at":"Mill"}])");
 }
 
 TEST_CASE("a service with several values gives a record, whole or field by field") {
@@ -259,6 +342,17 @@ TEST_CASE("what cannot work is refused at the start, with its reason") {
   };
   CHECK(refusal({}).find("the path of the key is missing") != std::string::npos);
   CHECK(refusal({{"key", "/a"}, {"other", "/b"}}).find("2 properties") != std::string::npos);
+  const auto of_stops = [&](PropertyValues more) {
+    more.emplace("Lookup Service", "stops");
+    return refusal(more);
+  };
+  CHECK(of_stops({{"name", "/a"}}).find("a property `line`") != std::string::npos);
+  CHECK(of_stops({{"name", "/a"}, {"line", "/b"}, {"lin", "/c"}})
+            .find("property `lin`: the service has no such key") != std::string::npos);
+  CHECK(of_stops({{"name", "/a"}, {"Record Update Strategy", "replace-existing-values"}})
+            .find("several keys together") != std::string::npos);
+  CHECK(refusal({{"key", "trim(/a)"}, {"Record Update Strategy", "replace-existing-values"}})
+            .find("cannot be replaced") != std::string::npos);
   CHECK(refusal({{"key", "plate"}}).find("property `key`") != std::string::npos);
   CHECK(refusal({{"key", "/"}}).find("no key") != std::string::npos);
   CHECK(refusal({{"key", "/a"}, {"Result RecordPath", "/"}}).find("record-fields") !=

@@ -81,6 +81,14 @@ TEST_CASE("several columns become a JSON object of theirs, each of its own type"
   CHECK(found(runner, "A-2") == R"({"depot":null,"seats":7,"load":null})");
 }
 
+TEST_CASE("a service that takes several keys together is refused by who has one") {
+  const Fleet fleet;
+  CHECK(refused(fleet.service({{"Lookup Key Column", "plate, depot"}}))
+            .find("several keys together") != std::string::npos);
+  CHECK(refused(fleet.service({{"Lookup Key Column", "plate,plate"}})).find("`plate` twice") !=
+        std::string::npos);
+}
+
 TEST_CASE("what is written meanwhile is found, and so is what a new file has") {
   const Fleet fleet;
   ProcessorRunner runner("LookupAttribute", kFound, with(fleet.service()));

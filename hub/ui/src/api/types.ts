@@ -267,7 +267,7 @@ export interface Bulletin {
 }
 
 export type OperationVerb = "start" | "stop" | "run_once" | "clear" | "restart" | "describe" | "update";
-export type OperationOperand = "flow" | "processor" | "connection" | "agent" | "manifest" | "configuration";
+export type OperationOperand = "flow" | "processor" | "connection" | "agent" | "manifest" | "corecomponentstate" | "configuration";
 export type OperationState = "queued" | "delivered" | "done" | "failed" | "expired" | "superseded";
 
 export interface Operation {
@@ -287,7 +287,7 @@ export interface Operation {
   expires_ms: number;
 }
 
-/** Postable: start|stop flow · start|stop|run_once processor (target; run_once: a process group, too) · clear connection (target) · restart agent · describe manifest. */
+/** Postable: start|stop flow · start|stop|run_once processor (target; run_once: a process group, too) · clear connection (target) · restart agent · describe manifest|corecomponentstate. */
 export interface NewOperation {
   operation: Exclude<OperationVerb, "update">;
   operand: Exclude<OperationOperand, "configuration">;

@@ -110,6 +110,7 @@ function Actions({ agent, onAsk }: { agent: AgentDetail; onAsk: (ask: Ask) => vo
         {item({ body: { operation: "stop", operand: "flow" } }, "Stop the flow")}
         <MenuLine />
         {item({ body: { operation: "describe", operand: "manifest" } }, "Ask for the manifest")}
+        {item({ body: { operation: "describe", operand: "corecomponentstate" } }, "Ask what components remember")}
         {item({ body: { operation: "restart", operand: "agent" } }, "Restart the agent")}
       </Menu>
     </>

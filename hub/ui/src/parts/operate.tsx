@@ -24,6 +24,7 @@ const effects: Record<string, string> = {
   "clear/connection": "Everything that waits in this connection is dropped for good and counted as removed in the loss ledger.",
   "restart/agent": "The agent's process ends and starts again. Nothing that it has accepted is lost; it is away for some seconds.",
   "describe/manifest": "The agent sends the list of the processors that it knows.",
+  "describe/corecomponentstate": "The agent sends what its processors, services and groups remember, such as positions. That stands in the operation's details.",
 };
 
 export function ConfirmOperation({ ask, to, agents, onClose }: {
@@ -36,7 +37,7 @@ export function ConfirmOperation({ ask, to, agents, onClose }: {
   const { operation, operand } = ask.body;
   const whom = "agent" in to ? to.agent : agents === 1 ? `the 1 agent of class ${to.class}` : `all ${counted(agents ?? 0, "agent")} of class ${to.class}`;
   const what = `${operand}${ask.name ? ` ${ask.name}` : ""}`;
-  const title = operation === "run_once" ? `Run ${what} once?` : `${operation[0]!.toUpperCase()}${operation.slice(1)} ${what}?`;
+  const title = operand === "corecomponentstate" ? "Ask what components remember?" : operation === "run_once" ? `Run ${what} once?` : `${operation[0]!.toUpperCase()}${operation.slice(1)} ${what}?`;
   const is_final = operation === "clear";
   return (
     <Dialog
