@@ -96,6 +96,7 @@ Result<> Ledger::page_in_batch(Queue& queue, Queue::Position first, Queue::Paged
   }
   if (!records.ok() && records.code() != Code::kCorrupt) return records.error();
   std::vector<FlowRecord> gone;
+  std::vector<std::shared_ptr<SegmentFile>> lost;
   {
     Lock lock(mutex_);
     queue.held();
@@ -111,6 +112,7 @@ Result<> Ledger::page_in_batch(Queue& queue, Queue::Position first, Queue::Paged
       records = corrupt("it claims places of other rows");
     }
     if (!records.ok()) {
+      lost = batch.segments;
       for (std::uint32_t i = 0; i < batch.count; ++i) {
         if (batch.done[i]) continue;
         note_saved_done({paged.batch, i});
@@ -139,6 +141,7 @@ Result<> Ledger::page_in_batch(Queue& queue, Queue::Position first, Queue::Paged
   }
   release_all(gone);
   if (records.ok()) return {};
+  keep_lost(std::move(lost), {});
   tell(std::to_string(paged.count) + " FlowFiles of `" + queue.id() +
        "` cannot be read and are counted as quarantined (row " + std::to_string(paged.batch) +
        "): " + records.error().text());
