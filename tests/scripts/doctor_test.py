@@ -99,7 +99,7 @@ connections:
   - {name: new line, from: source, to: sink}
 """
         self.flow = self.write("other.yaml", other)
-        self.running()
+        agent = self.running()
         parked = json.loads(self.command("queue", "parked", "list", "--json").stdout)
         self.assertEqual([one["count"] for one in parked], [count])
         file = self.stand.path("parked.ff3")
@@ -116,8 +116,15 @@ connections:
         attached = self.command("queue", "parked", "attach", parked[0]["id"], "new line")
         self.assertEqual(attached.returncode, 0, attached.stderr)
         self.assertIn(f"{count} FlowFiles now wait in `new line`", attached.stdout)
+        # What was answered is on disk.
+        agent.kill()
+        agent = self.running()
+        self.assertEqual(self.connection()["count"], count)
         self.assertEqual(json.loads(self.command("queue", "parked", "list", "--json").stdout), [])
         self.assertEqual(self.command("queue", "purge", "new line").returncode, 0)
+        agent.kill()
+        self.running()
+        self.assertEqual(self.connection()["count"], 0)
 
 
 class Unusable(AgentTest):
