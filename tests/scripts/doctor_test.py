@@ -102,6 +102,8 @@ connections:
         agent = self.running()
         parked = json.loads(self.command("queue", "parked", "list", "--json").stdout)
         self.assertEqual([one["count"] for one in parked], [count])
+        # The flow was changed while no agent ran.
+        self.assertIn("FlowFiles, of an earlier flow\n", self.command("queue", "parked", "list").stdout)
         file = self.stand.path("parked.ff3")
         refused = self.command("queue", "parked", "export", "other", file)
         self.assertEqual(refused.returncode, 1)
