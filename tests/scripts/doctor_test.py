@@ -16,6 +16,18 @@ from agent_commands_test import AgentTest  # noqa: E402
 from stand import wait_until  # noqa: E402
 
 
+def crc32c(data):
+    table = []
+    for i in range(256):
+        for _ in range(8):
+            i = i >> 1 ^ (0x82F63B78 if i & 1 else 0)
+        table.append(i)
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = crc >> 8 ^ table[(crc ^ byte) & 0xFF]
+    return crc ^ 0xFFFFFFFF
+
+
 class Doctor(AgentTest):
     def doctor(self, *words, state=None):
         return subprocess.run([self.stand.program("runnel-agent"), "doctor", *words, "--state", state or self.state, "--json"], capture_output=True, text=True,
@@ -70,6 +82,72 @@ class Doctor(AgentTest):
         self.state = other
         self.running()
         wait_until("all were logged", lambda: self.ask("status")["processors"][1]["in_count"] >= count)
+
+    def test_an_export_is_imported_once_unless_asked_for_again(self):
+        count = self.queued(self.running())
+        file = self.stand.path("queued.ff3")
+        self.assertEqual(self.doctor("export", file).returncode, 0)
+        # One of an earlier version has no id.
+        with open(file, "rb") as opened:
+            whole = opened.read()
+        name = b"runnel.export.id"
+        at = whole.rindex(name) - 2
+        last = whole.rindex(b"NiFiFF3")
+        with open(file + ".old", "wb") as opened:
+            opened.write(whole[:last] + b"NiFiFF3\0\2" + whole[last + 9:at] + whole[at + 2 + len(name) + 2 + 36:])
+        other = self.stand.path("other")
+        for i, export in enumerate((file, file + ".old")):
+            with self.subTest(export):
+                first = self.doctor("import", export, state=other)
+                self.assertEqual(json.loads(first.stdout)["imported_count"], count, first.stderr)
+                refused = self.doctor("import", export, state=other)
+                self.assertEqual(refused.returncode, 78)
+                self.assertRegex(refused.stderr, f"this export was imported at 20.*Z: its {count} FlowFiles would be queued twice; `--again` does so")
+                again = self.doctor("import", export, "--again", state=other)
+                self.assertEqual(json.loads(again.stdout)["imported_count"], count, again.stderr)
+                self.assertEqual(json.loads(self.doctor("check", state=other).stdout)["queued_count"], 2 * (i + 1) * count)
+
+    def test_an_import_that_was_killed_goes_on_where_it_stood(self):
+        flowfile = lambda content: b"NiFiFF3\0\0" + len(content).to_bytes(8, "big") + content
+        count = 20000
+        body = b"".join(flowfile(b"%d" % i) for i in range(count))
+        end = {"runnel.export.count": count, "runnel.export.crc32c": crc32c(body), "runnel.export.id": "one"}
+        text = lambda value: len(str(value)).to_bytes(2, "big") + str(value).encode()
+        file = self.stand.path("many.ff3")
+        with open(file, "wb") as out:
+            out.write(body + b"NiFiFF3\0\3" + b"".join(text(name) + text(value) for name, value in end.items()) + bytes(8))
+        command = [self.stand.program("runnel-agent"), "doctor", "import", file, "--state", self.state, "--json"]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        log = os.path.join(self.state, "ledger.db-wal")
+        wait_until("some are there", lambda: os.path.exists(log) and os.path.getsize(log) > 200_000, every=0.001)
+        process.kill()
+        process.wait()
+        before = json.loads(self.doctor("check").stdout)["queued_count"]
+        self.assertGreater(before, 0)
+        self.assertLess(before, count)
+        done = self.doctor("import", file)
+        self.assertEqual(json.loads(done.stdout)["imported_count"], count - before, done.stderr)
+        self.assertEqual(json.loads(self.doctor("check").stdout)["queued_count"], count)
+
+    def test_what_cannot_be_imported_leaves_no_directory_behind(self):
+        count = self.queued(self.running())
+        file = self.stand.path("queued.ff3")
+        self.assertEqual(json.loads(self.doctor("export", file).stdout)["exported_count"], count)
+        with open(file, "rb") as opened, open(file + ".half", "wb") as half, open(file + ".sealed", "wb") as sealed:
+            half.write(opened.read()[:-100])
+            sealed.write(b"RNLEXP1\n" + bytes(100))
+        for bad in (file + ".half", file + ".sealed", file + ".missing", self.stand.folder, "/dev/null"):
+            with self.subTest(bad):
+                nowhere = self.stand.path("nowhere")
+                refused = self.doctor("import", bad, state=nowhere)
+                self.assertNotEqual(refused.returncode, 0)
+                self.assertIn("runnel-agent doctor: ", refused.stderr)
+                self.assertFalse(os.path.exists(nowhere))
+        for words in (["check"], ["repair"], ["export", file + ".nothing"]):
+            refused = self.doctor(*words, state=nowhere)
+            self.assertEqual(refused.returncode, 1)
+            self.assertIn(f"there is no state directory `{nowhere}`", refused.stderr)
+            self.assertFalse(os.path.exists(nowhere) or os.path.exists(file + ".nothing"))
 
     def test_flush_and_sigpwr_have_everything_on_disk_and_say_how_long_it_took(self):
         agent = self.running()
