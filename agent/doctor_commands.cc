@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "agent/admin/control_client.h"
 #include "agent/admin/status_json.h"
@@ -87,13 +88,43 @@ Result<StatusJson> check(const DoctorRequest& request) {
                     {"damaged_content_blocks", segments.damaged}};
 }
 
-// What a start does, with what it found.
+// What a start does, with what it found; and then what the agent does with what cannot be read when
+// its turn comes.
 Result<StatusJson> repair(const DoctorRequest& request) {
   TRY_ASSIGN(vault, vault_of(request.state_dir, request.key));
+  std::string repaired;
+  {
+    TRY_ASSIGN(ledger, open_ledger(request.state_dir, vault, true));
+    TRY(ledger->flush(std::chrono::seconds(60)));
+    repaired = ledger->repaired();
+  }
+  std::set<std::uint64_t> lost;
+  Progress progress(request.as_json);
+  std::uint64_t damaged_rows = 0;
+  {
+    TRY_ASSIGN(reader, LedgerReader::open(request.state_dir, vault));
+    const auto note = [&lost](const LedgerReader::Connection&,
+                              const FlowRecord& record) -> Result<> {
+      const Result<> read = each_part(record, nothing);
+      if (read.ok() || read.code() != Code::kCorrupt) return read;
+      lost.insert(record.id);
+      return {};
+    };
+    TRY_ASSIGN(counts, reader->each(note, std::ref(progress)));
+    damaged_rows = counts.damaged_rows;
+  }
   TRY_ASSIGN(ledger, open_ledger(request.state_dir, vault));
+  if (!lost.empty() || damaged_rows != 0) {
+    const std::uint64_t before = ledger->loss().quarantined;
+    TRY(ledger->quarantine_lost(
+        [&lost](const FlowRecord& record) { return lost.contains(record.id); }));
+    repaired += (repaired.empty() ? "" : "; ") +
+                counted(ledger->loss().quarantined - before, "FlowFile") +
+                " that could not be read: counted as quarantined";
+  }
   TRY(ledger->flush(std::chrono::seconds(60)));
   const LossFigures loss = ledger->loss();
-  return StatusJson{{"repaired", ledger->repaired().empty() ? "nothing" : ledger->repaired()},
+  return StatusJson{{"repaired", repaired.empty() ? "nothing" : repaired},
                     {"queued_count", loss.queued},
                     {"quarantined_count", loss.quarantined}};
 }
@@ -179,10 +210,12 @@ Result<StatusJson> export_queued(const DoctorRequest& request, const std::string
 
 }  // namespace
 
-Result<std::unique_ptr<Ledger>> open_ledger(const std::string& state_dir, Vault vault) {
+Result<std::unique_ptr<Ledger>> open_ledger(const std::string& state_dir, Vault vault,
+                                            bool is_thorough) {
   LedgerOptions options;
   options.directory = state_dir;
   options.is_driven = true;
+  options.is_thorough = is_thorough;
   options.vault = std::move(vault);
   return Ledger::open(std::move(options));
 }

@@ -55,7 +55,9 @@ class Progress {
   std::chrono::steady_clock::time_point said_ = std::chrono::steady_clock::now();
 };
 
-Result<std::unique_ptr<Ledger>> open_ledger(const std::string& state_dir, Vault vault);
+// `is_thorough`: its whole database is looked at.
+Result<std::unique_ptr<Ledger>> open_ledger(const std::string& state_dir, Vault vault,
+                                            bool is_thorough = false);
 
 // doctor_import.cc
 Result<StatusJson> import_export(const DoctorRequest& request);

@@ -221,6 +221,9 @@ class Ledger {
   // Puts what is queued and not taken into another queue, in its order; returns how many. What
   // cannot be read is quarantined. kUnavailable: not all could be read now; the rest stays.
   Result<std::uint64_t> move_all(Queue& from, Queue& to);
+  // Reads all rows: what cannot be read ends as it would when its turn comes, and so do those that
+  // `is_lost` names. Driven, and before anybody takes.
+  Result<> quarantine_lost(const std::function<bool(const FlowRecord&)>& is_lost);
   // Ends one that is taken and whose content cannot be read, and says so.
   void quarantine(Queue& queue, Queue::Position position, const Error& why);
 

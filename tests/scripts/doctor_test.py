@@ -149,6 +149,28 @@ class Doctor(AgentTest):
             self.assertIn(f"there is no state directory `{nowhere}`", refused.stderr)
             self.assertFalse(os.path.exists(nowhere) or os.path.exists(file + ".nothing"))
 
+    def test_repair_counts_flowfiles_whose_content_is_missing_and_check_is_sound_then(self):
+        with open(self.flow, encoding="utf-8") as flow:
+            text = flow.read()
+        self.flow = self.write("large.yaml", text.replace('Custom Text: "hello from #{agent.id}", ', "File Size: 20000, ").replace("Data Format: Text", "Data Format: Binary"))
+        count = self.queued(self.running())
+        self.assertEqual(self.doctor("check").returncode, 0)
+        contents = os.path.join(self.state, "content")
+        file = os.path.join(contents, sorted(os.listdir(contents))[0])
+        with open(file, "r+b") as opened:
+            opened.seek(5 * 4096 * 3 + 100)  # the fourth content
+            opened.write(b"rotten")
+        found = json.loads(self.doctor("check").stdout)
+        self.assertEqual((found["is_sound"], found["queued_count"], found["unreadable_count"]), (False, count, 1))
+        repaired = json.loads(self.doctor("repair").stdout)
+        self.assertEqual(repaired, {"repaired": "1 FlowFile that could not be read: counted as quarantined", "queued_count": count - 1, "quarantined_count": 1})
+        sound = json.loads(self.doctor("check").stdout)
+        self.assertEqual((sound["is_sound"], sound["queued_count"]), (True, count - 1))
+        os.remove(file)
+        self.assertEqual(json.loads(self.doctor("repair").stdout)["quarantined_count"], count)
+        self.assertEqual(json.loads(self.doctor("check").stdout)["is_sound"], True)
+        self.assertEqual(json.loads(self.doctor("repair").stdout)["repaired"], "nothing")
+
     def test_flush_and_sigpwr_have_everything_on_disk_and_say_how_long_it_took(self):
         agent = self.running()
         done = self.command("flush", "--within", "5 sec", "--json")
