@@ -65,6 +65,7 @@ class Doctor(AgentTest):
         exported = self.doctor("export", file)
         self.assertEqual(exported.returncode, 0, exported.stderr)
         self.assertEqual(json.loads(exported.stdout), {"exported_count": count, "is_encrypted": False, "unreadable_count": 0})
+        self.assertEqual(os.stat(file).st_mode & 0o777, 0o600)
         with open(file, "rb") as opened:
             self.assertEqual(opened.read().count(b"NiFiFF3"), count + 1)
         # Half of it is not taken.
@@ -227,6 +228,37 @@ connections:
         agent.kill()
         self.running()
         self.assertEqual(self.connection()["count"], 0)
+
+
+@unittest.skipUnless(os.geteuid() == 0, "needs root to be somebody else")
+class SomebodyElses(AgentTest):
+    def setUp(self):
+        super().setUp()
+        os.chmod(self.stand.folder, 0o755)
+        self.nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", self.stand.program("runnel-agent")]
+
+    def as_nobody(self, *words):
+        done = subprocess.run([*self.nobody, *words, "--state", self.state], capture_output=True, text=True, timeout=30)
+        self.assertGreater(done.returncode, 0, done.stdout)
+        return done.stderr
+
+    def test_a_directory_of_somebody_else_is_refused_by_name_and_left_as_it_is(self):
+        probe = subprocess.run([*self.nobody, "--version"], capture_output=True, timeout=30)
+        if probe.returncode != 0:
+            self.skipTest("the program cannot be reached by another user")
+        count = self.queued(self.running())
+        key = self.stand.path("key")
+        self.assertEqual(self.command("key", "rotate").returncode, 0)
+        for mode in (0o700, 0o755):
+            with self.subTest(oct(mode)):
+                os.chmod(self.state, mode)
+                before = {name: os.stat(os.path.join(self.state, name)).st_mtime_ns for name in os.listdir(self.state)}
+                for words in (["doctor", "check"], ["doctor", "repair"], ["doctor", "export", "/dev/null"], ["key", "rotate", "--new-key", "file:" + key]):
+                    said = self.as_nobody(*words)
+                    self.assertRegex(said, "ermission denied|unable to open database file", words)
+                self.assertIn("ermission denied", self.as_nobody("key", "status"))
+                self.assertEqual(before, {name: os.stat(os.path.join(self.state, name)).st_mtime_ns for name in os.listdir(self.state)})
+        self.assertEqual(json.loads(self.command("doctor", "check", "--json").stdout)["queued_count"], count)
 
 
 class Unusable(AgentTest):
