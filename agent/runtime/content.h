@@ -224,7 +224,7 @@ class Content {
   const std::uint64_t size_;
 };
 
-// Reads a slice from front to back.
+// Reads a slice from front to back; after an error it stands where it stood.
 std::unique_ptr<ContentReader> reader_of(Content* content, std::uint64_t offset,
                                          std::uint64_t size);
 
