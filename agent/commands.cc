@@ -369,9 +369,10 @@ void add_doctor(CLI::App& app, Words& words) {
       add("export", "Write all queued FlowFiles to a file that `import` and NiFi can read.");
   give->add_option("FILE", words.doctor.file, "The file to write.")->required();
   add_plain_flag(*give, words.doctor);
-  add("import", "Queue the FlowFiles of an export, in the connections in which they were.")
-      ->add_option("FILE", words.doctor.file, "The file to read.")
-      ->required();
+  CLI::App* take =
+      add("import", "Queue the FlowFiles of an export, in the connections in which they were.");
+  take->add_option("FILE", words.doctor.file, "The file to read.")->required();
+  take->add_flag("--again", words.doctor.is_again, "Even if this export was imported before.");
 }
 
 void add_key(CLI::App& app, Words& words) {

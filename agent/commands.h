@@ -36,6 +36,7 @@ struct DoctorRequest {
   std::string file;       // of export and import
   std::string key;        // where the master key is; empty: in the state directory
   bool is_plain = false;  // an export of encrypted FlowFiles
+  bool is_again = false;  // an import of what was imported
   bool as_json = false;
 };
 int doctor_command(const DoctorRequest& request);

@@ -1,73 +1,39 @@
 // doctor: looks at, repairs, exports and imports a state directory that no agent uses.
-//
-// An export is a file of FlowFiles as NiFi's `flowfile-stream-v3` has them, so that NiFi's
-// UnpackContent reads it, too: for each
-//   "NiFiFF3", the number of attributes (2 bytes), name and value of each with its size in front (2
-//   bytes; FF FF and 4 bytes from 65,535 on), the size of the content (8 bytes), the content;
-// numbers big endian. `runnel.connection.id` and `.name` say where it was queued. The last one has
-// no content: `runnel.export.count` and `runnel.export.crc32c` (of all bytes before it) say that
-// the file is whole.
-// FlowFiles that are encrypted in the state directory are so in the export, too (export_stream.h),
-// unless it is told to be plain.
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "agent/admin/control_client.h"
 #include "agent/admin/status_json.h"
 #include "agent/base/bytes.h"
 #include "agent/base/crc32c.h"
+#include "agent/base/ids.h"
 #include "agent/base/log.h"
+#include "agent/base/words.h"
 #include "agent/commands.h"
+#include "agent/doctor_parts.h"
 #include "agent/export_stream.h"
 #include "agent/output.h"
 #include "agent/runtime/attributes.h"
 #include "agent/runtime/directory_lock.h"
-#include "agent/runtime/key_source.h"
 #include "agent/runtime/keyring.h"
 #include "agent/runtime/ledger.h"
 #include "agent/runtime/ledger_reader.h"
-#include "agent/runtime/session_core.h"
 
 namespace runnel {
 namespace {
-
-constexpr std::string_view kMagic = "NiFiFF3";
-constexpr std::string_view kConnectionId = "runnel.connection.id";
-constexpr std::string_view kConnectionName = "runnel.connection.name";
-constexpr std::string_view kCount = "runnel.export.count";
-constexpr std::string_view kSum = "runnel.export.crc32c";
-constexpr std::size_t kPart = 256 << 10;
-constexpr std::uint64_t kImportedAtOnce = 256;
-
-using StringMap = std::map<std::string, std::string>;
 
 int refused(const Error& error) {
   std::fprintf(stderr, "runnel-agent doctor: %s\n", error.text().c_str());
   return error.code() == Code::kInvalid ? kExitConfiguration : kExitFailed;
 }
-
-// On standard error, now and then, where people look.
-class Progress {
- public:
-  explicit Progress(bool is_quiet) : is_quiet_(is_quiet) {}
-  void operator()(std::uint64_t done, std::uint64_t all) {
-    const auto now = std::chrono::steady_clock::now();
-    if (is_quiet_ || now - said_ < std::chrono::seconds(1)) return;
-    said_ = now;
-    std::fprintf(stderr, "%llu of %llu\n", static_cast<unsigned long long>(done),
-                 static_cast<unsigned long long>(all));
-  }
-
- private:
-  const bool is_quiet_;
-  std::chrono::steady_clock::time_point said_ = std::chrono::steady_clock::now();
-};
 
 int answer(const StatusJson& said, bool as_json) {
   if (as_json) {
@@ -85,7 +51,7 @@ Result<> each_part(const FlowRecord& record,
                    const std::function<Result<>(std::string_view)>& part) {
   if (record.size == 0) return {};
   const auto reader = reader_of(record.content, record.offset, record.size);
-  std::string bytes(kPart, '\0');
+  std::string bytes(kExportPart, '\0');
   while (true) {
     TRY_ASSIGN(got, reader->read(bytes));
     if (got == 0) return {};
@@ -122,21 +88,43 @@ Result<StatusJson> check(const DoctorRequest& request) {
                     {"damaged_content_blocks", segments.damaged}};
 }
 
-Result<std::unique_ptr<Ledger>> open_ledger(const std::string& state_dir, Vault vault) {
-  LedgerOptions options;
-  options.directory = state_dir;
-  options.is_driven = true;
-  options.vault = std::move(vault);
-  return Ledger::open(std::move(options));
-}
-
-// What a start does, with what it found.
+// What a start does, with what it found; and then what the agent does with what cannot be read when
+// its turn comes.
 Result<StatusJson> repair(const DoctorRequest& request) {
   TRY_ASSIGN(vault, vault_of(request.state_dir, request.key));
+  std::string repaired;
+  {
+    TRY_ASSIGN(ledger, open_ledger(request.state_dir, vault, true));
+    TRY(ledger->flush(std::chrono::seconds(60)));
+    repaired = ledger->repaired();
+  }
+  std::set<std::uint64_t> lost;
+  Progress progress(request.as_json);
+  std::uint64_t damaged_rows = 0;
+  {
+    TRY_ASSIGN(reader, LedgerReader::open(request.state_dir, vault));
+    const auto note = [&lost](const LedgerReader::Connection&,
+                              const FlowRecord& record) -> Result<> {
+      const Result<> read = each_part(record, nothing);
+      if (read.ok() || read.code() != Code::kCorrupt) return read;
+      lost.insert(record.id);
+      return {};
+    };
+    TRY_ASSIGN(counts, reader->each(note, std::ref(progress)));
+    damaged_rows = counts.damaged_rows;
+  }
   TRY_ASSIGN(ledger, open_ledger(request.state_dir, vault));
+  if (!lost.empty() || damaged_rows != 0) {
+    const std::uint64_t before = ledger->loss().quarantined;
+    TRY(ledger->quarantine_lost(
+        [&lost](const FlowRecord& record) { return lost.contains(record.id); }));
+    repaired += (repaired.empty() ? "" : "; ") +
+                counted(ledger->loss().quarantined - before, "FlowFile") +
+                " that could not be read: counted as quarantined";
+  }
   TRY(ledger->flush(std::chrono::seconds(60)));
   const LossFigures loss = ledger->loss();
-  return StatusJson{{"repaired", ledger->repaired().empty() ? "nothing" : ledger->repaired()},
+  return StatusJson{{"repaired", repaired.empty() ? "nothing" : repaired},
                     {"queued_count", loss.queued},
                     {"quarantined_count", loss.quarantined}};
 }
@@ -158,7 +146,7 @@ void put_text(std::string& out, std::string_view text) {
 }
 
 std::string envelope(const StringMap& attributes, std::uint64_t size) {
-  std::string out(kMagic);
+  std::string out(kFlowFileMagic);
   put_number(out, attributes.size(), 2);
   for (const auto& [name, value] : attributes) {
     put_text(out, name);
@@ -210,211 +198,40 @@ Result<StatusJson> export_queued(const DoctorRequest& request, const std::string
     return {};
   };
   TRY_ASSIGN(counts, reader->each(visit, std::ref(progress), only));
-  TRY(put(envelope(
-      {{std::string(kCount), std::to_string(count)}, {std::string(kSum), std::to_string(sum)}},
-      0)));
+  TRY(put(envelope({{std::string(kExportCount), std::to_string(count)},
+                    {std::string(kExportSum), std::to_string(sum)},
+                    {std::string(kExportId), random_uuid().text()}},
+                   0)));
   TRY(out.close());
   return StatusJson{{"exported_count", count},
                     {"is_encrypted", !key.empty()},
                     {"unreadable_count", unreadable + counts.unreadable}};
 }
 
-// Reads an export from its front.
-class ExportReader {
- public:
-  ExportReader(const std::string& path, std::unique_ptr<ExportSource> in)
-      : in_(std::move(in)), path_(path) {}
-
-  Result<StringMap> envelope(std::uint64_t& size) {
-    const std::uint32_t before = sum_;
-    std::string magic(kMagic.size(), '\0');
-    TRY(take(magic.data(), magic.size()));
-    if (magic != kMagic) return damaged();
-    TRY_ASSIGN(count, number(2));
-    StringMap attributes;
-    for (std::uint64_t i = 0; i < count; ++i) {
-      TRY_ASSIGN(name, text());
-      TRY_ASSIGN(value, text());
-      attributes.emplace(std::move(name), std::move(value));
-    }
-    TRY_ASSIGN(content, number(8));
-    size = content;
-    sum_before_ = before;
-    return attributes;
-  }
-  // Of all before the envelope that was read last.
-  std::uint32_t sum_before() const { return sum_before_; }
-
-  Result<> take(char* into, std::size_t size) {
-    TRY(in_->take(into, size));
-    sum_ = crc32c({into, size}, sum_);
-    return {};
-  }
-
- private:
-  Error damaged() const { return corrupt("`" + path_ + "` is no whole export"); }
-  Result<std::uint64_t> number(std::size_t bytes) {
-    char at[8];
-    TRY(take(at, bytes));
-    std::uint64_t number = 0;
-    for (std::size_t i = 0; i < bytes; ++i)
-      number = number << 8 | static_cast<unsigned char>(at[i]);
-    return number;
-  }
-  Result<std::string> text() {
-    TRY_ASSIGN(size, number(2));
-    if (size == 0xFFFF) {
-      TRY_ASSIGN(large, number(4));
-      size = large;
-    }
-    if (size > (64 << 20)) return damaged();
-    std::string out(static_cast<std::size_t>(size), '\0');
-    TRY(take(out.data(), out.size()));
-    return out;
-  }
-
-  const std::unique_ptr<ExportSource> in_;
-  const std::string path_;
-  std::uint32_t sum_ = 0;
-  std::uint32_t sum_before_ = 0;
-};
-
-// To the end; `flowfile` reads the content of each.
-Result<std::uint64_t> read_export(
-    const std::string& path, const std::string& key,
-    const std::function<Result<>(ExportReader&, const StringMap&, std::uint64_t size)>& flowfile) {
-  TRY_ASSIGN(source, ExportSource::open(path, key));
-  ExportReader in(path, std::move(source));
-  for (std::uint64_t count = 0;; ++count) {
-    std::uint64_t size = 0;
-    TRY_ASSIGN(attributes, in.envelope(size));
-    const auto last = attributes.find(std::string(kCount));
-    if (last != attributes.end() && size == 0) {
-      const bool is_whole = last->second == std::to_string(count) &&
-                            attributes[std::string(kSum)] == std::to_string(in.sum_before());
-      if (!is_whole) return corrupt("`" + path + "` is not what was exported");
-      return count;
-    }
-    TRY(flowfile(in, attributes, size));
-  }
-}
-
-Result<> skip(ExportReader& in, const StringMap&, std::uint64_t size) {
-  std::string part(kPart, '\0');
-  for (std::uint64_t left = size; left > 0;) {
-    const auto some = static_cast<std::size_t>(std::min<std::uint64_t>(left, part.size()));
-    TRY(in.take(part.data(), some));
-    left -= some;
-  }
-  return {};
-}
-
-// Sessions into one connection.
-class Importer {
- public:
-  Importer(Ledger& ledger, Queue& queue) : ledger_(ledger), queue_(queue) {
-    wiring_.processor_id = "doctor";
-    wiring_.outlets = {{"success", {&queue}}};
-    wiring_.line = ledger.open_line();
-    owner_ = std::make_unique<HandOver>(ledger, wiring_);
-    session_ = std::make_unique<SessionCore>(ledger, wiring_, *owner_);
-  }
-  ~Importer() {
-    session_.reset();
-    ledger_.close_line(wiring_.line);
-  }
-
-  Result<> add(ExportReader& in, const StringMap& attributes, std::uint64_t size) {
-    session_->begin_call();
-    const FlowFile flowfile = session_->create();
-    TRY_ASSIGN(writer, session_->writer(flowfile));
-    std::string part(kPart, '\0');
-    for (std::uint64_t left = size; left > 0;) {
-      const auto some = static_cast<std::size_t>(std::min<std::uint64_t>(left, part.size()));
-      TRY(in.take(part.data(), some));
-      TRY(writer->write(std::string_view(part).substr(0, some)));
-      left -= some;
-    }
-    TRY(writer->finish());
-    for (const auto& [name, value] : attributes) {
-      if (name != kConnectionId && name != kConnectionName)
-        session_->set_attribute(*flowfile.record(), name, value);
-    }
-    session_->transfer(flowfile, Relationship{0});
-    TRY(session_->end_call());
-    if (++uncommitted_ < kImportedAtOnce) return {};
-    return commit();
-  }
-  Result<> commit() {
-    uncommitted_ = 0;
-    session_->commit();
-    return ledger_.flush(std::chrono::seconds(60));
-  }
-  Queue& queue() { return queue_; }
-
- private:
-  Ledger& ledger_;
-  Queue& queue_;
-  Wiring wiring_;
-  std::unique_ptr<HandOver> owner_;
-  std::unique_ptr<SessionCore> session_;
-  std::uint64_t uncommitted_ = 0;
-};
-
-Result<StatusJson> import_all(const DoctorRequest& request) {
-  // First whether it is whole: half of an export is not brought in.
-  TRY_ASSIGN(is_sealed, ExportSource::is_sealed(request.file));
-  std::string key;
-  if (is_sealed) {
-    // Of a device that is set up with the same key: where none is named, its own.
-    Result<std::string> master = request.key.empty() ? master_key({.state_dir = request.state_dir})
-                                                     : read_master_key(request.key);
-    TRY(master);
-    key = std::move(*master);
-  }
-  TRY_ASSIGN(count, read_export(request.file, key, skip));
-  TRY_ASSIGN(vault, vault_of(request.state_dir, request.key));
-  vault.seals = vault.seals || is_sealed;
-  TRY_ASSIGN(ledger, open_ledger(request.state_dir, vault));
-  std::map<std::string, std::unique_ptr<Importer>> importers;
-  Progress progress(request.as_json);
-  std::uint64_t done = 0;
-  const auto add = [&](ExportReader& in, const StringMap& attributes,
-                       std::uint64_t size) -> Result<> {
-    const auto id = attributes.find(std::string(kConnectionId));
-    const auto name = attributes.find(std::string(kConnectionName));
-    const std::string connection = id == attributes.end() ? "imported" : id->second;
-    std::unique_ptr<Importer>& importer = importers[connection];
-    if (!importer) {
-      TRY_ASSIGN(queue,
-                 ledger->attach({.id = connection,
-                                 .name = name == attributes.end() ? connection : name->second,
-                                 .count_max = 0,
-                                 .bytes_max = 0}));
-      importer = std::make_unique<Importer>(*ledger, *queue);
-    }
-    progress(++done, count);
-    return importer->add(in, attributes, size);
-  };
-  TRY(read_export(request.file, key, add));
-  for (const auto& [connection, importer] : importers) {
-    TRY(importer->commit());
-    ledger->park(importer->queue(), "imported");
-  }
-  TRY(ledger->flush(std::chrono::seconds(60)));
-  return StatusJson{{"imported_count", count}, {"connections", importers.size()}};
-}
-
 }  // namespace
 
+Result<std::unique_ptr<Ledger>> open_ledger(const std::string& state_dir, Vault vault,
+                                            bool is_thorough) {
+  LedgerOptions options;
+  options.directory = state_dir;
+  options.is_driven = true;
+  options.is_thorough = is_thorough;
+  options.vault = std::move(vault);
+  return Ledger::open(std::move(options));
+}
+
 int doctor_command(const DoctorRequest& request) {
-  const auto lock = DirectoryLock::take(request.state_dir);
-  if (!lock.ok()) return refused(lock.error());
   if (request.as_json) set_log_json(true);
-  const Result<StatusJson> done = request.what == "check"    ? check(request)
-                                  : request.what == "repair" ? repair(request)
-                                  : request.what == "export" ? export_queued(request, {})
-                                                             : import_all(request);
+  const auto run = [&request]() -> Result<StatusJson> {
+    if (request.what == "import") return import_export(request);
+    if (!std::filesystem::exists(request.state_dir))
+      return not_found("there is no state directory `" + request.state_dir + "`");
+    TRY_ASSIGN(lock, DirectoryLock::take(request.state_dir));
+    return request.what == "check"    ? check(request)
+           : request.what == "repair" ? repair(request)
+                                      : export_queued(request, {});
+  };
+  const Result<StatusJson> done = run();
   if (!done.ok()) {
     if (done.code() == Code::kCorrupt && request.what != "import")
       return refused(Error(

@@ -2,8 +2,12 @@
 
 #include "agent/export_stream.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
 
 #include "agent/base/bytes.h"
@@ -20,10 +24,26 @@ std::string place_of_part(std::uint64_t number, bool is_last) {
   return place_of("export", number, is_last ? 1 : 0);
 }
 
+// A new one is for its owner alone: it holds what was queued.
+const std::string& made(const std::string& path) {
+  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (file >= 0) ::close(file);
+  return path;
+}
+
+bool is_synced(const std::string& path) {
+  const int file = ::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+  if (file < 0) return errno == ENXIO;  // a pipe, and nobody reads it any more
+  // What is no file on a disk knows no such thing.
+  const bool is_there = ::fsync(file) == 0 || errno == EINVAL || errno == EROFS;
+  ::close(file);
+  return is_there;
+}
+
 }  // namespace
 
 ExportSink::ExportSink(std::string path, const std::string& key)
-    : path_(std::move(path)), out_(path_, std::ios::binary | std::ios::trunc) {
+    : path_(std::move(path)), out_(made(path_), std::ios::binary | std::ios::trunc) {
   if (key.empty()) return;
   sealer_ = Sealer::make({key});
   out_ << kExportMagic << data_key_id(key);
@@ -56,7 +76,7 @@ Result<> ExportSink::write(std::string_view bytes) {
 Result<> ExportSink::close() {
   if (sealer_ != nullptr) TRY(write_part(pending_, true));
   out_.close();
-  return out_ ? Result<>() : Result<>(full("writing `" + path_ + "` failed"));
+  return out_ && is_synced(path_) ? Result<>() : Result<>(full("writing `" + path_ + "` failed"));
 }
 
 Result<bool> ExportSource::is_sealed(const std::string& path) {

@@ -25,7 +25,7 @@ class ExportSink {
   ExportSink(std::string path, const std::string& key);
   bool is_open() const { return static_cast<bool>(out_); }
   Result<> write(std::string_view bytes);
-  // The last part; on disk as far as the system goes.
+  // The last part; all of it is on disk.
   Result<> close();
 
  private:

@@ -125,6 +125,11 @@ std::string flowfile_text(const Json& one) {
   return out;
 }
 
+// Whose it was. Where the flow was changed while no agent ran, nobody knows its name.
+std::string parked_from(const std::string& flow) {
+  return flow.empty() ? "of an earlier flow" : "of flow `" + flow + "`";
+}
+
 // "1/100" or "100": one of a hundred; nothing: all.
 Result<std::uint64_t> one_of_sample(std::string_view sample) {
   if (sample.empty()) return std::uint64_t{1};
@@ -176,8 +181,8 @@ int parked_list_command(const Inspection& where) {
       if (!one["is_parked"].get<bool>()) continue;
       parked.push_back(one);
       lines += one["id"].get<std::string>() + "  " + one["name"].get<std::string>() + "  " +
-               counted(one["count"].get<std::uint64_t>(), "FlowFile") + ", of flow `" +
-               one["from"].get<std::string>() + "`\n";
+               counted(one["count"].get<std::uint64_t>(), "FlowFile") + ", " +
+               parked_from(one["from"].get<std::string>()) + "\n";
     }
     if (where.as_json) return line_of(parked);
     return lines.empty() ? std::string("nothing is parked\n") : lines;

@@ -3,6 +3,7 @@
 #include "agent/output.h"
 
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -14,8 +15,29 @@
 
 namespace runnel {
 
+std::string harmless(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    // U+0080 to U+009F: C2 and the code.
+    const bool is_second = byte == 0xC2 && i + 1 < text.size() &&
+                           static_cast<unsigned char>(text[i + 1]) >= 0x80 &&
+                           static_cast<unsigned char>(text[i + 1]) < 0xA0;
+    if (is_second) {
+      out += fmt::format("\\u{:04x}", static_cast<unsigned char>(text[++i]));
+    } else if ((byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7F) {
+      out += fmt::format("\\u{:04x}", byte);
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
 int failed(const Error& error) {
-  std::fprintf(stderr, "runnel-agent: %s\n", error.text().c_str());
+  const std::string text = isatty(STDERR_FILENO) != 0 ? harmless(error.text()) : error.text();
+  std::fprintf(stderr, "runnel-agent: %s\n", text.c_str());
   return kExitFailed;
 }
 
@@ -29,6 +51,10 @@ std::string laid_out(const nlohmann::ordered_json& json) {
 }
 
 int print(const std::string& text) {
+  return print_raw(isatty(STDOUT_FILENO) != 0 ? harmless(text) : text);
+}
+
+int print_raw(const std::string& text) {
   std::fputs(text.c_str(), stdout);
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return kExitGood;
   return failed(unavailable(std::string("writing the output: ") + std::strerror(errno)));

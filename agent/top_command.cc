@@ -54,10 +54,10 @@ class Terminal {
     resize.sa_handler = on_resize;
     sigemptyset(&resize.sa_mask);
     sigaction(SIGWINCH, &resize, &resize_before_);
-    print("\033[?1049h\033[?25l");
+    print_raw("\033[?1049h\033[?25l");
   }
   ~Terminal() {
-    print("\033[?25h\033[?1049l");
+    print_raw("\033[?25h\033[?1049l");
     if (is_raw_) tcsetattr(STDIN_FILENO, TCSANOW, &before_);
     sigaction(SIGWINCH, &resize_before_, nullptr);
   }
@@ -113,14 +113,14 @@ int draw(const StatusJson& before, const StatusJson& now, TopView& view) {
   Terminal::measure(view);
   TopView body = view;
   body.height = view.height > 1 ? view.height - 1 : 1;
+  const std::string text = top_text(before, now, body);
   std::string screen = "\033[H";
-  for (const std::string_view line : split(top_text(before, now, body), '\n'))
-    screen += std::string(line) + "\033[K\r\n";
+  for (const std::string_view line : split(text, '\n')) screen += std::string(line) + "\033[K\r\n";
   // The last line break of the text has begun a line: the help stands there.
   screen.erase(screen.size() - std::string_view("\033[K\r\n").size());
   screen += "\033[J\033[" + std::to_string(view.height) + ";1H\033[7m" +
             std::string(kHelp.substr(0, view.width)) + "\033[0m\033[K";
-  return print(screen);
+  return print_raw(screen);
 }
 
 int run_live(const TopRequest& request, StatusJson before) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "agent/base/bytes.h"
+#include "agent/output.h"
 
 namespace runnel {
 namespace {
@@ -31,10 +32,9 @@ double number(const Json& json, const char* name) {
 std::string text_member(const Json& json, const char* name) {
   const auto found = json.find(name);
   if (found == json.end() || !found->is_string()) return {};
-  std::string out = to_utf8(found->get<std::string>());
-  for (char& c : out) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
-  }
+  std::string out = harmless(to_utf8(found->get<std::string>()));
+  std::replace_if(
+      out.begin(), out.end(), [](char c) { return c == '\n' || c == '\t'; }, ' ');
   return out;
 }
 

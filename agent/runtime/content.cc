@@ -169,14 +169,14 @@ class SliceReader final : public ContentReader {
 
   Result<std::size_t> read(std::span<char> into) override {
     std::size_t filled = 0;
-    while (filled < into.size() && at_ < end_) {
-      const auto wanted =
-          static_cast<std::size_t>(std::min<std::uint64_t>(into.size() - filled, end_ - at_));
-      TRY_ASSIGN(got, content_->read_at(at_, into.data() + filled, wanted));
+    while (filled < into.size() && at_ + filled < end_) {
+      const auto wanted = static_cast<std::size_t>(
+          std::min<std::uint64_t>(into.size() - filled, end_ - at_ - filled));
+      TRY_ASSIGN(got, content_->read_at(at_ + filled, into.data() + filled, wanted));
       if (got == 0) return corrupt("content ends early");
       filled += got;
-      at_ += got;
     }
+    at_ += filled;
     return filled;
   }
   void rewind() override { at_ = begin_; }

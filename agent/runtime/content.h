@@ -110,8 +110,18 @@ class SegmentStore {
   // what it refers to.
   void remove_orphans();
   bool has_found() const;  // whether there was any file at open, until then
-  // The same files, but moved into that directory, which is made if there is any. How many bytes.
-  Result<std::uint64_t> put_aside(const std::string& folder);
+  struct Aside {
+    std::uint64_t kept = 0;  // bytes
+    std::uint64_t lost = 0;  // of files that could not be kept
+    std::string why;         // of the last of those
+  };
+  // The same files, but moved into that directory, which is made if it is not there. Where less
+  // than `left_free` of the disk is free, the oldest are removed until there is so much.
+  Result<Aside> put_aside(const std::string& folder, std::uint64_t left_free);
+  // These stay for who uses them, and get a second name in that directory: there they outlive
+  // their use. None, where less than `left_free` is free, or the file system has no second names.
+  Result<Aside> link_aside(const std::vector<std::shared_ptr<SegmentFile>>& files,
+                           const std::string& folder, std::uint64_t left_free);
   std::uint64_t bytes() const;
   // To the disk, since it was opened, with sums and the ends of blocks.
   std::uint64_t written_bytes() const;
@@ -134,6 +144,7 @@ class SegmentStore {
         vault_(std::move(vault)) {}
   std::string path_of(std::uint64_t number, SegmentFile::Form form) const;
   bool is_orphan(const std::string& name) const REQUIRES(mutex_);
+  bool has_free(std::uint64_t bytes) const;
   Result<> check_room(std::uint64_t bytes) REQUIRES(mutex_);
   Result<> open_next() REQUIRES(mutex_);
   std::vector<Dirty> dirty() REQUIRES(mutex_);
@@ -213,7 +224,7 @@ class Content {
   const std::uint64_t size_;
 };
 
-// Reads a slice from front to back.
+// Reads a slice from front to back; after an error it stands where it stood.
 std::unique_ptr<ContentReader> reader_of(Content* content, std::uint64_t offset,
                                          std::uint64_t size);
 

@@ -98,6 +98,11 @@ class PosixDisk final : public Disk {
     return {};
   }
 
+  Result<> link(const std::string& from, const std::string& to) override {
+    if (::link(from.c_str(), to.c_str()) != 0) return disk_error(from, "linking");
+    return {};
+  }
+
   std::uint64_t identity(const std::string& path) override {
     struct stat status {};
     return ::stat(path.c_str(), &status) == 0 ? status.st_ino : 0;

@@ -43,6 +43,8 @@ class Disk {
   virtual Result<> remove(const std::string& path) = 0;
   // In place of what is there under the new name. kNotFound: there is nothing under the old one.
   virtual Result<> rename(const std::string& from, const std::string& to) = 0;
+  // A second name for the same file. kUnavailable: this file system knows no such thing.
+  virtual Result<> link(const std::string& from, const std::string& to) = 0;
   // Which file or directory it is, whatever its name; 0: nothing is there.
   virtual std::uint64_t identity(const std::string& path) = 0;
   // What may still be written to the file system of that directory.

@@ -237,7 +237,9 @@ std::vector<Bulletin> EngineCore::bulletins(std::uint64_t since_id) const {
 
 Result<std::uint64_t> EngineCore::purge(std::string_view connection) {
   TRY_ASSIGN(queue, find_queue(connection));
-  return ledger_->purge(*queue);
+  const std::uint64_t removed = ledger_->purge(*queue);
+  TRY(ledger_->flush(kFlushTime).within("removed, but not on disk yet"));
+  return removed;
 }
 
 Result<std::uint64_t> EngineCore::attach(std::string_view parked, std::string_view connection) {
@@ -251,7 +253,9 @@ Result<std::uint64_t> EngineCore::attach(std::string_view parked, std::string_vi
   if (!is_parked(from)) return invalid("`" + std::string(parked) + "` is not parked, or empty");
   if (is_parked(to))
     return invalid("`" + std::string(connection) + "` is no connection of the flow");
-  return ledger_->move_all(*from, *to);
+  TRY_ASSIGN(moved, ledger_->move_all(*from, *to));
+  TRY(ledger_->flush(kFlushTime).within("moved, but not on disk yet"));
+  return moved;
 }
 
 Result<std::vector<QueuedFlowFile>> EngineCore::list_queue(std::string_view connection,

@@ -304,6 +304,18 @@ bool has_keyring(const KeyringOptions& options) {
          disk.identity(options.state_dir + "/keys/ring.copy") != 0;
 }
 
+namespace {
+
+// Or they cannot be looked at.
+Error no_keys(const KeyringOptions& options) {
+  Disk& disk = options.disk == nullptr ? real_disk() : *options.disk;
+  const auto seen = disk.list(options.state_dir + "/keys");
+  if (!seen.ok() && seen.code() != Code::kNotFound) return seen.error();
+  return not_found("`" + options.state_dir + "` has no keys");
+}
+
+}  // namespace
+
 Result<std::shared_ptr<const Sealer>> open_keyring(const KeyringOptions& options) {
   TRY_ASSIGN(keys, Keys::open(options));
   TRY_ASSIGN(one, opened(*keys, options, true));
@@ -321,7 +333,7 @@ Result<std::string> master_key(const KeyringOptions& options) {
 }
 
 Result<KeyStatus> keyring_status(const KeyringOptions& options) {
-  if (!has_keyring(options)) return not_found("`" + options.state_dir + "` has no keys");
+  if (!has_keyring(options)) return no_keys(options);
   TRY_ASSIGN(keys, Keys::open(options));
   TRY_ASSIGN(one, opened(*keys, options, false));
   return status_of(one, *keys);
@@ -347,7 +359,7 @@ Result<std::size_t> forget_unused_keys(const KeyringOptions& options, const Seal
 }
 
 Result<KeyStatus> rotate_keys(const KeyringOptions& options, const std::string& new_source) {
-  if (!has_keyring(options)) return not_found("`" + options.state_dir + "` has no keys");
+  if (!has_keyring(options)) return no_keys(options);
   TRY_ASSIGN(keys, Keys::open(options));
   TRY_ASSIGN(one, opened(*keys, options, false));
   TRY(finish_rotation(*keys, options, one));

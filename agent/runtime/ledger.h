@@ -221,6 +221,9 @@ class Ledger {
   // Puts what is queued and not taken into another queue, in its order; returns how many. What
   // cannot be read is quarantined. kUnavailable: not all could be read now; the rest stays.
   Result<std::uint64_t> move_all(Queue& from, Queue& to);
+  // Reads all rows: what cannot be read ends as it would when its turn comes, and so do those that
+  // `is_lost` names. Driven, and before anybody takes.
+  Result<> quarantine_lost(const std::function<bool(const FlowRecord&)>& is_lost);
   // Ends one that is taken and whose content cannot be read, and says so.
   void quarantine(Queue& queue, Queue::Position position, const Error& why);
 
@@ -327,7 +330,12 @@ class Ledger {
   Result<> put_aside();
   std::string quarantine_folder() const;  // a new one, by its time
   Result<std::string> end_put_aside();
+  Result<std::string> lost_content_folder();
+  Result<> end_lost_content();
+  std::uint64_t left_free() const;
+  static std::string aside_text(const SegmentStore::Aside& aside, const std::string& folder);
   Result<> keep_nameless();
+  void keep_lost(std::vector<std::shared_ptr<SegmentFile>> files, std::string folder);
   Result<Statement> prepare_read(std::string_view sql) REQUIRES(reader_mutex_);
   Result<> keep_ids_unique();
   void choose_quota();
@@ -518,6 +526,9 @@ class Ledger {
   std::map<std::uint64_t, std::vector<std::uint32_t>> done_
       GUARDED_BY(mutex_);  // row -> indexes, not yet written
   std::vector<std::uint64_t> removable_ GUARDED_BY(mutex_);
+  // Of rows that a repair could not carry over, until they are put aside.
+  std::vector<std::shared_ptr<SegmentFile>> lost_segments_ GUARDED_BY(mutex_);
+  std::string lost_folder_ GUARDED_BY(mutex_);  // where content goes of rows that cannot be read
   std::int64_t boot_base_ms_ GUARDED_BY(mutex_) = 0;  // wall time less time since the boot
   struct WallStep {
     std::uint64_t row;  // this one and later ones were cut after it

@@ -67,6 +67,7 @@ Result<> Ledger::begin() {
   shelf_ = std::make_unique<Shelf>(*this);
   Result<> opened =
       is_repair_unfinished() ? corrupt("an earlier repair was not finished") : open_database();
+  if (opened.ok() && options_.is_thorough) opened = database_->check();
   if (opened.ok()) opened = load();
   if (opened.ok()) opened = keep_nameless();
   // Before anything is written: what the last run could not name any more may be what fills the

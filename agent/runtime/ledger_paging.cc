@@ -1,5 +1,6 @@
 // Paging in: reading again what lies in the database only.
 
+#include "agent/base/assert.h"
 #include "agent/base/log.h"
 #include "agent/runtime/ledger.h"
 #include "agent/runtime/ledger_parts.h"
@@ -30,6 +31,49 @@ Result<bool> Ledger::page_in_next(Queue& queue) {
     first = queue.paged().begin()->first;
     return &queue.paged().begin()->second;
   });
+}
+
+Result<> Ledger::quarantine_lost(const std::function<bool(const FlowRecord&)>& is_lost) {
+  RUNNEL_ASSERT(options_.is_driven);
+  std::vector<Queue*> queues;
+  {
+    Lock lock(mutex_);
+    for (const auto& [id, queue] : queues_) queues.push_back(queue.get());
+  }
+  for (Queue* const queue : queues) {
+    Queue::Position next = 0;
+    while (true) {
+      const Result<bool> more =
+          page_in_one(*queue, [&](Queue::Position& first) -> const Queue::Paged* {
+            queue->held();
+            const auto found = queue->paged().lower_bound(next);
+            if (found == queue->paged().end()) return nullptr;
+            first = found->first;
+            next = first + 1;
+            return &found->second;
+          });
+      if (!more.ok() && more.code() != Code::kCorrupt) return more.error();
+      if (more.ok() && !*more) break;
+      std::vector<FlowRecord> gone;
+      {
+        Lock lock(mutex_);
+        queue->held();
+        std::vector<Queue::Position> lost;
+        queue->each([&](Queue::Position position, const FlowRecord& record, bool is_taken) {
+          if (!is_taken && is_lost(record)) lost.push_back(position);
+          return true;
+        });
+        for (const Queue::Position position : lost) {
+          gone.push_back(take_out(*queue, position));
+          count_drop(gone.back().epoch, End::kQuarantined, gone.back().id);
+        }
+        settle();
+      }
+      release_all(gone);
+      TRY(flush({}));  // and what was read leaves memory
+    }
+  }
+  return {};
 }
 
 Result<bool> Ledger::page_in_one(
@@ -96,6 +140,7 @@ Result<> Ledger::page_in_batch(Queue& queue, Queue::Position first, Queue::Paged
   }
   if (!records.ok() && records.code() != Code::kCorrupt) return records.error();
   std::vector<FlowRecord> gone;
+  std::vector<std::shared_ptr<SegmentFile>> lost;
   {
     Lock lock(mutex_);
     queue.held();
@@ -111,6 +156,7 @@ Result<> Ledger::page_in_batch(Queue& queue, Queue::Position first, Queue::Paged
       records = corrupt("it claims places of other rows");
     }
     if (!records.ok()) {
+      lost = batch.segments;
       for (std::uint32_t i = 0; i < batch.count; ++i) {
         if (batch.done[i]) continue;
         note_saved_done({paged.batch, i});
@@ -139,6 +185,7 @@ Result<> Ledger::page_in_batch(Queue& queue, Queue::Position first, Queue::Paged
   }
   release_all(gone);
   if (records.ok()) return {};
+  keep_lost(std::move(lost), {});
   tell(std::to_string(paged.count) + " FlowFiles of `" + queue.id() +
        "` cannot be read and are counted as quarantined (row " + std::to_string(paged.batch) +
        "): " + records.error().text());

@@ -13,6 +13,15 @@
 namespace runnel {
 namespace {
 
+// What contents that nobody names any more leave free beside what the reserve takes to be taken
+// again: one more file of contents.
+constexpr std::uint64_t kLeftFree = 64 << 20;
+constexpr std::uint64_t kReserveTimes = 4;
+
+// In `meta`, from a repair until the content that only lost rows named is put aside: into
+// which folder of `quarantine/`.
+constexpr std::string_view kLostContent = "lost_content";
+
 // What one transaction of a repair carries over: few fsyncs, and a log that stays small.
 constexpr std::uint64_t kCarriedRows = 1024;
 constexpr std::uint64_t kCarriedBytes = 4 << 20;
@@ -126,35 +135,88 @@ std::string Ledger::quarantine_folder() const {
 // Its name is its time from now on; which one is told.
 Result<std::string> Ledger::end_put_aside() {
   const std::string folder = quarantine_folder();
+  TRY_ASSIGN(mark, database_->prepare("REPLACE INTO meta(name, value) VALUES(?, ?)"));
+  TRY(mark.bind_text(1, kLostContent).bind_text(2, folder.substr(folder.rfind('/') + 1)).run());
   TRY(disk().rename(unfinished_folder(), folder));
   TRY(disk().sync_directory(options_.directory + "/quarantine"));
   return folder;
 }
 
-// Content, and a database that is new or holds no row any more: that is not what a crash has left
-// behind, but what a database named that is lost.
+// Where the content goes that rows named which a repair could not carry over; empty: there was no
+// repair, or it is done.
+Result<std::string> Ledger::lost_content_folder() {
+  TRY_ASSIGN(select, database_->prepare("SELECT value FROM meta WHERE name = ?"));
+  select.bind_text(1, kLostContent);
+  TRY_ASSIGN(is_marked, select.step());
+  if (!is_marked) return std::string();
+  return options_.directory + "/quarantine/" + std::string(select.text(0));
+}
+
+Result<> Ledger::end_lost_content() {
+  TRY_ASSIGN(remove, database_->prepare("DELETE FROM meta WHERE name = ?"));
+  return remove.bind_text(1, kLostContent).run();
+}
+
+std::uint64_t Ledger::left_free() const { return kLeftFree + kReserveTimes * options_.reserve; }
+
+std::string Ledger::aside_text(const SegmentStore::Aside& aside, const std::string& folder) {
+  std::string text =
+      std::to_string(aside.kept + aside.lost) + " bytes of content that no row names any more";
+  if (aside.kept == 0) return text + " are lost: " + aside.why;
+  text += " were put aside into " + folder;
+  return aside.lost == 0
+             ? text
+             : text + ", but for " + std::to_string(aside.lost) + " that are lost: " + aside.why;
+}
+
+// Content that no row names, after a repair, or beside a database that is new: that is not what a
+// crash has left behind, but what rows named that are lost.
 Result<> Ledger::keep_nameless() {
-  {
+  TRY_ASSIGN(folder, lost_content_folder());
+  const bool is_repaired = !folder.empty();
+  if (!is_repaired) {
     Lock lock(mutex_);
-    if (!batches_.empty()) return {};
+    TRY_ASSIGN(select, database_->prepare("SELECT 1 FROM meta WHERE name = 'generation'"));
+    TRY_ASSIGN(is_known, select.step());
+    if (is_known || !batches_.empty()) return {};
   }
-  TRY_ASSIGN(select, database_->prepare("SELECT 1 FROM meta WHERE name = 'generation'"));
-  TRY_ASSIGN(is_known, select.step());
-  if (is_known && salvages_ == 0) return {};
-  if (!segments_->has_found()) return {};
-  const std::string quarantine = options_.directory + "/quarantine";
-  TRY(disk().make_directory(quarantine));
-  const std::string folder = quarantine_folder();
-  TRY_ASSIGN(bytes, segments_->put_aside(folder));
-  if (bytes == 0) return {};
-  TRY(disk().sync_directory(quarantine));
-  const std::string told = "no row of the ledger's database names the " + std::to_string(bytes) +
-                           " bytes of content that were here: the database was lost; they were "
-                           "put aside into " +
-                           folder;
-  log_error("ledger", told);
-  repaired_ += (repaired_.empty() ? "" : "; ") + told;
-  return {};
+  if (segments_->has_found()) {
+    const std::string quarantine = options_.directory + "/quarantine";
+    TRY(disk().make_directory(quarantine));
+    if (!is_repaired) folder = quarantine_folder();
+    TRY_ASSIGN(aside, segments_->put_aside(folder, left_free()));
+    if (aside.kept != 0) TRY(disk().sync_directory(quarantine));
+    if (aside.kept + aside.lost != 0) {
+      const std::string told =
+          (is_repaired ? "" : "the ledger's database was lost; ") + aside_text(aside, folder);
+      log_error("ledger", told);
+      repaired_ += (repaired_.empty() ? "" : "; ") + told;
+    }
+  }
+  return is_repaired ? end_lost_content() : Result<>();
+}
+
+// Content of rows that turned out to be lost while others may use the same files. `folder` empty:
+// the one of this run.
+void Ledger::keep_lost(std::vector<std::shared_ptr<SegmentFile>> files, std::string folder) {
+  if (files.empty()) return;
+  std::sort(files.begin(), files.end());
+  files.erase(std::unique(files.begin(), files.end()), files.end());
+  if (folder.empty()) {
+    Lock lock(mutex_);
+    if (lost_folder_.empty()) lost_folder_ = quarantine_folder();
+    folder = lost_folder_;
+  }
+  Result<> made = disk().make_directory(options_.directory + "/quarantine");
+  Result<SegmentStore::Aside> aside = made.ok() ? segments_->link_aside(files, folder, left_free())
+                                                : Result<SegmentStore::Aside>(made.error());
+  if (aside.ok()) made = disk().sync_directory(options_.directory + "/quarantine");
+  if (!aside.ok() || !made.ok()) {
+    tell("content that no row names any more is not kept: " +
+         (aside.ok() ? made : Result<>(aside.error())).error().text());
+  } else if (aside->kept + aside->lost != 0) {
+    tell(aside_text(*aside, folder));
+  }
 }
 
 // Forward until the first row that cannot be read, then backward until the last such row.
@@ -263,7 +325,14 @@ Result<> Ledger::recall(std::unique_ptr<Write>& write) {
   }
   recut(write, &rows);
   is_recut_due_ = false;
-  return {};
+  std::vector<std::shared_ptr<SegmentFile>> lost;
+  {
+    Lock lock(mutex_);
+    lost.swap(lost_segments_);
+  }
+  TRY_ASSIGN(folder, lost_content_folder());
+  keep_lost(std::move(lost), folder);
+  return end_lost_content();
 }
 
 // In place of a write that is not on disk, and of the one that waits behind it, comes one of all
@@ -343,6 +412,9 @@ void Ledger::forget_rows(const std::set<std::uint64_t>& rows) {
     }
     std::uint64_t count = 0;
     for (const Queue::Position first : lost) {
+      if (const auto row = batches_.find(queue->paged().at(first).batch); row != batches_.end())
+        lost_segments_.insert(lost_segments_.end(), row->second.segments.begin(),
+                              row->second.segments.end());
       for (std::uint64_t i = queue->paged().at(first).count; i > 0; --i, ++count)
         count_drop(0, End::kQuarantined, 0);
       queue->drop_paged(first);

@@ -35,6 +35,8 @@ struct LedgerOptions {
   EpochNumber first_epoch = 1;  // for tests
   Disk* disk = nullptr;         // of all that SQLite does not write; nullptr: the machine's
   Vault vault = {};             // of FlowFiles and provenance
+  // Looks through the whole database as it is opened, not only at what it reads: for `doctor`.
+  bool is_thorough = false;
   // No threads of its own: somebody calls `drive_…`, and time is the clock's. For tests that own
   // the order of everything.
   bool is_driven = false;

@@ -22,6 +22,7 @@ constexpr std::string_view kBlocksEnding = ".blk";
 constexpr std::string_view kSealedEnding = ".enc";
 constexpr std::string_view kPlainEnding = ".seg";
 constexpr std::string_view kMovedEnding = ".moved";
+constexpr std::string_view kNoRoom = "the disk has no room to keep them";
 
 std::uint32_t sum_of(std::uint64_t file, std::uint64_t block, std::string_view held) {
   std::array<char, 16> where{};
@@ -344,23 +345,62 @@ void SegmentStore::remove_orphans() {
   found_.clear();
 }
 
-Result<std::uint64_t> SegmentStore::put_aside(const std::string& folder) {
+bool SegmentStore::has_free(std::uint64_t bytes) const {
+  const Result<std::uint64_t> left = disk_.free_bytes(directory_);
+  return !left.ok() || *left >= bytes;
+}
+
+Result<SegmentStore::Aside> SegmentStore::put_aside(const std::string& folder,
+                                                    std::uint64_t left_free) {
   Lock lock(mutex_);
-  std::uint64_t bytes = 0;
+  const auto number_of = [](const std::string& name) {
+    return parse_int(name.substr(0, name.find('.'))).value_or(0);
+  };
+  std::sort(found_.begin(), found_.end(), [&](const std::string& a, const std::string& b) {
+    return number_of(a) < number_of(b);
+  });
+  Aside aside;
   for (const std::string& name : found_) {
     if (!is_orphan(name)) continue;
     const std::string path = directory_ + "/" + name;
     TRY_ASSIGN(file, disk_.open(path));
     TRY_ASSIGN(size, file->size());
     if (size == 0) continue;
-    if (bytes == 0) TRY(disk_.make_directory(folder));
+    file.reset();
+    if (!has_free(left_free)) {
+      TRY(disk_.remove(path));
+      aside.lost += size;
+      aside.why = kNoRoom;
+      continue;
+    }
+    if (aside.kept == 0) TRY(disk_.make_directory(folder));
     TRY(disk_.rename(path, folder + "/" + name));
-    bytes += size;
+    aside.kept += size;
   }
-  if (bytes == 0) return bytes;
+  if (aside.kept == 0) return aside;
   TRY(disk_.sync_directory(folder));
   TRY(disk_.sync_directory(directory_));
-  return bytes;
+  return aside;
+}
+
+Result<SegmentStore::Aside> SegmentStore::link_aside(
+    const std::vector<std::shared_ptr<SegmentFile>>& files, const std::string& folder,
+    std::uint64_t left_free) {
+  Lock lock(mutex_);
+  Aside aside;
+  for (const std::shared_ptr<SegmentFile>& file : files) {
+    Result<> linked = full(std::string(kNoRoom));
+    const std::string path = folder + file->path_.substr(directory_.size());
+    if (disk_.identity(path) != 0) continue;  // an earlier call has done it
+    if (has_free(left_free)) {
+      TRY(disk_.make_directory(folder));
+      linked = disk_.link(file->path_, path);
+    }
+    (linked.ok() ? aside.kept : aside.lost) += file->size_;
+    if (!linked.ok()) aside.why = linked.error().text();
+  }
+  if (aside.kept != 0) TRY(disk_.sync_directory(folder));
+  return aside;
 }
 
 std::uint64_t SegmentStore::bytes() const {

@@ -80,7 +80,7 @@ class PublishKafka final : public Processor {
   Result<std::optional<std::string_view>> whole_content(Session& session, FlowFile flowfile);
   void begin_stream(std::unique_ptr<ContentReader> content, FlowFile flowfile,
                     const kafka::Message& message, std::uint64_t slot);
-  void send_on();
+  Result<> send_on();
   Result<> read_segment();
   void end_stream(kafka::Fate fate, std::string_view why);
   void refuse(Session& session, FlowFile flowfile, std::string_view why);
@@ -220,7 +220,7 @@ Result<> PublishKafka::on_trigger(Session& session) {
     session.yield();
     return {};
   }
-  if (stream_) send_on();
+  if (stream_) TRY(send_on());
   if (stream_ || window_.is_full()) return {};  // a report wakes us
   const FlowFile flowfile = session.get();
   if (!flowfile) return {};
@@ -304,7 +304,8 @@ Result<> PublishKafka::send(Session& session, FlowFile flowfile) {
   const std::uint64_t slot = handed.release();
   if (is_segmented) {
     begin_stream(std::move(reader), flowfile, *message, slot);
-    send_on();
+    // An error would take the FlowFile back, of which something may be on its way.
+    if (!send_on().ok()) session.yield();
   } else {
     hand_to_client(*message, cookie_of(slot, false));
   }
@@ -339,16 +340,18 @@ void PublishKafka::begin_stream(std::unique_ptr<ContentReader> content, FlowFile
   stream_ = std::move(stream);
 }
 
-// As much as there is room for.
-void PublishKafka::send_on() {
+// As much as there is room for. kUnavailable: the next part cannot be read now; it goes on there.
+Result<> PublishKafka::send_on() {
   while (stream_->bytes_left > 0) {
-    if (window_.is_full()) return;
+    if (window_.is_full()) return {};
     const Result<> read = read_segment();
+    if (!read.ok() && read.code() == Code::kUnavailable) return read;
     if (!read.ok()) {
       unreadable_.emplace(stream_->flowfile, read.error());
       // Those that have expired instead never come back.
       if (unreadable_.size() > kUnreadableMax) unreadable_.erase(unreadable_.begin());
-      return end_stream(kafka::Fate::kUndelivered, "");
+      end_stream(kafka::Fate::kUndelivered, "");
+      return {};
     }
     if (!segments_.add(stream_->number)) break;
     stream_->bytes_left -= segment_.size();
@@ -361,6 +364,7 @@ void PublishKafka::send_on() {
     hand_to_client(message, cookie_of(stream_->number, true));
   }
   end_stream(kafka::Fate::kDelivered, "");
+  return {};
 }
 
 Result<> PublishKafka::read_segment() {

@@ -41,7 +41,9 @@ Status snapshot(std::int64_t at_ms, std::uint64_t count) {
   sink.in_count = count;
   sink.processing_ns = count * 1'000'000;
   sink.failures = 7;
-  sink.last_error = "the \033[31mbroker\nis away";
+  sink.last_error =
+      "the \033[31mbroker\nis away\xC2\x9B"
+      "2J";
   status.processors = {bus, sink};
   ConnectionStatus line;
   line.id = "3";
@@ -88,6 +90,7 @@ TEST_CASE("an agent that was started anew has no rates below zero") {
 TEST_CASE("nothing that a component says reaches the terminal as a command") {
   const std::string text = screen({});
   CHECK(text.find('\033') == std::string::npos);
+  CHECK(text.find("\xC2\x9B") == std::string::npos);
   CHECK(line_with(text, "PublishKafka").find("[31mbroker is away") != std::string::npos);
   CHECK(screen({.has_colour = true}).find("\033[33m") != std::string::npos);
 }

@@ -4,6 +4,7 @@ hub, which a small server of this test plays."""
 import http.server
 import json
 import os
+import pty
 import subprocess
 import sys
 import threading
@@ -90,6 +91,22 @@ class Commands(AgentTest):
         self.assertEqual(as_json.returncode, 78)
         complaints = json.loads(as_json.stdout)["complaints"]
         self.assertEqual({one["line"] for one in complaints if one["severity"] == "error"}, {6, 8})
+
+    def test_what_a_flowfile_holds_commands_no_terminal(self):
+        text = FLOW.replace("hello from #{agent.id}", "\\e[31mred\\x9b2J").replace("type: LogAttribute", "type: LogAttribute\n    stopped: true")
+        self.flow = self.write("hostile.yaml", text)
+        self.running()
+        wait_until("something is queued", lambda: self.connection()["count"] > 0)
+        command = [self.stand.program("runnel-agent"), "queue", "peek", "line", "--state", self.state]
+        piped = subprocess.run(command, capture_output=True, timeout=20)
+        self.assertIn("\033[31mred\x9b2J".encode(), piped.stdout)
+        master, slave = pty.openpty()
+        self.addCleanup(os.close, master)
+        subprocess.run(command, stdout=slave, timeout=20, check=True)
+        os.close(slave)
+        shown = os.read(master, 65536)
+        self.assertIn(b"\\u001b[31mred\\u009b2J", shown)
+        self.assertNotIn(b"\033", shown)
 
     def test_run_refuses_a_bad_flow_with_78_and_bad_usage_with_2(self):
         self.flow = self.write("bad.yaml", "flow: x\nnonsense: 1\n")

@@ -422,6 +422,21 @@ connections:
         self.assertEqual(process.wait(timeout=20), 0)
         self.assertIn(b"\033[?25h", rest)
 
+    def test_top_draws_within_a_terminal_of_any_size(self):
+        for rows, columns in ((1, 1), (1, 80), (24, 1), (2, 2), (24, 80), (1000, 1000)):
+            with self.subTest(rows=rows, columns=columns):
+                process, master = self.terminal(rows, columns)
+                seen = self.read_until(master, b"\033[0m\033[K\033[H")  # the second screen has begun
+                screen = seen.split(b"\033[H")[1]
+                shown = re.sub(rb"\033\[[0-9;]*[a-zA-Z]", b"", screen.split(b"\033[J")[0]).decode()
+                lines = shown.replace("\r", "").strip("\n").split("\n")
+                self.assertTrue(lines[0].startswith("demo  running  health ok"[:columns]), lines)
+                self.assertLessEqual(len(lines), max(rows - 1, 1))
+                self.assertLessEqual(max(len(line) for line in lines), columns)
+                os.write(master, b"q")
+                self.read_until(master, b"\033[?1049l")
+                self.assertEqual(process.wait(timeout=20), 0)
+
     def test_top_ends_by_a_signal_and_when_the_agent_goes(self):
         process, master = self.terminal(24, 80)
         self.read_until(master, b"q quit")

@@ -16,6 +16,18 @@ from agent_commands_test import AgentTest  # noqa: E402
 from stand import wait_until  # noqa: E402
 
 
+def crc32c(data):
+    table = []
+    for i in range(256):
+        for _ in range(8):
+            i = i >> 1 ^ (0x82F63B78 if i & 1 else 0)
+        table.append(i)
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = crc >> 8 ^ table[(crc ^ byte) & 0xFF]
+    return crc ^ 0xFFFFFFFF
+
+
 class Doctor(AgentTest):
     def doctor(self, *words, state=None):
         return subprocess.run([self.stand.program("runnel-agent"), "doctor", *words, "--state", state or self.state, "--json"], capture_output=True, text=True,
@@ -53,6 +65,7 @@ class Doctor(AgentTest):
         exported = self.doctor("export", file)
         self.assertEqual(exported.returncode, 0, exported.stderr)
         self.assertEqual(json.loads(exported.stdout), {"exported_count": count, "is_encrypted": False, "unreadable_count": 0})
+        self.assertEqual(os.stat(file).st_mode & 0o777, 0o600)
         with open(file, "rb") as opened:
             self.assertEqual(opened.read().count(b"NiFiFF3"), count + 1)
         # Half of it is not taken.
@@ -70,6 +83,94 @@ class Doctor(AgentTest):
         self.state = other
         self.running()
         wait_until("all were logged", lambda: self.ask("status")["processors"][1]["in_count"] >= count)
+
+    def test_an_export_is_imported_once_unless_asked_for_again(self):
+        count = self.queued(self.running())
+        file = self.stand.path("queued.ff3")
+        self.assertEqual(self.doctor("export", file).returncode, 0)
+        # One of an earlier version has no id.
+        with open(file, "rb") as opened:
+            whole = opened.read()
+        name = b"runnel.export.id"
+        at = whole.rindex(name) - 2
+        last = whole.rindex(b"NiFiFF3")
+        with open(file + ".old", "wb") as opened:
+            opened.write(whole[:last] + b"NiFiFF3\0\2" + whole[last + 9:at] + whole[at + 2 + len(name) + 2 + 36:])
+        other = self.stand.path("other")
+        for i, export in enumerate((file, file + ".old")):
+            with self.subTest(export):
+                first = self.doctor("import", export, state=other)
+                self.assertEqual(json.loads(first.stdout)["imported_count"], count, first.stderr)
+                refused = self.doctor("import", export, state=other)
+                self.assertEqual(refused.returncode, 78)
+                self.assertRegex(refused.stderr, f"this export was imported at 20.*Z: its {count} FlowFiles would be queued twice; `--again` does so")
+                again = self.doctor("import", export, "--again", state=other)
+                self.assertEqual(json.loads(again.stdout)["imported_count"], count, again.stderr)
+                self.assertEqual(json.loads(self.doctor("check", state=other).stdout)["queued_count"], 2 * (i + 1) * count)
+
+    def test_an_import_that_was_killed_goes_on_where_it_stood(self):
+        flowfile = lambda content: b"NiFiFF3\0\0" + len(content).to_bytes(8, "big") + content
+        count = 20000
+        body = b"".join(flowfile(b"%d" % i) for i in range(count))
+        end = {"runnel.export.count": count, "runnel.export.crc32c": crc32c(body), "runnel.export.id": "one"}
+        text = lambda value: len(str(value)).to_bytes(2, "big") + str(value).encode()
+        file = self.stand.path("many.ff3")
+        with open(file, "wb") as out:
+            out.write(body + b"NiFiFF3\0\3" + b"".join(text(name) + text(value) for name, value in end.items()) + bytes(8))
+        command = [self.stand.program("runnel-agent"), "doctor", "import", file, "--state", self.state, "--json"]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        log = os.path.join(self.state, "ledger.db-wal")
+        wait_until("some are there", lambda: os.path.exists(log) and os.path.getsize(log) > 200_000, every=0.001)
+        process.kill()
+        process.wait()
+        before = json.loads(self.doctor("check").stdout)["queued_count"]
+        self.assertGreater(before, 0)
+        self.assertLess(before, count)
+        done = self.doctor("import", file)
+        self.assertEqual(json.loads(done.stdout)["imported_count"], count - before, done.stderr)
+        self.assertEqual(json.loads(self.doctor("check").stdout)["queued_count"], count)
+
+    def test_what_cannot_be_imported_leaves_no_directory_behind(self):
+        count = self.queued(self.running())
+        file = self.stand.path("queued.ff3")
+        self.assertEqual(json.loads(self.doctor("export", file).stdout)["exported_count"], count)
+        with open(file, "rb") as opened, open(file + ".half", "wb") as half, open(file + ".sealed", "wb") as sealed:
+            half.write(opened.read()[:-100])
+            sealed.write(b"RNLEXP1\n" + bytes(100))
+        for bad in (file + ".half", file + ".sealed", file + ".missing", self.stand.folder, "/dev/null"):
+            with self.subTest(bad):
+                nowhere = self.stand.path("nowhere")
+                refused = self.doctor("import", bad, state=nowhere)
+                self.assertNotEqual(refused.returncode, 0)
+                self.assertIn("runnel-agent doctor: ", refused.stderr)
+                self.assertFalse(os.path.exists(nowhere))
+        for words in (["check"], ["repair"], ["export", file + ".nothing"]):
+            refused = self.doctor(*words, state=nowhere)
+            self.assertEqual(refused.returncode, 1)
+            self.assertIn(f"there is no state directory `{nowhere}`", refused.stderr)
+            self.assertFalse(os.path.exists(nowhere) or os.path.exists(file + ".nothing"))
+
+    def test_repair_counts_flowfiles_whose_content_is_missing_and_check_is_sound_then(self):
+        with open(self.flow, encoding="utf-8") as flow:
+            text = flow.read()
+        self.flow = self.write("large.yaml", text.replace('Custom Text: "hello from #{agent.id}", ', "File Size: 20000, ").replace("Data Format: Text", "Data Format: Binary"))
+        count = self.queued(self.running())
+        self.assertEqual(self.doctor("check").returncode, 0)
+        contents = os.path.join(self.state, "content")
+        file = os.path.join(contents, sorted(os.listdir(contents))[0])
+        with open(file, "r+b") as opened:
+            opened.seek(5 * 4096 * 3 + 100)  # the fourth content
+            opened.write(b"rotten")
+        found = json.loads(self.doctor("check").stdout)
+        self.assertEqual((found["is_sound"], found["queued_count"], found["unreadable_count"]), (False, count, 1))
+        repaired = json.loads(self.doctor("repair").stdout)
+        self.assertEqual(repaired, {"repaired": "1 FlowFile that could not be read: counted as quarantined", "queued_count": count - 1, "quarantined_count": 1})
+        sound = json.loads(self.doctor("check").stdout)
+        self.assertEqual((sound["is_sound"], sound["queued_count"]), (True, count - 1))
+        os.remove(file)
+        self.assertEqual(json.loads(self.doctor("repair").stdout)["quarantined_count"], count)
+        self.assertEqual(json.loads(self.doctor("check").stdout)["is_sound"], True)
+        self.assertEqual(json.loads(self.doctor("repair").stdout)["repaired"], "nothing")
 
     def test_flush_and_sigpwr_have_everything_on_disk_and_say_how_long_it_took(self):
         agent = self.running()
@@ -99,9 +200,11 @@ connections:
   - {name: new line, from: source, to: sink}
 """
         self.flow = self.write("other.yaml", other)
-        self.running()
+        agent = self.running()
         parked = json.loads(self.command("queue", "parked", "list", "--json").stdout)
         self.assertEqual([one["count"] for one in parked], [count])
+        # The flow was changed while no agent ran.
+        self.assertIn("FlowFiles, of an earlier flow\n", self.command("queue", "parked", "list").stdout)
         file = self.stand.path("parked.ff3")
         refused = self.command("queue", "parked", "export", "other", file)
         self.assertEqual(refused.returncode, 1)
@@ -116,8 +219,46 @@ connections:
         attached = self.command("queue", "parked", "attach", parked[0]["id"], "new line")
         self.assertEqual(attached.returncode, 0, attached.stderr)
         self.assertIn(f"{count} FlowFiles now wait in `new line`", attached.stdout)
+        # What was answered is on disk.
+        agent.kill()
+        agent = self.running()
+        self.assertEqual(self.connection()["count"], count)
         self.assertEqual(json.loads(self.command("queue", "parked", "list", "--json").stdout), [])
         self.assertEqual(self.command("queue", "purge", "new line").returncode, 0)
+        agent.kill()
+        self.running()
+        self.assertEqual(self.connection()["count"], 0)
+
+
+@unittest.skipUnless(os.geteuid() == 0, "needs root to be somebody else")
+class SomebodyElses(AgentTest):
+    def setUp(self):
+        super().setUp()
+        os.chmod(self.stand.folder, 0o755)
+        self.nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", self.stand.program("runnel-agent")]
+
+    def as_nobody(self, *words):
+        done = subprocess.run([*self.nobody, *words, "--state", self.state], capture_output=True, text=True, timeout=30)
+        self.assertGreater(done.returncode, 0, done.stdout)
+        return done.stderr
+
+    def test_a_directory_of_somebody_else_is_refused_by_name_and_left_as_it_is(self):
+        probe = subprocess.run([*self.nobody, "--version"], capture_output=True, timeout=30)
+        if probe.returncode != 0:
+            self.skipTest("the program cannot be reached by another user")
+        count = self.queued(self.running())
+        key = self.stand.path("key")
+        self.assertEqual(self.command("key", "rotate").returncode, 0)
+        for mode in (0o700, 0o755):
+            with self.subTest(oct(mode)):
+                os.chmod(self.state, mode)
+                before = {name: os.stat(os.path.join(self.state, name)).st_mtime_ns for name in os.listdir(self.state)}
+                for words in (["doctor", "check"], ["doctor", "repair"], ["doctor", "export", "/dev/null"], ["key", "rotate", "--new-key", "file:" + key]):
+                    said = self.as_nobody(*words)
+                    self.assertRegex(said, "ermission denied|unable to open database file", words)
+                self.assertIn("ermission denied", self.as_nobody("key", "status"))
+                self.assertEqual(before, {name: os.stat(os.path.join(self.state, name)).st_mtime_ns for name in os.listdir(self.state)})
+        self.assertEqual(json.loads(self.command("doctor", "check", "--json").stdout)["queued_count"], count)
 
 
 class Unusable(AgentTest):

@@ -8,6 +8,7 @@
 #include <array>
 #include <atomic>
 #include <cstring>
+#include <set>
 
 namespace runnel {
 namespace {
@@ -89,7 +90,10 @@ struct ForgetfulDisk::State {
 
   std::uint64_t used() const {
     std::uint64_t bytes = 0;
-    for (const auto& [path, node] : nodes) bytes += node->now.size();
+    std::set<const Node*> counted;
+    for (const auto& [path, node] : nodes) {
+      if (counted.insert(node.get()).second) bytes += node->now.size();
+    }
     return bytes;
   }
 
@@ -729,6 +733,18 @@ Result<> ForgetfulDisk::rename(const std::string& from, const std::string& to) {
   state_->nodes[to] = node;
   node->is_name_lost = false;
   state_->renamed[to] = from;
+  return {};
+}
+
+// At once for good, and one file however many names it has.
+Result<> ForgetfulDisk::link(const std::string& from, const std::string& to) {
+  const std::lock_guard lock(state_->mutex);
+  if (state_->is_cut) return no_power();
+  if (const auto fault = state_->fault(Call::kRename); fault != State::Fault::kNone)
+    return error_of(fault);
+  const auto found = state_->nodes.find(from);
+  if (found == state_->nodes.end()) return not_found("`" + from + "` is not there");
+  state_->nodes[to] = found->second;
   return {};
 }
 

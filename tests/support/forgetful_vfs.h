@@ -69,6 +69,7 @@ class ForgetfulDisk final : public Disk {
   Result<std::unique_ptr<DiskFile>> open(const std::string& path) override;
   Result<> remove(const std::string& path) override;
   Result<> rename(const std::string& from, const std::string& to) override;
+  Result<> link(const std::string& from, const std::string& to) override;
   std::uint64_t identity(const std::string& path) override;
   Result<std::uint64_t> free_bytes(const std::string& directory) override;
   Result<> sync_directory(const std::string& path) override;

@@ -97,6 +97,7 @@ const ServiceType* ProcessorRunner::find_service(std::string_view type) const {
 
 void ProcessorRunner::open() {
   EngineOptions options;
+  options.ledger.disk = options_.disk;
   options.state_dir = directory_;
   options.types = types_;
   options.services = service_types_;

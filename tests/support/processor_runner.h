@@ -68,6 +68,8 @@ struct RunnerOptions {
   // Optional relationships that the flow leaves out.
   std::vector<std::string> leave_out = {};
   BackPressure output_limit = {.count = 1'000'000, .bytes = 0};
+  // Of all that the ledger does not have SQLite write; nullptr: the machine's.
+  Disk* disk = nullptr;
   // Empty: a temporary one that goes with the runner.
   std::string state_dir = {};
   // Whether `start` must succeed in the constructor; otherwise see `start_error`.

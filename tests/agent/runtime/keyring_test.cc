@@ -78,6 +78,10 @@ class FailingDisk final : public Disk {
     TRY(step());
     return real_disk().rename(from, to);
   }
+  Result<> link(const std::string& from, const std::string& to) override {
+    TRY(step());
+    return real_disk().link(from, to);
+  }
   std::uint64_t identity(const std::string& path) override { return real_disk().identity(path); }
   Result<std::uint64_t> free_bytes(const std::string& path) override {
     return real_disk().free_bytes(path);

@@ -13,6 +13,7 @@
 #include "agent/runtime/ledger_reader.h"
 #include "agent/runtime/provenance_log.h"
 #include "agent/runtime/session_core.h"
+#include "tests/support/wrapped_disk.h"
 
 namespace runnel {
 namespace {
@@ -43,6 +44,7 @@ class Salvage {
     options.clock = &clock;
     options.is_driven = true;
     options.on_trouble = on_trouble;
+    options.disk = disk;
     auto opened = Ledger::open(std::move(options));
     REQUIRE_MESSAGE(opened.ok(), opened.error().text());
     ledger = std::move(*opened);
@@ -81,6 +83,20 @@ class Salvage {
     }
   }
 
+  // One row of five that stand in a segment file.
+  void put_large() {
+    SessionCore session(*ledger, source, *owner);
+    for (int n = 0; n < 5; ++n) {
+      session.begin_call();
+      const FlowFile flowfile = session.create();
+      REQUIRE(session.write(flowfile, std::string(20'000, 'x')).ok());
+      session.transfer(flowfile, Relationship{0});
+      REQUIRE(session.end_call().ok());
+    }
+    session.commit();
+    REQUIRE(ledger->flush(1s).ok());
+  }
+
   // What can be read, by number; all of it is in memory then.
   std::set<int> found() {
     std::set<int> all;
@@ -108,7 +124,18 @@ class Salvage {
     return count;
   }
 
+  // The names of files of contents: of those in use, or of those put aside.
+  std::set<std::string> contents(const char* folder) const {
+    std::set<std::string> names;
+    if (!std::filesystem::exists(path_ + folder)) return names;
+    for (const auto& one : std::filesystem::recursive_directory_iterator(path_ + folder)) {
+      if (one.path().extension() == ".blk") names.insert(one.path().filename());
+    }
+    return names;
+  }
+
   ManualClock clock;
+  Disk* disk = nullptr;
   std::function<void(const std::string&)> on_trouble;
   std::unique_ptr<Ledger> ledger;
   Queue* queue = nullptr;
@@ -315,6 +342,91 @@ TEST_CASE(
   CHECK(one.ledger->repaired().empty());
 }
 
+// Two rows, each with a file of contents of its own; what `damage` says is done to the first.
+void damage_first_of_two(Salvage& one, const std::string& damage) {
+  for (int i = 0; i < 2; ++i) {
+    one.open();
+    one.put_large();
+    one.close();
+  }
+  REQUIRE(one.contents("/content").size() == 2);
+  auto database = *Database::open(one.database(), {.application_id = 0x524E4C31});
+  REQUIRE(database
+              ->execute("UPDATE batch SET " + damage +
+                        " WHERE id = (SELECT min(id) FROM batch WHERE length(body) > 40)")
+              .ok());
+  REQUIRE(database->changes() == 1);
+}
+
+TEST_CASE("content that only rows named which a repair could not carry over is put aside, once") {
+  Salvage one;
+  damage_first_of_two(one, "head = x'8000'");
+  one.open();
+  REQUIRE(one.quarantined() == 1);
+  CHECK(one.queue->count() == 5);
+  CHECK(one.ledger->loss().quarantined == 5);
+  CHECK(one.contents("/content") == std::set<std::string>{"2.blk"});
+  CHECK(one.contents("/quarantine") == std::set<std::string>{"1.blk"});
+  CHECK(one.ledger->repaired().find("bytes of content that no row names any more were put aside") !=
+        std::string::npos);
+  one.close();
+  one.open();
+  CHECK(one.ledger->repaired().empty());
+  CHECK(one.contents("/quarantine").size() == 1);
+  // What a crash leaves is no such thing.
+  std::ofstream(one.path() + "/content/77.blk") << "left behind";
+  one.close();
+  one.open();
+  CHECK(one.contents("/quarantine").size() == 1);
+  CHECK(one.contents("/content") == std::set<std::string>{"2.blk"});
+}
+
+TEST_CASE("content of a row that cannot be read when its turn comes outlives the row") {
+  Salvage one;
+  std::string told;
+  one.on_trouble = [&told](const std::string& text) { told += text + "\n"; };
+  damage_first_of_two(one, "body = x'00'");
+  one.open();
+  CHECK(one.ledger->page_in_next(*one.queue).code() == Code::kCorrupt);
+  CHECK(one.contents("/quarantine") == std::set<std::string>{"1.blk"});
+  CHECK(told.find("bytes of content that no row names any more were put aside") !=
+        std::string::npos);
+  REQUIRE(one.ledger->flush(1s).ok());
+  REQUIRE(one.ledger->flush(1s).ok());
+  CHECK(one.contents("/content") == std::set<std::string>{"2.blk"});
+  CHECK(one.contents("/quarantine") == std::set<std::string>{"1.blk"});
+  CHECK(one.ledger->loss().quarantined == 5);
+}
+
+// With as little free as a test says.
+class TightDisk final : public test::WrappedDisk {
+ public:
+  std::uint64_t left = 0;
+  Result<std::uint64_t> free_bytes(const std::string&) override { return left; }
+};
+
+TEST_CASE("content of lost rows is not kept where the ledger would have no room to go on") {
+  for (const char* const damage : {"head = x'8000'", "body = x'00'"}) {
+    CAPTURE(damage);
+    Salvage one;
+    std::string told;
+    one.on_trouble = [&told](const std::string& text) { told += text; };
+    damage_first_of_two(one, damage);
+    TightDisk disk;
+    disk.left = 32 << 20;
+    one.disk = &disk;
+    one.open();
+    static_cast<void>(one.ledger->page_in_next(*one.queue).ok());
+    REQUIRE(one.ledger->flush(1s).ok());
+    REQUIRE(one.ledger->flush(1s).ok());
+    CHECK(one.contents("/content") == std::set<std::string>{"2.blk"});
+    CHECK(one.contents("/quarantine").empty());
+    CHECK((told + one.ledger->repaired()).find("are lost: the disk has no room to keep them") !=
+          std::string::npos);
+    one.close();
+  }
+}
+
 TEST_CASE("a missing segment file: what lies in it is counted as quarantined, the rest is there") {
   Salvage one;
   one.open();
@@ -465,6 +577,37 @@ TEST_CASE("while a repair cannot go on nobody reads; what can be read is there w
   const std::set<int> found = one.found();
   CHECK(found.size() > kAll / 2);
   one.check_balanced(found.size());
+}
+
+TEST_CASE("content of rows that a repair while running could not carry over outlives them") {
+  Salvage one;
+  std::string told;
+  one.on_trouble = [&told](const std::string& text) { told += text + "\n"; };
+  one.open();
+  one.fill();
+  one.put_large();
+  one.close();
+  one.open();
+  REQUIRE(one.ledger->flush(1s).ok());
+  REQUIRE(one.ledger->drive_checkpoint(CheckpointMode::kTruncate).ok());
+  REQUIRE(*one.ledger->page_in_next(*one.queue));
+  take_first_row(one);
+  const auto pages = std::filesystem::file_size(one.database()) / kPage;
+  for (std::size_t page = 7; page < pages; ++page) flip(one.database(), page * kPage, 64);
+  REQUIRE(one.ledger->drive_cut(true));
+  REQUIRE(one.ledger->drive_write().ok());
+  REQUIRE(one.quarantined() == 1);
+  CHECK(one.ledger->loss().quarantined > 0);
+  CHECK(one.contents("/quarantine") == std::set<std::string>{"1.blk"});
+  CHECK(told.find("were put aside into ") != std::string::npos);
+  one.ledger->purge(*one.queue);
+  REQUIRE(one.ledger->flush(1s).ok());
+  REQUIRE(one.ledger->flush(1s).ok());
+  CHECK(one.contents("/content").empty());
+  CHECK(one.contents("/quarantine") == std::set<std::string>{"1.blk"});
+  one.close();
+  one.open();
+  CHECK(one.ledger->repaired().empty());
 }
 
 TEST_CASE("what memory knows of connections is there again after a repair while running") {

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <cstdio>
 #include <fstream>
 #include <map>
@@ -11,6 +12,7 @@
 #include "agent/base/clock.h"
 #include "tests/support/kafka_mock.h"
 #include "tests/support/processor_runner.h"
+#include "tests/support/wrapped_disk.h"
 
 namespace runnel {
 namespace {
@@ -298,6 +300,68 @@ TEST_CASE(
     seen += one.value.size() == 10'240 ? one.value.substr(0, 1) : one.value;
   }
   CHECK(seen == "aaaaabbbbb012345678910111213141516171819the end");
+  check_balanced(runner.loss());
+}
+
+// Of which the far part of any content cannot be read for a while.
+class SickDisk final : public test::WrappedDisk {
+ public:
+  std::atomic<bool> is_sick{true};
+  std::atomic<int> failed_reads{0};
+
+  Result<std::unique_ptr<DiskFile>> make(const std::string& path) override {
+    TRY_ASSIGN(file, under().make(path));
+    return std::unique_ptr<DiskFile>(std::make_unique<File>(*this, std::move(file)));
+  }
+  Result<std::unique_ptr<DiskFile>> open(const std::string& path) override {
+    TRY_ASSIGN(file, under().open(path));
+    return std::unique_ptr<DiskFile>(std::make_unique<File>(*this, std::move(file)));
+  }
+
+ private:
+  class File final : public DiskFile {
+   public:
+    File(SickDisk& disk, std::unique_ptr<DiskFile> file) : disk_(disk), file_(std::move(file)) {}
+    Result<std::size_t> read_at(std::uint64_t at, char* into, std::size_t size) const override {
+      if (disk_.is_sick && at >= 40'000) {
+        ++disk_.failed_reads;
+        return unavailable("input/output error");
+      }
+      return file_->read_at(at, into, size);
+    }
+    Result<> write_at(std::uint64_t at, std::string_view bytes) override {
+      return file_->write_at(at, bytes);
+    }
+    Result<> sync() override { return file_->sync(); }
+    Result<std::uint64_t> size() const override { return file_->size(); }
+
+   private:
+    SickDisk& disk_;
+    const std::unique_ptr<DiskFile> file_;
+  };
+};
+
+TEST_CASE("content that cannot be read for a while goes on where it stood, and comes once") {
+  const KafkaMock kafka;
+  SickDisk disk;
+  RunnerOptions options = in_real_time();
+  options.disk = &disk;
+  ProcessorRunner runner(
+      "PublishKafka", to(kafka, {{"Max Flow Segment Size", "10 KB"}, {"Partition", "0"}}), options);
+  std::string large;
+  for (int i = 0; large.size() < 100'000; ++i) large += std::to_string(i) + ",";
+  runner.enqueue(large);
+  runner.enqueue("behind it");
+  REQUIRE(runner.run_until([&] { return disk.failed_reads >= 2; }));
+  CHECK(runner.count("success") == 0);
+  CHECK(runner.queued() == 2);
+  disk.is_sick = false;
+  REQUIRE(runner.run_until([&] { return runner.count("success") == 2; }));
+  std::string whole;
+  const auto messages = kafka.read("t", 11);
+  CHECK(messages.size() == 11);
+  for (const KafkaMock::Message& one : messages) whole += one.value;
+  CHECK(whole == large + "behind it");
   check_balanced(runner.loss());
 }
 
