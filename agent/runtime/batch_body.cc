@@ -62,6 +62,17 @@ class Column {
     bytes_ = std::move(wider);
   }
   std::string_view view() const { return {bytes_.get(), size_}; }
+  // Into those, from now on, and back.
+  void borrow(Scratch& scratch) {
+    bytes_ = std::move(scratch.bytes);
+    capacity_ = std::exchange(scratch.size, 0);
+    size_ = 0;
+  }
+  void give_back(Scratch& scratch) {
+    scratch.bytes = std::move(bytes_);
+    scratch.size = std::exchange(capacity_, 0);
+    size_ = 0;
+  }
 
  private:
   std::unique_ptr<char[]> bytes_;
@@ -230,7 +241,11 @@ std::string pack_body(const std::vector<FlowRecord>& records) {
     attributes.add(record.attributes);
     pack_form(columns, record);
   }
+  Scratch own_plain;
+  Scratch own_packed;
+  Scratch& lent = PackingRoom::scratch(0, own_plain);
   Column plain;
+  plain.borrow(lent);
   std::size_t size = columns.contents_size + 10;
   for (const Column& column : columns.of) size += column.view().size() + 10;
   plain.make_room(size);
@@ -241,12 +256,13 @@ std::string pack_body(const std::vector<FlowRecord>& records) {
   plain.put(columns.contents_size);
   for (const FlowRecord& record : records) append_content(plain, record);
   const std::string_view bytes = plain.view();
-  const std::string room(kPrefix, kZstdSummed);
-  std::string body = compress(bytes, room);
-  if (body.size() - kPrefix >= bytes.size() - bytes.size() / 20) {
-    body.assign(kPrefix, kPlainSummed);
-    body += bytes;
-  }
+  const std::string_view packed = compress_into(PackingRoom::scratch(1, own_packed), bytes);
+  const bool is_smaller = packed.size() < bytes.size() - bytes.size() / 20;
+  std::string body;
+  body.reserve(kPrefix + (is_smaller ? packed : bytes).size());
+  body.assign(kPrefix, is_smaller ? kZstdSummed : kPlainSummed);
+  body += is_smaller ? packed : bytes;
+  plain.give_back(lent);
   const std::uint32_t sum = crc32c(std::string_view(body).substr(kPrefix));
   for (std::size_t i = 0; i < 4; ++i) body[1 + i] = static_cast<char>(sum >> (8 * i));
   return body;

@@ -19,19 +19,46 @@ struct FreeContext {
   void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
 };
 
+thread_local PackingRoom* room_here = nullptr;
+
 }  // namespace
 
-std::string compress(std::string_view bytes, std::string_view before) {
+char* Scratch::take(std::size_t wanted) {
+  if (size >= wanted) return bytes.get();
+  bytes.reset();                  // not both at once
+  bytes.reset(new char[wanted]);  // a string would be filled first
+  size = wanted;
+  return bytes.get();
+}
+
+PackingRoom::PackingRoom() {
+  RUNNEL_ASSERT(room_here == nullptr);
+  room_here = this;
+}
+
+PackingRoom::~PackingRoom() { room_here = nullptr; }
+
+Scratch& PackingRoom::scratch(std::size_t which, Scratch& own) {
+  return room_here == nullptr ? own : room_here->scratches_[which];
+}
+
+std::string_view compress_into(Scratch& scratch, std::string_view bytes) {
   thread_local const std::unique_ptr<ZSTD_CCtx, FreeContext> context(ZSTD_createCCtx());
   const std::size_t bound = ZSTD_compressBound(bytes.size());
-  const std::unique_ptr<char[]> packed(new char[bound]);  // a string would be filled first
+  char* const packed = scratch.take(bound);
   const std::size_t size =
-      ZSTD_compressCCtx(context.get(), packed.get(), bound, bytes.data(), bytes.size(), kLevel);
+      ZSTD_compressCCtx(context.get(), packed, bound, bytes.data(), bytes.size(), kLevel);
   RUNNEL_ASSERT(ZSTD_isError(size) == 0);
+  return {packed, size};
+}
+
+std::string compress(std::string_view bytes, std::string_view before) {
+  Scratch scratch;
+  const std::string_view packed = compress_into(scratch, bytes);
   std::string out;
-  out.reserve(before.size() + size);
+  out.reserve(before.size() + packed.size());
   out += before;
-  out.append(packed.get(), size);
+  out += packed;
   return out;
 }
 

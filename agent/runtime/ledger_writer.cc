@@ -6,6 +6,7 @@
 
 #include "agent/base/log.h"
 #include "agent/runtime/attributes.h"
+#include "agent/runtime/compress.h"
 #include "agent/runtime/ledger.h"
 #include "agent/runtime/ledger_parts.h"
 #include "ledger_migrations.h"
@@ -58,6 +59,7 @@ Result<std::unique_ptr<Ledger::Statements>> Ledger::Statements::prepare(Database
 
 void Ledger::pack(Write& write) const {
   if (write.is_packed) return;
+  const PackingRoom room;
   for (Write::Row& row : write.rows) {
     if (row.records.empty()) continue;
     row.body = options_.vault.to_disk(pack_body(row.records), batch_place(row.id, row.queue));

@@ -82,6 +82,31 @@ TEST_CASE("what is packed into a batch comes out of it") {
   }
 }
 
+TEST_CASE("rows that are packed in one room are what they are alone, and take its memory again") {
+  std::mt19937 random(12);
+  ForgetfulDisk disk(1);
+  auto store = SegmentStore::open("state/content", disk).value();
+  std::vector<std::vector<FlowRecord>> rows;
+  std::vector<std::string> alone;
+  for (int i = 0; i < 20; ++i) {
+    rows.push_back(some_records(random, *store));
+    alone.push_back(pack_body(rows.back()));
+  }
+  {
+    const PackingRoom room;
+    Scratch own;
+    const char* const bytes = PackingRoom::scratch(0, own).take(1 << 20);
+    CHECK(own.size == 0);
+    for (std::size_t i = 0; i < rows.size(); ++i) CHECK(pack_body(rows[i]) == alone[i]);
+    CHECK(PackingRoom::scratch(0, own).bytes.get() == bytes);
+  }
+  Scratch own;
+  CHECK(&PackingRoom::scratch(0, own) == &own);
+  for (const auto& row : rows) {
+    for (const FlowRecord& record : row) release(record);
+  }
+}
+
 TEST_CASE("damaged bytes are refused, whatever they are") {
   std::mt19937 random(12);
   ForgetfulDisk disk(1);
