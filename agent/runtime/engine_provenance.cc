@@ -15,7 +15,8 @@ Result<> EngineCore::open_provenance() {
   if (options_.provenance.bytes_max == 0) return {};
   ProvenanceLog::Options options = options_.provenance;
   options.opened_ms = clock_.wall_ms();
-  TRY_ASSIGN(log, ProvenanceLog::open(std::move(options), ledger_->provenance_shelf()));
+  TRY_ASSIGN(
+      log, ProvenanceLog::open(std::move(options), ledger_->provenance_shelf(), ledger_->mutex()));
   provenance_ = std::move(log);
   ledger_->set_provenance(provenance_.get());
   return {};

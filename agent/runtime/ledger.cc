@@ -78,7 +78,9 @@ Ledger::Epoch* Ledger::look_up_epoch(EpochNumber epoch) {
 }
 
 EpochNumber Ledger::birth_epoch() {
-  const SteadyTime at = now();
+  // Perhaps a tick late: an epoch is due so much sooner then, and its slice as much longer.
+  const SteadyTime at =
+      options_.is_driven ? options_.clock->steady() : system_clock().recent().steady;
   const bool is_cut = !epochs_.empty() && first_epoch_ + epochs_.size() - 1 <= cut_through_;
   if (epochs_.empty() || is_cut || at - epochs_.back().opened >= options_.linger / 4) {
     if (epochs_.empty()) first_epoch_ = std::max(first_epoch_, cut_through_ + 1);

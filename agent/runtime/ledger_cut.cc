@@ -151,9 +151,13 @@ std::unique_ptr<Ledger::Write> Ledger::cut(bool is_all, bool needs_row) {
     state_changes_.pop_front();
   }
   write->queues = std::exchange(queue_rows_, {});
+  const auto has_events = [this]() REQUIRES(mutex_) {
+    if (provenance_ == nullptr) return false;
+    provenance_->held();
+    return provenance_->has_unwritten();
+  };
   const bool is_needed = needs_row || !write->rows.empty() || !done_.empty() ||
-                         !write->state.empty() || !write->queues.empty() ||
-                         (provenance_ != nullptr && provenance_->has_unwritten());
+                         !write->state.empty() || !write->queues.empty() || has_events();
   if (is_needed) cut_effects(*write);
   // The clock by which entry times were told: as far as they have followed it.
   const std::int64_t since_boot_ms = ms_of(options_.clock->since_boot());

@@ -107,7 +107,7 @@ class Walk {
 
 }  // namespace
 
-Result<> ProvenanceLog::add_last_events(ProvenanceLineage& lineage, Trouble& trouble) const {
+Result<> ProvenanceLog::add_last_events(ProvenanceLineage& lineage, Trouble& trouble) {
   Sought sought;
   sought.is_by_id = true;
   sought.ids = IdSet(lineage.flowfile);
@@ -140,7 +140,7 @@ Result<> ProvenanceLog::add_last_events(ProvenanceLineage& lineage, Trouble& tro
   return search(sought, found, goes_on, trouble);
 }
 
-Result<ProvenanceLineage> ProvenanceLog::lineage(std::uint64_t flowfile) const {
+Result<ProvenanceLineage> ProvenanceLog::lineage(std::uint64_t flowfile) {
   ProvenanceLineage lineage;
   lineage.flowfile = flowfile;
   Trouble trouble;

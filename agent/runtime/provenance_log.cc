@@ -13,27 +13,18 @@ namespace runnel {
 namespace {
 
 constexpr std::size_t kTextMax = 2048;
-constexpr std::size_t kGatheredMax = 32;
-constexpr std::size_t kGatheredLookBack = 8;
-constexpr std::size_t kGatheredIdsMax = 256;  // of one event
 constexpr std::size_t kRemovalsPerWrite = 64;
-
-// Of all logs, so that no seat of one is taken for another's.
-std::uint64_t next_generation() {
-  static std::atomic<std::uint64_t> last{0};
-  return last.fetch_add(1, std::memory_order_relaxed) + 1;
-}
 
 }  // namespace
 
-ProvenanceLog::ProvenanceLog(Options options, ProvenanceShelf& shelf)
-    : options_(std::move(options)), shelf_(shelf), generation_(next_generation()) {
+ProvenanceLog::ProvenanceLog(Options options, ProvenanceShelf& shelf, Mutex& commits)
+    : options_(std::move(options)), shelf_(shelf), commits_(commits) {
   for (const std::string& name : options_.attributes) marked_bits_ |= Attributes::bit_of(name);
 }
 
-Result<std::unique_ptr<ProvenanceLog>> ProvenanceLog::open(Options options,
-                                                           ProvenanceShelf& shelf) {
-  std::unique_ptr<ProvenanceLog> log(new ProvenanceLog(std::move(options), shelf));
+Result<std::unique_ptr<ProvenanceLog>> ProvenanceLog::open(Options options, ProvenanceShelf& shelf,
+                                                           Mutex& commits) {
+  std::unique_ptr<ProvenanceLog> log(new ProvenanceLog(std::move(options), shelf, commits));
   TRY(log->load().within("opening the provenance log"));
   return log;
 }
@@ -120,8 +111,8 @@ void ProvenanceLog::give_up_oldest() {
 
 void ProvenanceLog::add(std::span<const ProvenanceRecord> records) {
   if (records.empty()) return;
+  encode_what_is_gathered();
   Lock lock(mutex_);
-  encode_gathered();
   for (const ProvenanceRecord& record : records) encode(record);
 }
 
@@ -141,84 +132,38 @@ void ProvenanceLog::encode(const ProvenanceRecord& record) {
 
 // ---- what sessions tell of few FlowFiles
 
-ProvenanceRecord ProvenanceLog::Gathered::record() {
-  return {.kind = kind,
-          .at_ms = at_ms,
-          .component = component,
-          .flowfiles = ids.ranges(),
-          .relationship = relationship,
-          .uri = uri,
-          .details = details,
-          .alternate_id = alternate_id};
-}
-
-// Texts are not compared again then.
-inline bool ProvenanceLog::has_seat(const ProvenanceRecord& record, const Seat& seat) const {
-  return seat.generation == generation_ && seat.at < gathered_count_ &&
-         gathered_[seat.at].at_ms == record.at_ms;
-}
-
-// Only where none of its FlowFiles may have had another event since: their order stays.
-inline bool ProvenanceLog::join_gathered(const ProvenanceRecord& record, Seat& seat) {
-  const IdRange hull{record.flowfiles.front().first, record.flowfiles.back().last};
-  const std::size_t begin =
-      gathered_count_ > kGatheredLookBack ? gathered_count_ - kGatheredLookBack : 0;
-  const std::size_t known = has_seat(record, seat) ? seat.at : SIZE_MAX;
-  for (std::size_t i = gathered_count_; i-- > begin;) {
-    Gathered& one = gathered_[i];
-    const bool is_it = known == SIZE_MAX ? one.is_alike(record) : i == known;
-    if (is_it && one.ids.count_of_ranges() < kGatheredIdsMax) {
-      one.join(record, hull);
-      seat = {generation_, i};
-      return true;
-    }
-    if (one.meets(hull)) return false;
-  }
-  return false;
+void ProvenanceLog::gather(std::span<const ProvenanceRecord> records) {
+  if (!std::all_of(records.begin(), records.end(), ProvenanceGathered::takes)) return add(records);
+  Lock lock(commits_);
+  gather(records, {});
 }
 
 void ProvenanceLog::gather(std::span<const ProvenanceRecord> records, std::span<Seat> seats) {
-  if (records.empty()) return;
-  Lock lock(mutex_);
   for (std::size_t i = 0; i < records.size(); ++i) {
-    const ProvenanceRecord& record = records[i];
+    if (records[i].flowfiles.empty()) continue;
     Seat nobodys;
     Seat& seat = seats.empty() ? nobodys : seats[i];
-    if (record.flowfiles.empty()) continue;
-    // What has parents, or says something of each FlowFile, stands by itself, behind what came
-    // before it.
-    if (!record.parents.empty() || !record.values.empty() || record.kind == kProvenanceMark) {
-      encode_gathered();
-      encode(record);
-      continue;
-    }
-    if (join_gathered(record, seat)) continue;
-    if (gathered_count_ == kGatheredMax) encode_gathered();
-    if (gathered_count_ == gathered_.size()) gathered_.emplace_back();
-    seat = {generation_, gathered_count_};
-    Gathered& one = gathered_[gathered_count_++];
-    one.kind = record.kind;
-    one.at_ms = record.at_ms;
-    one.component = record.component;
-    one.relationship = record.relationship;
-    one.uri = record.uri;
-    one.details = record.details;
-    one.alternate_id = record.alternate_id;
-    one.ids.clear();
-    for (const IdRange& range : record.flowfiles) one.ids.add(range);
-    one.hull = {record.flowfiles.front().first, record.flowfiles.back().last};
+    if (gathered_.join(records[i], seat)) continue;
+    if (gathered_.is_full()) encode_gathered();
+    gathered_.add(records[i], seat);
   }
 }
 
 void ProvenanceLog::encode_gathered() {
-  const std::size_t count = std::exchange(gathered_count_, 0);
-  for (std::size_t i = 0; i < count; ++i) encode(gathered_[i].record());
-  generation_ = next_generation();
+  if (gathered_.is_empty()) return;
+  Lock lock(mutex_);
+  for (std::size_t i = 0; i < gathered_.count(); ++i) encode(gathered_.record(i));
+  gathered_.clear();
+}
+
+void ProvenanceLog::encode_what_is_gathered() {
+  Lock lock(commits_);
+  encode_gathered();
 }
 
 bool ProvenanceLog::has_unwritten() const {
   Lock lock(mutex_);
-  return blocks_.size() > 1 || gathered_count_ > 0 ||
+  return blocks_.size() > 1 || !gathered_.is_empty() ||
          blocks_.back()->written_bytes < blocks_.back()->encoder.bytes().size();
 }
 
@@ -228,9 +173,9 @@ ProvenanceWrite ProvenanceLog::take(std::int64_t now_ms) {
   std::string tail;
   ProvenanceRow tail_row;
   std::uint64_t bytes_before = 0;
+  encode_what_is_gathered();
   {
     Lock lock(mutex_);
-    encode_gathered();
     taken_blocks_ = blocks_.size() - 1;
     for (std::size_t i = 0; i < taken_blocks_; ++i) {
       if (blocks_[i]->row_id == 0) blocks_[i]->row_id = next_row_++;

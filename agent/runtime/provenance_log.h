@@ -20,10 +20,10 @@
 #include <string_view>
 #include <vector>
 
-#include "agent/base/copy.h"
 #include "agent/base/mutex.h"
 #include "agent/base/result.h"
 #include "agent/runtime/provenance_codec.h"
+#include "agent/runtime/provenance_gathered.h"
 #include "agent/runtime/provenance_head.h"
 #include "agent/runtime/status.h"
 
@@ -77,23 +77,31 @@ class ProvenanceLog {
 
   // Takes up where the shelf ends. A row that cannot be read is skipped and said in the log; when
   // the shelf's end cannot be read, it goes on behind it.
-  static Result<std::unique_ptr<ProvenanceLog>> open(Options options, ProvenanceShelf& shelf);
+  // `commits` is held by sessions that commit: the ledger's mutex. Outside of the log's own.
+  static Result<std::unique_ptr<ProvenanceLog>> open(Options options, ProvenanceShelf& shelf,
+                                                     Mutex& commits);
+  // Tells the thread-safety analysis that `commits` is held here.
+  void held() const ASSERT_CAPABILITY(commits_) {}
 
   // Any thread. Above `unwritten_bytes_max` (the ledger does not write) the oldest unwritten block
   // is given up.
-  void add(std::span<const ProvenanceRecord> records);
-  void add(const ProvenanceRecord& record) { add({&record, 1}); }
+  void add(std::span<const ProvenanceRecord> records) EXCLUDES(commits_);
+  void add(const ProvenanceRecord& record) EXCLUDES(commits_) { add({&record, 1}); }
   // The same; but what sessions of one millisecond tell alike may become one event, which costs a
   // fraction when each has one FlowFile.
-  void gather(std::span<const ProvenanceRecord> records) { gather(records, {}); }
-  // Where an event has been gathered, for who tells the like of another FlowFile next.
-  struct Seat {
-    std::uint64_t generation = 0;
-    std::size_t at = 0;
-  };
-  // The same, with a seat for each record; it is taken, or is that of a record in which only the
-  // time and the FlowFiles were others.
-  void gather(std::span<const ProvenanceRecord> records, std::span<Seat> seats);
+  void gather(std::span<const ProvenanceRecord> records) EXCLUDES(commits_);
+  // The same, in the commit itself, of what `ProvenanceGathered` takes. Each seat is taken by its
+  // record; it may be that of a record in which only the time and the FlowFiles were others.
+  using Seat = ProvenanceGathered::Seat;
+  void gather(std::span<const ProvenanceRecord> records, std::span<Seat> seats) REQUIRES(commits_);
+  // For who has seats of such records: how many of them, from the first on, are told of this
+  // FlowFile, too. The others are to be told by records.
+  std::size_t gather_again(std::span<const Seat> seats, std::int64_t at_ms, std::uint64_t flowfile)
+      REQUIRES(commits_) {
+    std::size_t told = 0;
+    while (told < seats.size() && gathered_.join(seats[told], at_ms, flowfile)) ++told;
+    return told;
+  }
   // Of these, sessions tell who has which value (kProvenanceMark).
   const std::vector<std::string>& marked_attributes() const { return options_.attributes; }
   // `bit` is the name's (Attributes::bit_of).
@@ -106,7 +114,7 @@ class ProvenanceLog {
   }
   // A block has become full: whoever writes should not wait for long.
   bool wants_write() const { return has_full_block_.load(std::memory_order_relaxed); }
-  bool has_unwritten() const;
+  bool has_unwritten() const REQUIRES(commits_);
 
   // The writer: `take` what is to be written; then `written`, when it is on disk, or `failed`, and
   // it is taken again. One write at a time.
@@ -118,9 +126,9 @@ class ProvenanceLog {
   // none: all. Paths and types of components are left to the caller. Holds no lock while it reads
   // and decodes.
   Result<ProvenanceAnswer> query(const ProvenanceQuery& query,
-                                 const std::vector<std::string>& component_ids) const;
+                                 const std::vector<std::string>& component_ids);
   // The FlowFile, its ancestors and its descendants, and what each of them was made of.
-  Result<ProvenanceLineage> lineage(std::uint64_t flowfile) const;
+  Result<ProvenanceLineage> lineage(std::uint64_t flowfile);
 
   std::uint64_t stored_bytes() const;
   std::uint64_t given_up_events() const;
@@ -171,66 +179,38 @@ class ProvenanceLog {
     std::uint64_t rows_before = 0;
   };
 
-  // An event that is not in a block yet: sessions of one millisecond may still join it.
-  struct Gathered {
-    ProvenanceKind kind = ProvenanceKind::kUnknown;
-    std::int64_t at_ms = 0;
-    std::string component;
-    std::string relationship;
-    std::string uri;
-    std::string details;
-    std::string alternate_id;
-    IdSet ids;
-    IdRange hull;  // of them
-
-    bool is_alike(const ProvenanceRecord& record) const {
-      return kind == record.kind && at_ms == record.at_ms &&
-             equal_few(component, record.component) &&
-             equal_few(relationship, record.relationship) && equal_few(uri, record.uri) &&
-             equal_few(details, record.details) && equal_few(alternate_id, record.alternate_id);
-    }
-    void join(const ProvenanceRecord& record, const IdRange& hull_of_record) {
-      for (const IdRange& range : record.flowfiles) ids.add(range);
-      hull.first = std::min(hull.first, hull_of_record.first);
-      hull.last = std::max(hull.last, hull_of_record.last);
-    }
-    bool meets(const IdRange& other) const {
-      return hull.first <= other.last && other.first <= hull.last;
-    }
-    ProvenanceRecord record();
-  };
   void encode(const ProvenanceRecord& record) REQUIRES(mutex_);
-  void encode_gathered() REQUIRES(mutex_);
-  bool join_gathered(const ProvenanceRecord& record, Seat& seat) REQUIRES(mutex_);
-  bool has_seat(const ProvenanceRecord& record, const Seat& seat) const REQUIRES(mutex_);
+  void encode_gathered() REQUIRES(commits_);
+  // What is gathered goes into the open block.
+  void encode_what_is_gathered() EXCLUDES(commits_);
 
-  ProvenanceLog(Options options, ProvenanceShelf& shelf);
+  ProvenanceLog(Options options, ProvenanceShelf& shelf, Mutex& commits);
   Result<> load();
   void open_block() REQUIRES(mutex_);
   void give_up_oldest() REQUIRES(mutex_);
   Result<> plan_removal(ProvenanceWrite& write, std::int64_t now_ms);
-  Snapshot snapshot() const;
+  Snapshot snapshot() EXCLUDES(commits_);
   using Found = std::function<void(std::uint64_t event_id, const ProvenanceRecord&)>;
   Result<> search(Sought& sought, const Found& found, const std::function<bool()>& goes_on,
-                  Trouble& trouble) const;
+                  Trouble& trouble);
   Result<> walk_rows(std::uint64_t before, Trouble& trouble,
                      const std::function<bool(const ProvenanceRow&)>& visit) const;
   static Result<> search_stream(Sought& sought, std::uint64_t first_event, std::string_view bytes,
                                 const Found& found);
-  Result<> add_last_events(ProvenanceLineage& lineage, Trouble& trouble) const;
+  Result<> add_last_events(ProvenanceLineage& lineage, Trouble& trouble);
   Result<IdSet> with_value(const std::string& attribute, const std::string& value,
-                           std::int64_t to_ms, ProvenanceAnswer& answer) const;
+                           std::int64_t to_ms, ProvenanceAnswer& answer);
 
   const Options options_;
   std::uint32_t marked_bits_ = 0;  // of the names of `options_.attributes`
   ProvenanceShelf& shelf_;
+  Mutex& commits_;
+  // Not in a block yet: sessions of this millisecond may still join it.
+  ProvenanceGathered gathered_ GUARDED_BY(commits_);
   mutable Mutex mutex_;
   // Full blocks that are not on disk yet, oldest first, and the open one at the end.
   std::deque<std::unique_ptr<Block>> blocks_ GUARDED_BY(mutex_);
-  std::atomic<bool> has_full_block_{false};            // more than the open one
-  std::vector<Gathered> gathered_ GUARDED_BY(mutex_);  // used again and again
-  std::size_t gathered_count_ GUARDED_BY(mutex_) = 0;
-  std::uint64_t generation_ GUARDED_BY(mutex_) = 0;  // of what is gathered; of this log only
+  std::atomic<bool> has_full_block_{false};  // more than the open one
   std::uint64_t next_row_ GUARDED_BY(mutex_) = 1;
   std::uint64_t stored_bytes_ GUARDED_BY(mutex_) = 0;  // bodies ever written
   std::uint64_t sealed_bytes_ GUARDED_BY(mutex_) = 0;  // of full blocks that are not written

@@ -10,18 +10,10 @@
 
 namespace runnel {
 
-ProvenanceLog::Snapshot ProvenanceLog::snapshot() const {
+ProvenanceLog::Snapshot ProvenanceLog::snapshot() {
   Snapshot snapshot;
+  encode_what_is_gathered();
   Lock lock(mutex_);
-  if (gathered_count_ > 0) {
-    const Block& open = *blocks_.back();
-    ProvenanceEncoder encoder;
-    for (std::size_t i = 0; i < gathered_count_; ++i) {
-      Gathered copy = gathered_[i];
-      encoder.add(copy.record());
-    }
-    snapshot.streams.push_back({open.first_event + open.encoder.count(), encoder.bytes()});
-  }
   for (auto block = blocks_.rbegin(); block != blocks_.rend(); ++block) {
     snapshot.streams.push_back({(*block)->first_event, (*block)->encoder.bytes()});
     if ((*block)->row_id != 0) snapshot.row_ids.push_back((*block)->row_id);
@@ -87,7 +79,7 @@ Result<> ProvenanceLog::search_stream(Sought& sought, std::uint64_t first_event,
 // From the newest block to the oldest, until `goes_on` says no. A row that is damaged costs its own
 // events only.
 Result<> ProvenanceLog::search(Sought& sought, const Found& found,
-                               const std::function<bool()>& goes_on, Trouble& trouble) const {
+                               const std::function<bool()>& goes_on, Trouble& trouble) {
   const Snapshot now = snapshot();
   for (const Snapshot::Stream& stream : now.streams) {
     TRY(search_stream(sought, stream.first_event, stream.bytes, found));
@@ -142,7 +134,7 @@ Result<> ProvenanceLog::walk_rows(std::uint64_t before, Trouble& trouble,
 
 // Whoever has had this value until `to_ms`.
 Result<IdSet> ProvenanceLog::with_value(const std::string& attribute, const std::string& value,
-                                        std::int64_t to_ms, ProvenanceAnswer& answer) const {
+                                        std::int64_t to_ms, ProvenanceAnswer& answer) {
   Sought sought;
   sought.kind_bits = 1U << static_cast<unsigned>(kProvenanceMark);
   sought.to_ms = to_ms;
@@ -170,7 +162,7 @@ Result<IdSet> ProvenanceLog::with_value(const std::string& attribute, const std:
 }
 
 Result<ProvenanceAnswer> ProvenanceLog::query(const ProvenanceQuery& query,
-                                              const std::vector<std::string>& component_ids) const {
+                                              const std::vector<std::string>& component_ids) {
   ProvenanceAnswer answer;
   Sought sought;
   sought.from_ms = query.from_ms;

@@ -319,9 +319,10 @@ bool Queue::take_ordered(std::uint32_t now_ms, Taken& taken) {
 
 std::size_t Queue::take(std::size_t count_max, std::uint32_t now_ms, std::vector<Taken>& into) {
   const bool is_first_in = spec_.order == QueueRule::kFirstIn;
+  const bool is_row = is_first_in && penalized_.empty() && returned_.empty();
   std::size_t count = 0;
   Taken taken{};
-  while (count < count_max) {
+  while (!is_row && count < count_max) {
     bool is_taken_now = !penalized_.empty() && take_penalized(now_ms, taken);
     if (!is_taken_now) {
       is_taken_now = is_first_in                            ? take_returned(taken)

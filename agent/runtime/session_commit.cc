@@ -174,14 +174,16 @@ void SessionCore::commit() {
   if (may_be_marked_) mark_attributes();
   if (gone_.capacity() == 0 && works_.size() > kSmall) gone_.swap(lent_by_thread().gone);
   bool must_notify = false;
+  bool is_told = false;
   {
     Lock lock(ledger_.mutex());
     commit_locked();
+    is_told = wiring_.provenance == nullptr || tell_in_commit();
     must_notify = ledger_.settle_commit();
   }
   if (must_notify) ledger_.notify();
   if (!endings_.empty()) end_calls_from(0, true);
-  tell_provenance();
+  if (!is_told) tell_provenance();
   for (Work& work : works_) release(work);
   for (const FlowRecord& record : gone_) runnel::release(record);
   if (!ended_.empty()) wiring_.archive->keep(ended_);

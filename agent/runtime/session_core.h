@@ -380,6 +380,7 @@ class SessionCore final : public Session {
   void sum_up();
   void sum_up(const Work& work, const IdRange& ids);
   static std::uint64_t told_as(const Work& work);
+  bool tell_in_commit() REQUIRES(ledger_.mutex());
   void tell_provenance();
   std::span<const ProvenanceRecord> tell_single();
   void finish();
@@ -432,6 +433,7 @@ class SessionCore final : public Session {
   IdRange single_;  // of `tell_single`
   // Of what was told of single ones last, as `seated_as_` says (`told_as`).
   std::array<ProvenanceLog::Seat, 3> seats_;
+  std::size_t seats_taken_ = 0;
   std::uint64_t seated_as_ = 0;
   std::vector<IdSet> valued_;  // of `records_`
   std::vector<std::string_view> values_;

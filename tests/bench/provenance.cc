@@ -126,7 +126,8 @@ int run(std::uint64_t count, std::uint64_t events) {
     ProvenanceLog::Options log_options;
     log_options.bytes_max = std::uint64_t{4} << 30;
     log_options.age_max_ms = INT64_MAX / 4;
-    const auto log = ProvenanceLog::open(log_options, ledger->provenance_shelf()).value();
+    const auto log =
+        ProvenanceLog::open(log_options, ledger->provenance_shelf(), ledger->mutex()).value();
     ledger->set_provenance(log.get());
     fill(*ledger, *log, events);
     stored = log->stored_bytes();

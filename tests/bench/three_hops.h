@@ -44,7 +44,7 @@ class ThreeHops {
     options.is_driven = clock != nullptr;
     ledger_ = Ledger::open(std::move(options)).value();
     if (has_provenance) {
-      log_ = ProvenanceLog::open({}, ledger_->provenance_shelf()).value();
+      log_ = ProvenanceLog::open({}, ledger_->provenance_shelf(), ledger_->mutex()).value();
       ledger_->set_provenance(log_.get());
     }
     Queue* const generated = queue("generated");

@@ -53,11 +53,12 @@ struct MemoryShelf : ProvenanceShelf {
 struct Bench {
   MemoryShelf shelf;
   ProvenanceLog::Options options;
+  Mutex commits;
   std::unique_ptr<ProvenanceLog> log;
 
   explicit Bench(ProvenanceLog::Options with = {}) : options(with) { reopen(); }
   void reopen() {
-    auto opened = ProvenanceLog::open(options, shelf);
+    auto opened = ProvenanceLog::open(options, shelf, commits);
     REQUIRE(opened.ok());
     log = std::move(opened).value();
   }
@@ -698,7 +699,8 @@ TEST_CASE("a shelf whose newest rows cannot be read does not keep the log from g
   ProvenanceLog::Options options;
   options.opened_ms = 1'750'000'000'000;
   options.block_events = 2;
-  auto log = ProvenanceLog::open(options, shelf);
+  Mutex commits;
+  auto log = ProvenanceLog::open(options, shelf, commits);
   REQUIRE(log.ok());
   const std::vector<IdRange> ids{{1, 1}};
   for (int i = 0; i < 3; ++i)
@@ -712,7 +714,7 @@ TEST_CASE("a shelf whose newest rows cannot be read does not keep the log from g
   REQUIRE(answer.ok());
   CHECK(answer->events.size() == 3);
   CHECK(answer->damaged_blocks == 1);
-  log = ProvenanceLog::open(options, shelf);
+  log = ProvenanceLog::open(options, shelf, commits);
   REQUIRE(log.ok());
   CHECK((*log)->query(query, {})->events.size() == 3);
 }
@@ -734,7 +736,8 @@ TEST_CASE("rows that cannot be read in the middle of the shelf are passed over, 
   TornShelf shelf;
   ProvenanceLog::Options options;
   options.block_events = 2;
-  auto log = ProvenanceLog::open(options, shelf).value();
+  Mutex commits;
+  auto log = ProvenanceLog::open(options, shelf, commits).value();
   const auto add = [&log](std::uint64_t id) {
     const std::vector<IdRange> ids{{id, id}};
     log->add({.kind = ProvenanceKind::kCreate, .at_ms = 1, .component = "a", .flowfiles = ids});
