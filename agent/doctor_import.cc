@@ -54,14 +54,26 @@ class ExportReader {
   std::uint32_t sum_before() const { return sum_before_; }
   std::uint64_t bytes() const { return bytes_; }
 
+  // The content behind an envelope, part by part.
+  template <typename Visit>
+  Result<> content(std::uint64_t size, const Visit& visit) {
+    std::string part(kExportPart, '\0');
+    for (std::uint64_t left = size; left > 0;) {
+      const auto some = static_cast<std::size_t>(std::min<std::uint64_t>(left, part.size()));
+      TRY(take(part.data(), some));
+      TRY(visit(std::string_view(part).substr(0, some)));
+      left -= some;
+    }
+    return {};
+  }
+
+ private:
   Result<> take(char* into, std::size_t size) {
     TRY(in_->take(into, size));
     sum_ = crc32c({into, size}, sum_);
     bytes_ += size;
     return {};
   }
-
- private:
   Error damaged() const { return corrupt("`" + path_ + "` is no whole export"); }
   Result<std::uint64_t> number(std::size_t bytes) {
     char at[8];
@@ -120,13 +132,7 @@ Result<Export> read_export(
 }
 
 Result<> skip(ExportReader& in, const StringMap&, std::uint64_t size) {
-  std::string part(kExportPart, '\0');
-  for (std::uint64_t left = size; left > 0;) {
-    const auto some = static_cast<std::size_t>(std::min<std::uint64_t>(left, part.size()));
-    TRY(in.take(part.data(), some));
-    left -= some;
-  }
-  return {};
+  return in.content(size, [](std::string_view) { return Result<>(); });
 }
 
 // Sessions into one connection.
@@ -148,13 +154,7 @@ class Importer {
     session_->begin_call();
     const FlowFile flowfile = session_->create();
     TRY_ASSIGN(writer, session_->writer(flowfile));
-    std::string part(kExportPart, '\0');
-    for (std::uint64_t left = size; left > 0;) {
-      const auto some = static_cast<std::size_t>(std::min<std::uint64_t>(left, part.size()));
-      TRY(in.take(part.data(), some));
-      TRY(writer->write(std::string_view(part).substr(0, some)));
-      left -= some;
-    }
+    TRY(in.content(size, [&writer](std::string_view part) { return writer->write(part); }));
     TRY(writer->finish());
     for (const auto& [name, value] : attributes) {
       if (name != kConnectionId && name != kConnectionName)

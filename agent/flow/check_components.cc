@@ -57,10 +57,10 @@ void check_expression(const ComponentNode& component, const std::string& name,
 
 // What is evaluated for each FlowFile ends in its attributes, its content or its provenance; what
 // makes a relationship only looks at them.
-void warn_of_secret(const ComponentNode& component, const std::string& name, bool is_told,
+void warn_of_secret(const ComponentNode& component, const std::string& name,
                     Complaints& complaints) {
   const PropertySource* source = source_of(component, name);
-  if (!is_told || source == nullptr || !source->is_sensitive) return;
+  if (source == nullptr || !source->is_sensitive) return;
   complaints.add(source->value_at,
                  "property " + backquoted(name) +
                      " puts a sensitive parameter into FlowFiles: LogAttribute, `tap` and "
@@ -224,8 +224,8 @@ void check_properties(const ComponentNode& component, const ComponentSpec& spec,
     check_expression(component, name, value, scope, property, complaints);
     const bool is_condition = property == nullptr && spec.dynamic_properties->makes_relationship;
     const bool is_secret = property != nullptr && property->is_sensitive;
-    warn_of_secret(component, name,
-                   scope == ExpressionScope::kFlowFile && !is_condition && !is_secret, complaints);
+    if (scope == ExpressionScope::kFlowFile && !is_condition && !is_secret)
+      warn_of_secret(component, name, complaints);
   }
 }
 

@@ -52,14 +52,9 @@ std::string_view compress_into(Scratch& scratch, std::string_view bytes) {
   return {packed, size};
 }
 
-std::string compress(std::string_view bytes, std::string_view before) {
+std::string compress(std::string_view bytes) {
   Scratch scratch;
-  const std::string_view packed = compress_into(scratch, bytes);
-  std::string out;
-  out.reserve(before.size() + packed.size());
-  out += before;
-  out += packed;
-  return out;
+  return std::string(compress_into(scratch, bytes));
 }
 
 Result<std::string> decompress(std::string_view bytes, std::size_t size_max) {

@@ -39,8 +39,7 @@ class PackingRoom {
 
 // The compressed bytes, in the scratch.
 std::string_view compress_into(Scratch& scratch, std::string_view bytes);
-// `before` stands in front of the compressed bytes, as it is.
-std::string compress(std::string_view bytes, std::string_view before = {});
+std::string compress(std::string_view bytes);
 // kCorrupt when these are no such bytes, or more than `size_max` come out.
 Result<std::string> decompress(std::string_view bytes, std::size_t size_max);
 

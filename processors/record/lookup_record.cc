@@ -332,9 +332,7 @@ Result<std::size_t> LookupRecord::look_up(Record& record) {
 }
 
 Result<std::optional<Value>> LookupRecord::found_for(const Value& key) {
-  const bool is_scalar = !std::holds_alternative<Value::List>(key.held) &&
-                         !std::holds_alternative<Value::Fields>(key.held);
-  if (key.is_null() || !is_scalar) return std::optional<Value>{};
+  if (!key.is_scalar()) return std::optional<Value>{};
   return lookup_->find_value(text_of(key));
 }
 
@@ -345,11 +343,8 @@ Result<std::optional<std::vector<std::string>>> LookupRecord::keys_of(Value& roo
     TRY_ASSIGN(values, key.value.evaluate(root));
     std::erase_if(values, [](const Value& one) { return one.is_null(); });
     if (values.size() != 1) return Keys{};  // which is meant?
-    const Value& value = values[0];
-    if (std::holds_alternative<Value::List>(value.held) ||
-        std::holds_alternative<Value::Fields>(value.held))
-      return Keys{};
-    out.push_back(text_of(value));
+    if (!values[0].is_scalar()) return Keys{};
+    out.push_back(text_of(values[0]));
   }
   return Keys(std::move(out));
 }

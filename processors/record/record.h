@@ -38,6 +38,11 @@ struct Value {
   std::variant<Null, bool, std::int64_t, double, BigInteger, std::string, List, Fields> held;
 
   bool is_null() const { return std::holds_alternative<Null>(held); }
+  // Neither null nor a list or a record.
+  bool is_scalar() const {
+    return !is_null() && !std::holds_alternative<List>(held) &&
+           !std::holds_alternative<Fields>(held);
+  }
   bool operator==(const Value& other) const;
 };
 

@@ -143,11 +143,6 @@ class RecordExpressionParser {
 
 namespace {
 
-bool is_scalar(const Value& value) {
-  return !value.is_null() && !std::holds_alternative<Value::List>(value.held) &&
-         !std::holds_alternative<Value::Fields>(value.held);
-}
-
 Error too_long() {
   return invalid("a record path makes a text of more than " +
                  std::to_string(RecordExpression::kTextMax) + " bytes");
@@ -222,7 +217,7 @@ Result<std::vector<Value>> RecordExpression::each_text(const Part& part, Value& 
   }
   std::vector<Value> out;
   for (const Value& one : values) {
-    if (!is_scalar(one)) continue;
+    if (!one.is_scalar()) continue;
     std::string text = text_of(one);
     if (text.size() > kTextMax) return too_long();
     const std::size_t found = mark.empty() ? text.npos : el::find_text(text, mark);

@@ -17,36 +17,15 @@
 #include <thread>
 
 #include "processors/mqtt/packet.h"
+#include "tests/bench/raw_mqtt.h"
 #include "tests/support/raw_peer.h"
 
 namespace runnel {
 namespace {
 
-using mqtt::append_field;
-using mqtt::append_length;
 using test::RawPeer;
 
 constexpr std::size_t kReadBytes = 256 * 1024;
-
-std::string packet(char first, const std::string& body) {
-  std::string out(1, first);
-  append_length(out, body.size());
-  return out + body;
-}
-
-RawPeer subscribe(std::uint16_t port, const std::string& topic) {
-  RawPeer peer = RawPeer::connect(port);
-  std::string hello;
-  append_field(hello, "MQTT");
-  hello += std::string({4, 2, 0, 0});  // a clean session without keep-alive
-  append_field(hello, "bare-relay");
-  peer.send(packet(0x10, hello));
-  std::string filter({0, 1});
-  append_field(filter, topic);
-  peer.send(packet(static_cast<char>(0x82), filter + '\1'));
-  if (peer.expect(9).size() != 9) throw std::runtime_error("the MQTT broker refuses");
-  return peer;
-}
 
 // PUBACKs of all messages that Kafka has acknowledged since the last time, in one go.
 class Producer {
@@ -97,7 +76,9 @@ class Producer {
 };
 
 void relay(char** words) {
-  RawPeer peer = subscribe(static_cast<std::uint16_t>(std::atoi(words[0])), words[1]);
+  RawPeer peer =
+      test::mqtt_connect(static_cast<std::uint16_t>(std::atoi(words[0])), "bare-relay", true);
+  test::mqtt_subscribe(peer, words[1]);
   Producer producer(words[2], words[3], peer);
   std::puts("subscribed");
   std::fflush(stdout);

@@ -9,7 +9,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "support"))
 from kafka import Kafka  # noqa: E402
-from stand import Failed, Program, Stand, wait_until  # noqa: E402, F401
+from stand import Failed, Stand, wait_until  # noqa: E402
 
 PARTITIONS = 4
 LINE = 256

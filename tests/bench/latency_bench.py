@@ -12,7 +12,8 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from kafka_stand import ROUNDS, KafkaStand, Program, wait_until  # noqa: E402
+from kafka_stand import ROUNDS, KafkaStand, wait_until  # noqa: E402
+from stand import Program  # noqa: E402
 
 FLOW = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "demo", "vehicle-telemetry-1.yaml")
 SECONDS = float(sys.argv[1]) if len(sys.argv) > 1 else 10

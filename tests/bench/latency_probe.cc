@@ -29,6 +29,7 @@
 #include <vector>
 
 #include "processors/mqtt/packet.h"
+#include "tests/bench/raw_mqtt.h"
 #include "tests/support/raw_peer.h"
 
 namespace runnel {
@@ -36,7 +37,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using mqtt::append_field;
-using mqtt::append_length;
 using test::RawPeer;
 
 constexpr std::size_t kPayload = 256;
@@ -125,23 +125,6 @@ class Consumer {
 
 // ---- MQTT
 
-std::string packet(char first, const std::string& body) {
-  std::string out(1, first);
-  append_length(out, body.size());
-  return out + body;
-}
-
-RawPeer connect(std::uint16_t port) {
-  RawPeer peer = RawPeer::connect(port);
-  std::string body;
-  append_field(body, "MQTT");
-  body += std::string({4, 2, 0, 0});  // a clean session without keep-alive
-  append_field(body, "latency");
-  peer.send(packet(0x10, body));
-  if (peer.expect(4).size() != 4) throw std::runtime_error("mosquitto refuses");
-  return peer;
-}
-
 std::string publish_packet(const std::string& topic, std::size_t number) {
   std::string body;
   append_field(body, topic);
@@ -151,7 +134,7 @@ std::string publish_packet(const std::string& topic, std::size_t number) {
                         std::to_string(now_ns()) + R"(,"note":")";
   payload.resize(kPayload - 2, 'x');
   body += payload + "\"}";
-  return packet(0x32, body);
+  return test::mqtt_packet(0x32, body);
 }
 
 int through(char** words) {
@@ -164,7 +147,7 @@ int through(char** words) {
   times.reserve(count);
   std::int64_t last_ns = 0;
   std::thread reading([&] { consumer.consume(times, count, last_ns); });
-  RawPeer peer = connect(port);
+  RawPeer peer = test::mqtt_connect(port, "latency", true);
   std::thread acknowledged([&] { peer.expect(4 * count, kLimit); });
   std::this_thread::sleep_for(500ms);  // the consumer's first, empty fetches
   const std::int64_t began_ns = now_ns();

@@ -26,6 +26,7 @@
 #include "agent/runtime/engine.h"
 #include "processors/mqtt/packet.h"
 #include "processors/registry.h"
+#include "tests/bench/raw_mqtt.h"
 #include "tests/support/mosquitto.h"
 #include "tests/support/raw_peer.h"
 
@@ -34,7 +35,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using mqtt::append_field;
-using mqtt::append_length;
 using test::Mosquitto;
 using test::RawPeer;
 using SteadyClock = std::chrono::steady_clock;
@@ -63,35 +63,14 @@ struct Measured {
   double messages_per_write = 0;
 };
 
-std::string packet(char first, const std::string& body) {
-  std::string out(1, first);
-  append_length(out, body.size());
-  return out + body;
-}
-
-RawPeer connect(const Mosquitto& broker, const std::string& client_id, bool is_clean) {
-  RawPeer peer = RawPeer::connect(broker.port());
-  std::string body;
-  append_field(body, "MQTT");
-  body += std::string({4, static_cast<char>(is_clean ? 2 : 0), 0, 60});
-  append_field(body, client_id);
-  peer.send(packet(0x10, body));
-  if (peer.expect(4).size() != 4) throw std::runtime_error("mosquitto refuses");
-  return peer;
-}
-
 // A session of this client that the broker keeps, with a backlog of `count` messages.
 void make_backlog(const Mosquitto& broker, const std::string& client_id, std::size_t count) {
   {
-    RawPeer subscriber = connect(broker, client_id, false);
-    std::string body("\x00\x01", 2);
-    append_field(body, "bench/+");
-    body += '\x01';
-    subscriber.send(packet(static_cast<char>(0x82), body));
-    subscriber.expect(5);
+    RawPeer subscriber = test::mqtt_connect(broker.port(), client_id, false);
+    test::mqtt_subscribe(subscriber, "bench/+");
     subscriber.send(std::string("\xE0\x00", 2));
   }
-  RawPeer publisher = connect(broker, "generator", true);
+  RawPeer publisher = test::mqtt_connect(broker.port(), "generator", true);
   constexpr std::size_t kGroup = 500;
   for (std::size_t done = 0; done < count; done += kGroup) {
     std::string group;
@@ -104,7 +83,7 @@ void make_backlog(const Mosquitto& broker, const std::string& client_id, std::si
           R"({"vehicle":"truck","sequence":)" + std::to_string(i) + R"(,"note":")";
       payload.resize(kPayload - 2, 'x');
       body += payload + "\"}";
-      group += packet(0x32, body);
+      group += test::mqtt_packet(0x32, body);
     }
     publisher.send(group);
     if (publisher.expect(4 * kGroup).size() != 4 * kGroup) throw std::runtime_error("no PUBACK");

@@ -18,6 +18,7 @@
 #include "agent/runtime/key_source.h"
 #include "agent/runtime/ledger_parts.h"
 #include "agent/store/database.h"
+#include "tests/support/wrapped_disk.h"
 
 namespace runnel {
 namespace {
@@ -51,44 +52,31 @@ std::map<std::string, std::string> files_of(const std::string& folder) {
 }
 
 // The machine's disk until a number of calls; then the power is off.
-class FailingDisk final : public Disk {
+class FailingDisk final : public test::WrappedDisk {
  public:
   explicit FailingDisk(int calls) : left(calls) {}
   int left;
 
-  Result<> make_directory(const std::string& path) override {
-    return real_disk().make_directory(path);
-  }
-  Result<std::vector<std::string>> list(const std::string& path) override {
-    return real_disk().list(path);
-  }
   Result<std::unique_ptr<DiskFile>> make(const std::string& path) override {
     TRY(step());
-    TRY_ASSIGN(file, real_disk().make(path));
+    TRY_ASSIGN(file, under().make(path));
     return std::unique_ptr<DiskFile>(std::make_unique<File>(*this, std::move(file)));
-  }
-  Result<std::unique_ptr<DiskFile>> open(const std::string& path) override {
-    return real_disk().open(path);
   }
   Result<> remove(const std::string& path) override {
     TRY(step());
-    return real_disk().remove(path);
+    return under().remove(path);
   }
   Result<> rename(const std::string& from, const std::string& to) override {
     TRY(step());
-    return real_disk().rename(from, to);
+    return under().rename(from, to);
   }
   Result<> link(const std::string& from, const std::string& to) override {
     TRY(step());
-    return real_disk().link(from, to);
-  }
-  std::uint64_t identity(const std::string& path) override { return real_disk().identity(path); }
-  Result<std::uint64_t> free_bytes(const std::string& path) override {
-    return real_disk().free_bytes(path);
+    return under().link(from, to);
   }
   Result<> sync_directory(const std::string& path) override {
     TRY(step());
-    return real_disk().sync_directory(path);
+    return under().sync_directory(path);
   }
 
  private:

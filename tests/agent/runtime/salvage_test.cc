@@ -536,6 +536,16 @@ void take_first_row(Salvage& one) {
   one.ledger->settle();
 }
 
+// The same, of what an earlier run has left.
+void take_first_row_from_disk(Salvage& one) {
+  one.close();
+  one.open();
+  REQUIRE(one.ledger->flush(1s).ok());
+  REQUIRE(one.ledger->drive_checkpoint(CheckpointMode::kTruncate).ok());
+  REQUIRE(*one.ledger->page_in_next(*one.queue));
+  take_first_row(one);
+}
+
 void damage_rows(Salvage& one) {
   for (std::size_t page = 7; page < 60; ++page) flip(one.database(), page * kPage, 64);
 }
@@ -551,12 +561,7 @@ void damage_table(Salvage& one, const std::string& name) {
 // that deletes it finds the damage.
 void damage_what_is_deleted_next(Salvage& one) {
   one.fill();
-  one.close();
-  one.open();
-  REQUIRE(one.ledger->flush(1s).ok());
-  REQUIRE(one.ledger->drive_checkpoint(CheckpointMode::kTruncate).ok());
-  REQUIRE(*one.ledger->page_in_next(*one.queue));
-  take_first_row(one);
+  take_first_row_from_disk(one);
   damage_rows(one);
 }
 
@@ -586,12 +591,7 @@ TEST_CASE("content of rows that a repair while running could not carry over outl
   one.open();
   one.fill();
   one.put_large();
-  one.close();
-  one.open();
-  REQUIRE(one.ledger->flush(1s).ok());
-  REQUIRE(one.ledger->drive_checkpoint(CheckpointMode::kTruncate).ok());
-  REQUIRE(*one.ledger->page_in_next(*one.queue));
-  take_first_row(one);
+  take_first_row_from_disk(one);
   const auto pages = std::filesystem::file_size(one.database()) / kPage;
   for (std::size_t page = 7; page < pages; ++page) flip(one.database(), page * kPage, 64);
   REQUIRE(one.ledger->drive_cut(true));

@@ -34,7 +34,9 @@ class Told {
 
   void give(SessionCore& session) {
     session.begin_call();
-    session.transfer(session.create(), Relationship{0});
+    const FlowFile made = session.create();
+    if (first_id == 0) first_id = made.id();
+    session.transfer(made, Relationship{0});
     session.commit();
   }
   void take(SessionCore& session) {
@@ -94,13 +96,7 @@ TEST_CASE(
   Told told;
   SessionCore source(*told.ledger, told.source_wiring, told.source_owner);
   SessionCore sink(*told.ledger, told.sink_wiring, told.sink_owner);
-  source.begin_call();
-  const FlowFile first = source.create();
-  told.first_id = first.id();
-  source.transfer(first, Relationship{0});
-  source.commit();
-  told.take(sink);
-  for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < 4; ++i) {
     told.give(source);
     told.take(sink);
   }
@@ -118,11 +114,7 @@ TEST_CASE(
 TEST_CASE("who tells by itself does not overtake what sessions have told of the same FlowFile") {
   Told told;
   SessionCore source(*told.ledger, told.source_wiring, told.source_owner);
-  source.begin_call();
-  const FlowFile made = source.create();
-  told.first_id = made.id();
-  source.transfer(made, Relationship{0});
-  source.commit();
+  told.give(source);
   const IdRange only{told.first_id, told.first_id};
   told.log->add({.kind = ProvenanceKind::kDownload,
                  .at_ms = told.clock.wall_ms(),
