@@ -126,24 +126,30 @@ bool take_plain(std::string_view text, double& number) {
   constexpr std::size_t kDigitsMax = 15;
   static constexpr std::array<double, kDigitsMax + 1> kPowers{
       1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
-  const bool is_negative = !text.empty() && text.front() == '-';
-  if (is_negative) text.remove_prefix(1);
-  if (text.size() > kDigitsMax) return false;
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  const bool is_negative = at != end && *at == '-';
+  if (is_negative) ++at;
+  if (at == end || end - at > static_cast<std::ptrdiff_t>(kDigitsMax)) return false;
   std::int64_t digits = 0;
-  std::size_t point = text.size();
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto digit = static_cast<unsigned char>(text[i] - '0');
-    if (digit <= 9) {
+  const auto take_digits = [&] {
+    const char* const begin = at;
+    for (; at != end; ++at) {
+      const auto digit = static_cast<unsigned char>(*at - '0');
+      if (digit > 9) break;
       digits = digits * 10 + digit;
-    } else if (text[i] == '.' && point == text.size() && i > 0) {
-      point = i;
-    } else {
-      return false;
     }
+    return at - begin;
+  };
+  if (take_digits() == 0) return false;
+  std::ptrdiff_t decimals = 0;
+  if (at != end) {
+    if (*at++ != '.') return false;
+    decimals = take_digits();
+    if (at != end || decimals == 0) return false;
   }
-  if (text.empty() || point + 1 == text.size()) return false;
-  const auto whole = static_cast<double>(digits);
-  number = point == text.size() ? whole : whole / kPowers[text.size() - point - 1];
+  number = static_cast<double>(digits);
+  if (decimals != 0) number /= kPowers[static_cast<std::size_t>(decimals)];
   if (is_negative) number = -number;
   return true;
 }
@@ -315,9 +321,9 @@ Result<std::int64_t> parse_int(std::string_view text) {
 }
 
 Result<double> parse_double(std::string_view text) {
-  const std::string_view whole = trimmed(text);
   double number = 0;
-  if (take_plain(whole, number)) return number;
+  if (take_plain(text, number)) return number;
+  const std::string_view whole = trimmed(text);
   const auto [end, error] = std::from_chars(whole.data(), whole.data() + whole.size(), number);
   if (error != std::errc{} || end != whole.data() + whole.size()) {
     return invalid("`" + std::string(text.substr(0, 64)) + "` is no number");

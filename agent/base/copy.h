@@ -21,13 +21,14 @@ inline void copy_ends(char* to, const char* from, std::size_t size) {
   std::memcpy(to + size - sizeof last, &last, sizeof last);
 }
 
-// Copies `text` to `to`, which is elsewhere.
+inline constexpr std::size_t kFew = 32;
+
+// Copies `text` to `to`, which is elsewhere. REQUIRES: no more than kFew bytes.
 inline void copy_few(char* to, std::string_view text) {
   using Two = std::array<std::uint64_t, 2>;
+  static_assert(kFew == 2 * sizeof(Two));
   const std::size_t size = text.size();
-  if (size > 2 * sizeof(Two)) {
-    std::memcpy(to, text.data(), size);
-  } else if (size >= sizeof(Two)) {
+  if (size >= sizeof(Two)) {
     copy_ends<Two>(to, text.data(), size);
   } else if (size >= sizeof(std::uint64_t)) {
     copy_ends<std::uint64_t>(to, text.data(), size);
@@ -37,6 +38,15 @@ inline void copy_few(char* to, std::string_view text) {
     copy_ends<std::uint16_t>(to, text.data(), size);
   } else if (size == 1) {
     *to = text.front();
+  }
+}
+
+// The same of any number of bytes.
+inline void copy_text(char* to, std::string_view text) {
+  if (text.size() <= kFew) {
+    copy_few(to, text);
+  } else {
+    std::memcpy(to, text.data(), text.size());
   }
 }
 

@@ -81,7 +81,7 @@ const char* Attributes::search(std::string_view name) const {
   const char* at = bytes();
   while (at != end()) {
     const std::uint32_t size = number_at(at);
-    if (size == name.size() && std::memcmp(at + 8, name.data(), size) == 0) break;
+    if (size == name.size() && equal_few({at + 8, size}, name)) break;
     at += 8 + std::size_t{size} + number_at(at + 4);
   }
   return at;
@@ -119,7 +119,7 @@ Attributes* Attributes::with(Attributes* from, std::string_view name, std::strin
   if (from->is_folded()) [[unlikely]]
     from = unfolded(from);
   const std::uint32_t bit = bit_of(name);
-  if (from->add_new(bit, name, value)) return from;
+  if (from->add_short(bit, name, value)) return from;
   const char* const found = from->locate(bit, name);
   const auto at = static_cast<std::size_t>(found - from->bytes());
   std::size_t old = 0;

@@ -55,12 +55,18 @@ class Attributes {
                               static_cast<unsigned char>(name.back());
     return std::uint32_t{1} << (mixed % 32);
   }
-  // Mostly a name is new, nobody shares what it is added to, and there is room. False: something of
-  // that is not so, and nothing has changed. `bit` is the name's.
-  bool add_new(std::uint32_t bit, std::string_view name, std::string_view value) {
+  // Mostly a name is new, it and its value are short, nobody shares what they are added to, and
+  // there is room. False: something of that is not so, and nothing has changed. `bit` is the
+  // name's. (Calls nothing, so that who calls it has nothing to put aside.)
+  bool add_short(std::uint32_t bit, std::string_view name, std::string_view value) {
     const std::size_t fresh = kHead + name.size() + value.size();
-    if ((names_ & bit) != 0 || fresh > capacity_ - used_ || is_shared()) return false;
-    put_entry(bytes() + used_, name, value);
+    if ((names_ & bit) != 0 || (name.size() | value.size()) > kFew - 1 ||
+        fresh > capacity_ - used_ || is_shared())
+      return false;
+    char* const at = bytes() + used_;
+    put_sizes(at, name, value);
+    copy_few(at + kHead, name);
+    copy_few(at + kHead + name.size(), value);
     names_ |= bit;
     used_ += static_cast<std::uint32_t>(fresh);
     return true;
@@ -85,13 +91,16 @@ class Attributes {
   explicit Attributes(std::uint32_t capacity) : capacity_(capacity) {}
   static Attributes* allocate(std::size_t capacity);
   static Entry entry_at(const char* at);
-  static void put_entry(char* at, std::string_view name, std::string_view value) {
+  static void put_sizes(char* at, std::string_view name, std::string_view value) {
     const auto name_size = static_cast<std::uint32_t>(name.size());
     const auto value_size = static_cast<std::uint32_t>(value.size());
     std::memcpy(at, &name_size, sizeof name_size);
     std::memcpy(at + sizeof name_size, &value_size, sizeof value_size);
-    copy_few(at + kHead, name);
-    copy_few(at + kHead + name.size(), value);
+  }
+  static void put_entry(char* at, std::string_view name, std::string_view value) {
+    put_sizes(at, name, value);
+    copy_text(at + kHead, name);
+    copy_text(at + kHead + name.size(), value);
   }
   // Where the entry of this name begins; the end when there is none. `bit` is the name's.
   const char* locate(std::uint32_t bit, std::string_view name) const {

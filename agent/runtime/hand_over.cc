@@ -93,20 +93,17 @@ FlowFile SessionCore::take_back(Handed handed) {
   const HandOver::Slot slot = hand_over_.take(handed.release());
   if (wiring_.counters != nullptr)
     wiring_.counters->in_flight.fetch_sub(1, std::memory_order_relaxed);
-  const FlowRecord* stored = nullptr;
+  Queue::Taken taken{slot.position, nullptr};
   FlowRecord record;
   {
     Lock lock(ledger_.mutex());
     slot.queue->held();
     follow_wall();
-    stored = slot.queue->find(slot.position);
-    record = *stored;
+    taken.record = slot.queue->find(slot.position);
+    record = *taken.record;
     record.entry_ms += slot.queue->owed_ms(slot.position);
   }
-  Work& work = add_work(record);
-  work.from = slot.queue;
-  work.stored = stored;
-  work.position = slot.position;
+  Work& work = works_.add(record, call_, taken, slot.queue);
   has_progress_ = true;
   if (slot.sent_to) event(FlowFile(&work, this), ProvenanceKind::kSend, *slot.sent_to, {}, {});
   return FlowFile(&work, this);

@@ -104,9 +104,9 @@ class ProvenanceLog {
   }
   // Of these, sessions tell who has which value (kProvenanceMark).
   const std::vector<std::string>& marked_attributes() const { return options_.attributes; }
-  // `bit` is the name's (Attributes::bit_of).
-  bool is_marked(std::uint32_t bit, std::string_view attribute) const {
-    if ((marked_bits_ & bit) == 0) return false;
+  // False: no name with this bit (Attributes::bit_of) is marked.
+  bool may_be_marked(std::uint32_t bit) const { return (marked_bits_ & bit) != 0; }
+  bool is_marked(std::string_view attribute) const {
     for (const std::string& one : options_.attributes) {
       if (one == attribute) return true;
     }

@@ -184,7 +184,7 @@ void SessionCore::commit() {
   if (must_notify) ledger_.notify();
   if (!endings_.empty()) end_calls_from(0, true);
   if (!is_told) tell_provenance();
-  for (Work& work : works_) release(work);
+  works_.each([this](Work& work) { release(work); });
   for (const FlowRecord& record : gone_) runnel::release(record);
   if (!ended_.empty()) wiring_.archive->keep(ended_);
   const bool gives_back = next_taken_ < taken_.size();
@@ -207,12 +207,12 @@ EpochNumber SessionCore::birth_epoch() {
 inline EpochNumber SessionCore::settle_epochs() {
   EpochNumber low = UINT64_MAX;
   EpochNumber high = 0;
-  for (Work& work : works_) {
-    if (work.fate == Fate::kHanded) continue;
+  works_.each([&](Work& work) REQUIRES(ledger_.mutex()) {
+    if (work.fate == Fate::kHanded) return;
     if (work.from == nullptr && !work.inherits) work.epoch = birth_epoch();
     low = std::min(low, work.epoch);
     high = std::max(high, work.epoch);
-  }
+  });
   if (low < high) tie_calls();
   return high;
 }

@@ -77,17 +77,13 @@ void SessionCore::begin() {
   wall_shift_ms_ = ledger_.wall_shift_ms();
 }
 
-Result<> SessionCore::end_call() {
-  const std::size_t count = works_.size();
-  for (std::size_t i = call_begin_; i < count; ++i) {
-    if (works_[i].fate == Fate::kOpen) [[unlikely]]
-      return left_open(works_[i]);
+Result<> SessionCore::end_long_call() {
+  for (std::size_t i = call_begin_; i < works_.size(); ++i) {
+    if (works_[i].fate == Fate::kOpen)
+      return invalid("FlowFile " + uuid(works_[i]) +
+                     " was neither transferred, dropped nor handed over");
   }
   return {};
-}
-
-Error SessionCore::left_open(const Work& work) const {
-  return invalid("FlowFile " + uuid(work) + " was neither transferred, dropped nor handed over");
 }
 
 std::span<const SessionCore::Load> SessionCore::loads() {
@@ -103,17 +99,18 @@ std::span<const SessionCore::Load> SessionCore::loads() {
 
 // ---- taking and making
 
-SessionCore::Work& SessionCore::add_work(const FlowRecord& record) {
-  Work& work = works_.add(record);
-  work.call = call_;
-  return work;
+void SessionCore::Works::enter_block() {
+  if (size_ == blocks_.size() * kBlock)
+    blocks_.push_back(static_cast<Work*>(take_block(kBlock * sizeof(Work))));
+  next_ = blocks_[size_ / kBlock];
+  block_end_ = next_ + kBlock;
 }
 
 // The wall clock was set since this session began: its times follow, as those in the queues do.
 void SessionCore::follow_wall() {
   const std::int64_t moved = ledger_.wall_shift_ms() - wall_shift_ms_;
   if (moved == 0) return;
-  for (Work& work : works_) work.entry_ms += moved;
+  works_.each([moved](Work& work) { work.entry_ms += moved; });
   wall_ms_ += moved;
   wall_shift_ms_ += moved;
 }
@@ -162,10 +159,7 @@ FlowFile SessionCore::get() {
   while (true) {
     if (next_taken_ == taken_.size() && !refill()) return {};
     const Queue::Taken& taken = taken_[next_taken_++];
-    Work& work = add_work(*taken.record);
-    work.from = taken_from_;
-    work.stored = taken.record;
-    work.position = taken.position;
+    Work& work = works_.add(*taken.record, call_, taken, taken_from_);
     has_progress_ = true;
     const auto expire = taken_from_->expire_ms();
     if (expire != 0 && wall_ms_ - (work.lineage_start_ms()) > expire) {
@@ -182,7 +176,7 @@ FlowFile SessionCore::made(const Work* parent) {
     ids_ = ledger_.take_ids(kIdsAtOnce);
     ids_end_ = ids_ + kIdsAtOnce;
   }
-  Work& work = add_work({});
+  Work& work = works_.add(FlowRecord{}, call_, Queue::Taken{}, nullptr);
   work.id = ids_++;
   work.entry_ms = wall_ms_;
   has_progress_ = true;
@@ -480,9 +474,9 @@ void SessionCore::when_stored(std::function<void()> then) {
 
 std::optional<std::string_view> SessionCore::attribute(const FlowRecord& record,
                                                        std::string_view name) const {
-  if (name != "uuid" && record.attributes != nullptr) {
+  if (record.attributes != nullptr) {
     const auto found = record.attributes->find(name);
-    if (found) return found;
+    if (found && name != "uuid") return found;
   }
   if (name == "uuid" || name == "filename") {  // NiFi's core attributes are always there
     return std::string_view(texts_.emplace_front(uuid(record)));
@@ -495,17 +489,25 @@ void SessionCore::set_attribute(FlowRecord& record, std::string_view name, std::
   if (name == "uuid") return;  // it cannot be changed
   Work& work = static_cast<Work&>(record);
   const std::uint32_t bit = Attributes::bit_of(name);
-  if (!work.owns_attributes) {
-    work.attributes = work.attributes == nullptr
-                          ? Attributes::with(nullptr, name, value)
-                          : Attributes::copy_with(*work.attributes, name, value);
-  } else if (!work.attributes->add_new(bit, name, value)) {
-    work.attributes = Attributes::with(work.attributes, name, value);
-  }
+  if (!work.owns_attributes || !work.attributes->add_short(bit, name, value))
+    return put_attribute(work, name, value);
+  work.has_new_attributes = true;
+  if (wiring_.provenance != nullptr && wiring_.provenance->may_be_marked(bit))
+    look_for_mark(work, name);
+}
+
+void SessionCore::put_attribute(Work& work, std::string_view name, std::string_view value) {
+  work.attributes = work.owns_attributes || work.attributes == nullptr
+                        ? Attributes::with(work.attributes, name, value)
+                        : Attributes::copy_with(*work.attributes, name, value);
   work.owns_attributes = true;
   work.has_new_attributes = true;
-  if (wiring_.provenance != nullptr && wiring_.provenance->is_marked(bit, name))
-    work.may_be_marked = may_be_marked_ = true;
+  if (wiring_.provenance != nullptr && wiring_.provenance->may_be_marked(Attributes::bit_of(name)))
+    look_for_mark(work, name);
+}
+
+void SessionCore::look_for_mark(Work& work, std::string_view name) {
+  if (wiring_.provenance->is_marked(name)) work.may_be_marked = may_be_marked_ = true;
 }
 
 void SessionCore::remove_attribute(FlowRecord& record, std::string_view name) {

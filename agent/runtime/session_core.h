@@ -2,8 +2,10 @@
 
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstdint>
 #include <forward_list>
 #include <memory>
@@ -143,7 +145,12 @@ class SessionCore final : public Session {
   }
   // After a good on_trigger: kInvalid when a FlowFile was neither transferred, dropped nor handed
   // over. Then roll it back.
-  Result<> end_call();
+  Result<> end_call() {
+    // Mostly a call has one FlowFile.
+    if (works_.size() == call_begin_ + 1 && works_.back().fate != Fate::kOpen) [[likely]]
+      return {};
+    return end_long_call();
+  }
   // Undoes the present call; what it took is given back, penalized when asked. After an error of
   // kCorrupt, what cannot be read of it is quarantined instead.
   void rollback_call(bool is_penalized);
@@ -211,26 +218,39 @@ class SessionCore final : public Session {
  private:
   class Writer;
   enum class Fate : std::uint8_t { kOpen, kTransfer, kDrop, kHanded, kExpired, kKept };
-  // A FlowFile in this session: a copy of its record. What it shares with the queue's record it
-  // does not own.
-  struct Work : FlowRecord {
-    Work() = default;
-    explicit Work(const FlowRecord& record) : FlowRecord(record) {}
-
-    Queue* from = nullptr;               // nullptr: made here
-    const FlowRecord* stored = nullptr;  // there
-    Queue::Position position = 0;
-    std::uint32_t call = 0;
+  // Where a FlowFile goes, and how it came to be: those of which this is the same are moved and
+  // told as one, so that it is compared as one.
+  struct Course {
     std::uint16_t to = 0xFFFF;
     std::uint16_t way = 0;  // which of the relationship's connections
     Fate fate = Fate::kOpen;
+    bool is_sent = false;
+    bool is_told = false;  // an event of it says how it came to be
+    bool has_parent = false;
+
+    bool operator==(const Course& other) const { return word() == other.word(); }
+    std::uint64_t word() const { return std::bit_cast<std::uint64_t>(*this); }
+  };
+  // A FlowFile in this session: a copy of its record. What it shares with the queue's record it
+  // does not own.
+  struct Work : FlowRecord, Course {
+    Work(const FlowRecord& record, std::uint32_t call_, const Queue::Taken& taken, Queue* from_)
+        : FlowRecord(record),
+          call(call_),
+          from(from_),
+          stored(taken.record),
+          position(taken.position) {}
+
+    const Course& course() const { return *this; }
+
+    std::uint32_t call;
     bool owns_attributes = false;
     bool owns_content = false;
     bool has_new_attributes = false;
     bool has_new_content = false;
-    bool is_told = false;  // an event of it says how it came to be
-    bool is_sent = false;
-    bool has_parent = false;
+    Queue* from;               // nullptr: made here
+    const FlowRecord* stored;  // there
+    Queue::Position position;
     bool inherits = false;  // its epoch is that of FlowFiles that came from a queue
     bool is_penalized = false;
     bool may_be_marked = false;  // has got an attribute that can be searched for
@@ -244,46 +264,21 @@ class SessionCore final : public Session {
     Works(const Works&) = delete;
     Works& operator=(const Works&) = delete;
 
-    // Block by block.
-    class Iterator {
-     public:
-      Iterator(Work* const* block, std::size_t left) : block_(block), left_(left) { enter(); }
-      Work& operator*() const { return *at_; }
-      Iterator& operator++() {
-        --left_;
-        if (++at_ == end_) {
-          ++block_;
-          enter();
-        }
-        return *this;
-      }
-      bool operator!=(const Iterator& other) const { return left_ != other.left_; }
-
-     private:
-      void enter() {
-        if (left_ == 0) return;
-        at_ = *block_;
-        end_ = at_ + kBlock;
-      }
-      Work* const* block_;
-      std::size_t left_;
-      Work* at_ = nullptr;
-      Work* end_ = nullptr;
-    };
-
     std::size_t size() const { return size_; }
     bool empty() const { return size_ == 0; }
     Work& operator[](std::size_t i) { return blocks_[i / kBlock][i % kBlock]; }
     const Work& operator[](std::size_t i) const { return blocks_[i / kBlock][i % kBlock]; }
-    Work& back() { return (*this)[size_ - 1]; }
-    Work& add(const FlowRecord& record) {
-      if (next_ == block_end_) enter_block();
+    Work& back() { return next_[-1]; }
+    template <typename... Of>
+    Work& add(const Of&... of) {
+      if (next_ == block_end_) [[unlikely]]
+        enter_block();
       ++size_;
-      return *new (next_++) Work(record);
+      return *new (next_++) Work(of...);
     }
     void pop_back() {
       --size_;
-      enter_block();
+      if (--next_ == blocks_[size_ / kBlock] && size_ != 0) stand_behind(size_ - 1);
     }
     void clear() {
       size_ = 0;
@@ -291,25 +286,31 @@ class SessionCore final : public Session {
       for (Work* const block : blocks_) give_block(block, kBlock * sizeof(Work));
       blocks_.clear();
     }
-    Iterator begin() { return {blocks_.data(), size_}; }
-    Iterator end() { return {nullptr, 0}; }
+    template <typename Visit>
+    void each(Visit&& visit) {
+      for (std::size_t left = size_, block = 0; left != 0; ++block) {
+        Work* at = blocks_[block];
+        Work* const end = at + std::min(left, kBlock);
+        left -= static_cast<std::size_t>(end - at);
+        for (; at != end; ++at) visit(*at);
+      }
+    }
 
    private:
     static constexpr std::size_t kBlock = 8;
     static_assert(kBlock * sizeof(Work) <= 1024, "the cache keeps no larger ones");
     static_assert(std::is_trivially_destructible_v<Work>);
-    // The block in which the next one is to stand.
-    void enter_block() {
-      if (size_ == blocks_.size() * kBlock)
-        blocks_.push_back(static_cast<Work*>(take_block(kBlock * sizeof(Work))));
-      Work* const block = blocks_[size_ / kBlock];
-      next_ = block + size_ % kBlock;
+    // The next block, behind the last one's end.
+    void enter_block();
+    void stand_behind(std::size_t last) {
+      Work* const block = blocks_[last / kBlock];
+      next_ = block + last % kBlock + 1;
       block_end_ = block + kBlock;
     }
 
     std::vector<Work*> blocks_;
     std::size_t size_ = 0;
-    Work* next_ = nullptr;  // where the next one stands, if the block has room
+    Work* next_ = nullptr;  // behind the last one; the next one's place, if the block has room
     Work* block_end_ = nullptr;
   };
   struct StateEdit {
@@ -329,9 +330,8 @@ class SessionCore final : public Session {
   };
 
   void begin();
-  Error left_open(const Work& work) const;
+  Result<> end_long_call();
   static Work& work_of(const FlowFile& flowfile) { return *static_cast<Work*>(flowfile.record()); }
-  Work& add_work(const FlowRecord& record);
   FlowFile made(const Work* parent);
   bool refill();
   bool take_from(Queue& queue, bool has_read);
@@ -339,6 +339,8 @@ class SessionCore final : public Session {
   void follow_wall() REQUIRES(ledger_.mutex());
   void release(Work& work);
   void fold_attributes(Work& work);
+  void put_attribute(Work& work, std::string_view name, std::string_view value);
+  void look_for_mark(Work& work, std::string_view name);
   void undo_from(std::size_t works_kept, bool is_penalized);
   std::optional<std::string> state_of(std::string_view owner, std::string_view key);
   void end_calls_from(std::uint32_t call, bool is_committed);

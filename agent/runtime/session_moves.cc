@@ -18,8 +18,7 @@ struct SessionCore::Row {
     if (count == 0) return true;
     if (count == kMax) return false;
     const Work& last = (*this)[count - 1];
-    if (next.from != last.from || next.fate != last.fate || next.to != last.to ||
-        next.way != last.way || next.epoch != last.epoch || next.is_sent != last.is_sent)
+    if (next.course() != last.course() || next.from != last.from || next.epoch != last.epoch)
       return false;
     return next.from == nullptr ||
            (next.position == last.position + 1 && next.stored->epoch == last.stored->epoch);
@@ -156,19 +155,19 @@ void SessionCore::move(Row& row, std::uint32_t at_ms, Moved& moved) {
 void SessionCore::move_all(std::uint32_t at_ms, Moved& moved) {
   const bool may_retry = has_retries();
   Row row;
-  for (Work& work : works_) {
-    if (work.fate == Fate::kHanded) continue;
+  works_.each([&](Work& work) REQUIRES(ledger_.mutex()) {
+    if (work.fate == Fate::kHanded) return;
     if (work.from != nullptr) {
       moved.has_inputs = true;
       if (work.fate == Fate::kKept ? give_back_kept(work) : may_retry && retried(work)) {
         release(work);
         work.fate = Fate::kHanded;  // it is as it was: nothing is told of it
-        continue;
+        return;
       }
     }
     if (!row.takes(work)) move(row, at_ms, moved);
     row.works[row.count++] = &work;
-  }
+  });
   if (row.count != 0) move(row, at_ms, moved);
 }
 

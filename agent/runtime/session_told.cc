@@ -21,11 +21,11 @@ void SessionCore::mark_attributes() {
   for (const std::string& name : wiring_.provenance->marked_attributes()) {
     const std::size_t first_mark = marks_.size();
     const std::size_t first_own = own_values_.size();
-    for (const Work& work : works_) {
-      if (!work.may_be_marked || work.fate == Fate::kHanded || work.attributes == nullptr) continue;
+    works_.each([&](const Work& work) {
+      if (!work.may_be_marked || work.fate == Fate::kHanded || work.attributes == nullptr) return;
       if (const auto value = work.attributes->find(name))
         mark_value(name, value->substr(0, kMarkValueMax), work.id, first_mark, first_own);
-    }
+    });
     own_.push_back({name, own_values_.size()});
   }
 }
@@ -141,32 +141,33 @@ inline std::span<const ProvenanceRecord> SessionCore::tell_single() {
 }
 
 // What is told of FlowFiles of which this is the same is the same.
+// (Nothing is told of its way, so that there the rest has its place.)
 inline std::uint64_t SessionCore::told_as(const Work& work) {
-  const auto bit = [](bool flag, unsigned at) { return std::uint64_t{flag} << at; };
-  return bit(work.from == nullptr, 0) | bit(work.has_parent, 1) | bit(work.is_told, 2) |
-         bit(work.has_new_content, 3) | bit(work.has_new_attributes, 4) |
-         static_cast<std::uint64_t>(work.fate) << 8 | std::uint64_t{work.to} << 16;
+  const auto bit = [](bool flag, unsigned at) { return static_cast<unsigned>(flag) << at; };
+  Course as = work;
+  as.way = static_cast<std::uint16_t>(bit(work.from == nullptr, 0) | bit(work.has_new_content, 1) |
+                                      bit(work.has_new_attributes, 2));
+  return as.word();
 }
 
 // Neighbours that were treated alike are added as one range.
 void SessionCore::sum_up() {
   summary_.clear(wiring_.outlets.size());
   const Work* first = nullptr;
-  std::uint64_t first_as = 0;
-  IdRange alike;
-  for (const Work& work : works_) {
-    if (work.fate == Fate::kHanded) continue;
-    const std::uint64_t as = told_as(work);
-    if (first != nullptr && work.id == alike.last + 1 && as == first_as) {
-      alike.last = work.id;
-      continue;
+  IdRange ids{0, 0};  // no FlowFile's
+  works_.each([&](const Work& work) {
+    if (work.fate == Fate::kHanded) return;
+    if (work.id == ids.last + 1 && first != nullptr && work.course() == first->course() &&
+        work.from == first->from && work.has_new_content == first->has_new_content &&
+        work.has_new_attributes == first->has_new_attributes) {
+      ids.last = work.id;
+      return;
     }
-    if (first != nullptr) sum_up(*first, alike);
+    if (first != nullptr) sum_up(*first, ids);
     first = &work;
-    first_as = as;
-    alike = {work.id, work.id};
-  }
-  if (first != nullptr) sum_up(*first, alike);
+    ids = {work.id, work.id};
+  });
+  if (first != nullptr) sum_up(*first, ids);
 }
 
 void SessionCore::sum_up(const Work& work, const IdRange& ids) {

@@ -63,7 +63,7 @@ TEST_CASE("a few bytes are copied and compared as any others, and none beside th
   for (std::size_t size = 0; size <= 70; ++size) {
     const std::string_view few = std::string_view(text).substr(3, size);
     std::string copy(size + 2, '#');
-    copy_few(copy.data() + 1, few);
+    copy_text(copy.data() + 1, few);
     CHECK(copy == "#" + std::string(few) + "#");
     CHECK(equal_few(few, std::string_view(copy).substr(1, size)));
     CHECK_FALSE(equal_few(few, std::string_view(copy).substr(0, size + 1)));

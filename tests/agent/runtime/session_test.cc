@@ -230,6 +230,39 @@ TEST_CASE("a call that is rolled back leaves everything as it was") {
   CHECK(bench.a->count() == 2);
 }
 
+TEST_CASE("calls of any size are rolled back to what stood before them, and others follow") {
+  const Folder folder;
+  Bench bench(folder.path());
+  std::mt19937 random(11);
+  SessionCore session(*bench.ledger, bench.source_wiring, bench.source_owner);
+  std::vector<std::string> expected;
+  int made = 0;
+  for (int call = 0; call < 300; ++call) {
+    const std::size_t before = session.flowfiles();
+    session.begin_call();
+    const bool is_good = random() % 2 == 0;
+    const std::size_t count = random() % 20;
+    for (std::size_t i = 0; i < count; ++i) {
+      FlowFile flowfile = session.create();
+      const std::string content = std::to_string(made++);
+      REQUIRE(session.write(flowfile, content).ok());
+      if (!is_good && i + 1 == count) continue;  // left open
+      session.transfer(flowfile, Relationship{0});
+      if (is_good) expected.push_back(content);
+    }
+    if (is_good || count == 0) {
+      REQUIRE(session.end_call().ok());
+    } else {
+      CHECK(session.end_call().code() == Code::kInvalid);
+      session.rollback_call(false);
+      CHECK(session.flowfiles() == before);
+    }
+    if (random() % 10 == 0) session.commit();
+  }
+  session.commit();
+  CHECK(bench.take_all(bench.middle_wiring, bench.middle_owner) == expected);
+}
+
 TEST_CASE("what a call has read from disk is freed by the next one, not with the session") {
   const Folder folder;
   Bench bench(folder.path());
