@@ -207,7 +207,8 @@ EpochNumber SessionCore::birth_epoch() {
 inline EpochNumber SessionCore::settle_epochs() {
   EpochNumber low = UINT64_MAX;
   EpochNumber high = 0;
-  works_.each([&](Work& work) REQUIRES(ledger_.mutex()) {
+  works_.each([&](Work& work) {
+    ledger_.held();
     if (work.fate == Fate::kHanded) return;
     if (work.from == nullptr && !work.inherits) work.epoch = birth_epoch();
     low = std::min(low, work.epoch);

@@ -155,7 +155,8 @@ void SessionCore::move(Row& row, std::uint32_t at_ms, Moved& moved) {
 void SessionCore::move_all(std::uint32_t at_ms, Moved& moved) {
   const bool may_retry = has_retries();
   Row row;
-  works_.each([&](Work& work) REQUIRES(ledger_.mutex()) {
+  works_.each([&](Work& work) {
+    ledger_.held();
     if (work.fate == Fate::kHanded) return;
     if (work.from != nullptr) {
       moved.has_inputs = true;
