@@ -81,7 +81,7 @@ const char* Attributes::search(std::string_view name) const {
   const char* at = bytes();
   while (at != end()) {
     const std::uint32_t size = number_at(at);
-    if (size == name.size() && equal_few({at + 8, size}, name)) break;
+    if (equal_few({at + 8, size}, name)) break;
     at += 8 + std::size_t{size} + number_at(at + 4);
   }
   return at;

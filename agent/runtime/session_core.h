@@ -278,7 +278,9 @@ class SessionCore final : public Session {
     }
     void pop_back() {
       --size_;
-      if (--next_ == blocks_[size_ / kBlock] && size_ != 0) stand_behind(size_ - 1);
+      --next_;
+      if (size_ % kBlock == 0 && size_ != 0)
+        next_ = block_end_ = blocks_[size_ / kBlock - 1] + kBlock;
     }
     void clear() {
       size_ = 0;
@@ -302,11 +304,6 @@ class SessionCore final : public Session {
     static_assert(std::is_trivially_destructible_v<Work>);
     // The next block, behind the last one's end.
     void enter_block();
-    void stand_behind(std::size_t last) {
-      Work* const block = blocks_[last / kBlock];
-      next_ = block + last % kBlock + 1;
-      block_end_ = block + kBlock;
-    }
 
     std::vector<Work*> blocks_;
     std::size_t size_ = 0;

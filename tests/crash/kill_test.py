@@ -1,8 +1,8 @@
 """kill -9, again and again: MQTT into a real Kafka, the agent killed at random moments and started anew.
 
 Every message that mosquitto has taken must be in Kafka at the end, in the order in which the agent took it (first occurrences), the loss ledger must
-balance, and duplicates are counted; at QoS 2 none is taken twice from the broker. At QoS 1 that is the order of publication, too; at QoS 2 it is mostly:
-after a connection has broken, mosquitto 2.0.11 may send a message that it has just got before those that it has kept. RUNNEL_KILLS says how often at QoS 1 (default 50; at QoS 2 a fifth of it), RUNNEL_SEED reproduces the moments.
+balance, and duplicates are counted; at QoS 2 none is taken twice from the broker. That is the order of publication, too, but at QoS 2 with
+MQTT 3: after a connection has broken, mosquitto 2.0.11 may send a message that it has just got before those that it has kept. RUNNEL_KILLS says how often at QoS 1 (default 50; at QoS 2 a fifth of it), RUNNEL_SEED reproduces the moments.
 """
 
 import json
@@ -129,7 +129,7 @@ class Kill(unittest.TestCase):
                 self.assertLessEqual(status["loss"]["in"], load.published, f"taken twice from the broker, seed {SEED}")
             self.assertTrue(status["loss"]["is_balanced"], f"{status['loss']} of seed {SEED}")
             self.assertEqual(early, [], f"out of order (offset in Kafka, after, FlowFile), seed {SEED}")
-            if qos == 1:
+            if not (qos == 2 and version == "3.1.1"):
                 self.assertTrue(firsts == sorted(firsts), f"in another order than published, seed {SEED}")
 
 
