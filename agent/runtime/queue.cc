@@ -3,6 +3,7 @@
 #include "agent/runtime/queue.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "agent/base/assert.h"
 #include "agent/base/bytes.h"
@@ -160,7 +161,8 @@ std::pair<double, std::string> Queue::key_of(Position position, const FlowRecord
                              : record.attributes->find(spec_.order_attribute);
       if (!value) return {1.7e308, "\xFF"};  // after all others
       const Result<double> number = parse_double(*value);
-      if (number.ok()) return {*number, {}};
+      // Nothing stands before or behind `nan`: a set with it in it refuses what comes after it.
+      if (number.ok() && std::isfinite(*number)) return {*number, {}};
       return {1e308, std::string(*value)};
     }
     case QueueRule::kFirstIn:

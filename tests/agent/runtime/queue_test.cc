@@ -300,5 +300,21 @@ NO_THREAD_SAFETY_ANALYSIS {
   CHECK(drained(QueueRule::kAttribute, ranked) == std::vector<std::uint64_t>{2, 1, 3, 4});
 }
 
+TEST_CASE("by attribute: what is no finite number is a text among others, and everything is taken")
+NO_THREAD_SAFETY_ANALYSIS {
+  Mutex mutex;
+  Lock lock(mutex);
+  Queue queue(mutex, spec_of(QueueRule::kAttribute), 1);
+  std::uint64_t id = 0;
+  for (const char* priority : {"nan", "3", "NaN", "1", "-inf", "inf", "-nan(x)", "2"}) {
+    FlowRecord record = record_of(++id);
+    record.attributes = Attributes::with(nullptr, "priority", priority);
+    queue.append(record, 1);
+  }
+  queue.append(record_of(9), 1);
+  CHECK(taken_ids(queue, 100, 1) == std::vector<std::uint64_t>{4, 8, 2, 5, 7, 3, 6, 1, 9});
+  CHECK(queue.ready() == 0);
+}
+
 }  // namespace
 }  // namespace runnel
