@@ -203,7 +203,8 @@ class NodeTask final : public Task, public Context {
   bool is_scheduled_ = true;  // this slice; false: its processor has called it between two ticks
   std::optional<Cron> cron_;
   SteadyTime next_tick_{};
-  std::int64_t next_wall_ms_ = 0;
+  std::int64_t next_wall_ms_ = 0;     // cron
+  std::int64_t planned_wall_ms_ = 0;  // cron: when that was found out
   std::chrono::nanoseconds slice_time_{};
 
   bool is_starting_ = false;
