@@ -239,6 +239,21 @@ class Test(DevelopmentTest):
         self.assertIn("expected `98`", suites[0][1][0].get("message"))
         self.assertEqual(self.run_agent("test", failing, "--junit", "/nowhere/junit.xml").returncode, 1)
 
+    def test_junit_is_xml_whatever_names_and_contents_hold(self):
+        odd = self.write("odd.test.yaml", """flow: filter.yaml
+tests:
+  - name: "a\\ttab, \\U0001F697, \\uFFFE, \\uFFFF, ]]> & \\u0007"
+    mock: {out: success}
+    given: [{at: in, content: {base64: eyJzcGVlZCI6IDk5LCAieCI6ICLvv7/vv75dXT4ifQ==}}]
+    expect: [{at: out, content: "\\uFFFF"}]
+""")
+        junit = self.stand.path("junit.xml")
+        done = self.run_agent("test", odd, "--junit", junit)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        case = xml.etree.ElementTree.parse(junit).getroot()[0][0]
+        self.assertEqual(case.get("name"), "a\ttab, \U0001F697, \uFFFD, \uFFFD, ]]> & \uFFFD")
+        self.assertIn("expected `\uFFFD`, saw", case[0].text)
+
     def test_a_signal_ends_it_and_leaves_nothing(self):
         endless = self.write("endless.test.yaml", "flow: endless.yaml\ntests: [{name: n, unmocked: [in], runs_for: 366 days, counts: {out.success: 1}}]\n")
         self.write("endless.yaml", "flow: endless\nprocessors:\n  in: {type: GenerateFlowFile, schedule: {every: 1 ms}}\n"
