@@ -84,6 +84,8 @@ class Node {
   // No slice is running when it returns true, and none begins; the processor itself goes on. False:
   // at the deadline a call was still under way.
   bool pause(SteadyTime deadline = SteadyTime::max());
+  // Goes on where `pause` stopped it, or was about to.
+  void resume();
   // Pauses, and ends what the processor has begun.
   void stop();
   // While it stands still: starts it and triggers it once (node_once.cc). Then it counts as

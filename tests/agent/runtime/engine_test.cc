@@ -739,6 +739,41 @@ TEST_CASE("a call that does not come back does not hold up the stop; what it too
   CHECK(engine->status().loss.is_balanced());
 }
 
+TEST_CASE("a call that does not come back holds up neither an update nor who stops something") {
+  clear_roles();
+  const TemporaryDirectory directory;
+  const auto engine = open_with_workers(directory, 2, 50ms);
+  const auto flow = [](const std::string& note) {
+    return FlowBuilder()
+        .processor("source", "TestSource")
+        .processor("sink", "TestSink",
+                   [&note](ProcessorNode& node) { node.properties["Note"] = note; })
+        .connect("source", "sink")
+        .build();
+  };
+  role("source").to_make = 1;
+  role("sink").hangs = true;
+  REQUIRE(engine->start(flow("one")).ok());
+  role("sink").wait_for_seen(1);
+  const Result<> updated = engine->update(flow("two"));
+  CHECK(updated.code() == Code::kUnavailable);
+  CHECK(updated.error().text() == "still busy with a call: `sink`; all goes on as it was");
+  CHECK(engine->stop_processor("sink").code() == Code::kUnavailable);
+  CHECK(engine->stop_component("sink").code() == Code::kUnavailable);
+  CHECK(engine->stop_flow().code() == Code::kUnavailable);
+  role("sink").hangs = false;
+  // It goes on, with what came and what comes.
+  role("source").to_make = 100;
+  role("source").wake();
+  role("sink").wait_for_seen(101);
+  CHECK(role("sink").starts == 1);
+  REQUIRE(engine->update(flow("two")).ok());
+  CHECK(role("sink").starts == 2);
+  CHECK(engine->stop(5s).ok());
+  CHECK(engine->status().loss.is_balanced());
+  CHECK(engine->status().loss.out == 101);
+}
+
 TEST_CASE("a second engine on the same state directory is refused") {
   DrivenEngine engine;
   EngineOptions options;
