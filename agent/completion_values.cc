@@ -1,6 +1,7 @@
 // What a shell offers as the value of an option or argument.
 
 #include <algorithm>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "agent/ask.h"
@@ -12,6 +13,12 @@
 
 namespace runnel {
 namespace {
+
+// `~/` as the shell will read it: it completes words before it does that.
+std::string in_home(const std::string& path) {
+  const char* const home = std::getenv("HOME");
+  return path.starts_with("~/") && home != nullptr ? home + path.substr(1) : path;
+}
 
 // Of the agent that runs there; none: it does not.
 std::vector<std::string> names_at(const std::string& state_dir, bool is_connections) {
@@ -40,7 +47,7 @@ std::vector<Candidate> completed_values(const std::string& value, const std::str
   } else if (value == "CONNECTION" || value == "COMPONENT") {
     const auto state = std::find(words.begin(), words.end(), "--state");
     if (state != words.end() && state + 1 != words.end())
-      for (std::string& name : names_at(*(state + 1), value == "CONNECTION"))
+      for (std::string& name : names_at(in_home(*(state + 1)), value == "CONNECTION"))
         out.push_back({std::move(name)});
   } else if (value == "DIR" || option == "--state") {
     out = {{std::string(kAnyFolder)}};

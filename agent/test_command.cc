@@ -87,8 +87,11 @@ std::string reports_json(const Reports& reports, const Tally& tally) {
 
 // Text of an attribute or element; what XML 1.0 cannot hold becomes U+FFFD.
 std::string xml(std::string_view text) {
+  constexpr std::string_view kReplaced = "\xEF\xBF\xBD";
+  const std::string valid = to_utf8(text);
   std::string out;
-  for (const char c : to_utf8(text)) {
+  for (std::size_t i = 0; i < valid.size(); ++i) {
+    const char c = valid[i];
     switch (c) {
       case '&':
         out += "&amp;";
@@ -102,11 +105,24 @@ std::string xml(std::string_view text) {
       case '"':
         out += "&quot;";
         break;
+      case '\t':
       case '\n':
-        out += "&#10;";
+      case '\r':
+        out += fmt::format("&#{};", static_cast<int>(c));
         break;
+      case '\xEF':  // U+FFFE and U+FFFF
+        if (valid.compare(i, 3, "\xEF\xBF\xBE") == 0 || valid.compare(i, 3, "\xEF\xBF\xBF") == 0) {
+          out += kReplaced;
+          i += 2;
+          break;
+        }
+        [[fallthrough]];
       default:
-        out += static_cast<unsigned char>(c) < 0x20 ? std::string("\xEF\xBF\xBD") : std::string{c};
+        if (static_cast<unsigned char>(c) < 0x20) {
+          out += kReplaced;
+        } else {
+          out += c;
+        }
     }
   }
   return out;

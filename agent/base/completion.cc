@@ -13,22 +13,45 @@ constexpr std::string_view kFunction = "@FUNCTION@";
 
 constexpr std::string_view kBash = R"sh(# Completion of @PROGRAM@ for bash:
 #   source <(@PROGRAM@ completion bash)
+# What a word says: without its quotes, and without running what stands in them.
+@FUNCTION@_plain() {
+  local text=$1 quote= c
+  REPLY=
+  while [[ -n $text ]]; do
+    c=${text:0:1} text=${text:1}
+    if [[ $c == "$quote" ]]; then
+      quote=
+    elif [[ -z $quote && $c == [\"\'] ]]; then
+      quote=$c
+    elif [[ $c == \\ && $quote != \' && ( -z $quote || $text == [\\\"\$\`]* ) ]]; then
+      REPLY+=${text:0:1} text=${text:1}
+    else
+      REPLY+=$c
+    fi
+  done
+}
 @FUNCTION@() {
-  local line cur=${COMP_WORDS[COMP_CWORD]}
+  local line word REPLY cur=${COMP_WORDS[COMP_CWORD]}
+  local -a words
+  for word in "${COMP_WORDS[@]:1:COMP_CWORD}"; do
+    @FUNCTION@_plain "$word"
+    words+=("$REPLY")
+  done
   COMPREPLY=()
   while IFS= read -r line; do
     case $line in
       :files)
         compopt -o filenames 2>/dev/null
-        mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$cur") ;;
+        mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$REPLY") ;;
       :dirs)
         compopt -o filenames 2>/dev/null
-        mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -d -- "$cur") ;;
+        mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -d -- "$REPLY") ;;
       *)
-        printf -v line %q "${line%%$'\t'*}"
+        line=${line%%$'\t'*}
+        [[ $cur == [\"\']* ]] || printf -v line %q "$line"
         COMPREPLY+=("$line") ;;
     esac
-  done < <("${COMP_WORDS[0]}" complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+  done < <("${COMP_WORDS[0]}" complete "${words[@]}" 2>/dev/null)
 }
 complete -F @FUNCTION@ @PROGRAM@
 )sh";
@@ -39,7 +62,7 @@ constexpr std::string_view kZsh = R"sh(#compdef @PROGRAM@
 @FUNCTION@() {
   local line name
   local -a found
-  for line in "${(@f)$("${words[1]}" complete "${(@)words[2,CURRENT]}" 2>/dev/null)}"; do
+  for line in "${(@f)$("${words[1]}" complete "${(@Q)words[2,CURRENT-1]}" "${(Q)PREFIX}" 2>/dev/null)}"; do
     case $line in
       '') ;;
       :files) _files ;;
@@ -59,10 +82,12 @@ constexpr std::string_view kFish = R"sh(# Completion of @PROGRAM@ for fish:
 function _@FUNCTION@_complete
   set -l words (commandline -opc)
   set -l current (commandline -ct)
-  for line in ($words[1] complete $words[2..-1] "$current" 2>/dev/null)
+  # Without its quotes; of one that is open, the first.
+  set -l plain (string unescape -- "$current"; or string trim -l -c "'\"" -- "$current")
+  for line in ($words[1] complete $words[2..-1] "$plain" 2>/dev/null)
     switch $line
       case ':files' ':dirs'
-        __fish_complete_path "$current"
+        __fish_complete_path "$plain"
       case '*'
         echo $line
     end

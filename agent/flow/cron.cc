@@ -95,6 +95,16 @@ Result<> parse_field(const Range& range, std::string_view field, std::bitset<N>&
   return {};
 }
 
+// What stands behind `L`: nothing, or `-3`.
+Result<unsigned> parse_before_last(std::string_view part, std::string_view text) {
+  if (text.empty()) return 0U;
+  const Result<std::int64_t> before = text[0] == '-' ? parse_int(text.substr(1)) : 0;
+  if (!before.ok() || *before < 1 || *before > 30) {
+    return invalid("cron: `" + std::string(part) + "`: `L-1` to `L-30` are allowed");
+  }
+  return static_cast<unsigned>(*before);
+}
+
 std::vector<std::string_view> fields_of(std::string_view text) {
   std::vector<std::string_view> fields;
   while (!text.empty()) {
@@ -121,16 +131,15 @@ unsigned weekday_of(int year, unsigned month, unsigned day) {
   return date::weekday{date::sys_days{date_of(year, month, day)}}.c_encoding();
 }
 
-// The weekday (Monday to Friday) nearest to this day, within the same month.
-unsigned nearest_weekday(int year, unsigned month, unsigned wanted) {
+// The weekday (Monday to Friday) nearest to this day, within the same month; 0: it has no such day.
+unsigned nearest_weekday(int year, unsigned month, unsigned day) {
   const unsigned last = last_day_of(year, month);
-  const unsigned day = wanted == 0 ? last : wanted;
-  if (day > last) return 0;
+  if (day == 0 || day > last) return 0;
   switch (weekday_of(year, month, day)) {
     case 6:
       return day == 1 ? 3 : day - 1;
     case 0:
-      return wanted == 0 ? day - 2 : day == last ? day - 2 : day + 1;
+      return day == last ? day - 2 : day + 1;
     default:
       return day;
   }
@@ -162,19 +171,19 @@ Result<> Cron::parse_day_of_month(std::string_view field) {
   any_day_of_month_ = field == "?" || field == "*";
   if (any_day_of_month_) return {};
   for (const std::string_view part : split(field, ',')) {
-    if (equal_ignoring_case(part, "L")) {
-      days_before_last_.push_back(0);
-    } else if (equal_ignoring_case(part, "LW")) {
-      nearest_weekdays_.push_back({0});
-    } else if (part.size() > 2 && equal_ignoring_case(part.substr(0, 2), "L-")) {
-      const Result<std::int64_t> before = parse_int(part.substr(2));
-      if (!before.ok() || *before < 1 || *before > 30) {
-        return invalid("cron: `" + std::string(part) + "`: `L-1` to `L-30` are allowed");
+    const bool is_nearest = part.size() > 1 && (part.back() == 'W' || part.back() == 'w');
+    const std::string_view day_text = part.substr(0, part.size() - (is_nearest ? 1 : 0));
+    const bool is_from_last = equal_ignoring_case(day_text.substr(0, 1), "L");
+    if (is_from_last) {
+      TRY_ASSIGN(before, parse_before_last(part, day_text.substr(1)));
+      if (is_nearest) {
+        nearest_weekdays_.push_back({.day = before, .is_from_last = true});
+      } else {
+        days_before_last_.push_back(before);
       }
-      days_before_last_.push_back(static_cast<unsigned>(*before));
-    } else if (part.size() > 1 && (part.back() == 'W' || part.back() == 'w')) {
-      TRY_ASSIGN(day, parse_value(kDays, part.substr(0, part.size() - 1)));
-      nearest_weekdays_.push_back({day});
+    } else if (is_nearest) {
+      TRY_ASSIGN(day, parse_value(kDays, day_text));
+      nearest_weekdays_.push_back({.day = day, .is_from_last = false});
     } else {
       TRY(parse_part(kDays, part, [this](unsigned day) { days_.set(day); }));
     }
@@ -213,7 +222,10 @@ bool Cron::day_of_month_holds(int year, unsigned month, unsigned day) const {
     if (last > before && day == last - before) return true;
   }
   for (const NearestWeekday& nearest : nearest_weekdays_) {
-    if (day == nearest_weekday(year, month, nearest.day)) return true;
+    const unsigned wanted = !nearest.is_from_last ? nearest.day
+                            : last > nearest.day  ? last - nearest.day
+                                                  : 0;
+    if (day == nearest_weekday(year, month, wanted)) return true;
   }
   return false;
 }
@@ -310,7 +322,8 @@ Result<std::optional<std::int64_t>> Cron::next(std::int64_t after_ms,
     if (!found) return std::optional<std::int64_t>{};
     if (*found - offset < end) return std::optional((*found - offset) * 1000);
     const std::int64_t next_offset = zone->get_info(info.end).offset.count();
-    if (*found < end + next_offset) return std::optional(end * 1000);  // left out by the change
+    // Left out by the change. What recurs hourly comes at its minute of the hour behind it.
+    if (is_by_hour && *found < end + next_offset) return std::optional(end * 1000);
     from = end;
   }
   return std::optional<std::int64_t>{};

@@ -4,8 +4,8 @@
 //
 // Every field knows `*`, lists, ranges (that may wrap: `FRI-MON`), steps (`0/15`, `10-50/5`).
 // Months and days of the week have names; Sunday is 1. Day of month: `L` (last), `L-3`, `15W` (the
-// weekday nearest to the 15th, in the same month), `LW`. Day of week: `6L` (last Friday), `6#3`
-// (third Friday). `?` says nothing of the day; where both days say something, both must hold.
+// weekday nearest to the 15th, in the same month), `LW`, `L-3W`. Day of week: `6L` (last Friday),
+// `6#3` (third Friday). `?` says nothing of the day; where both days say something, both must hold.
 
 #pragma once
 
@@ -27,8 +27,8 @@ class Cron {
 
   // The first moment after `after_ms` (wall time) at which it fires, in the time zone of this IANA
   // name (empty: the machine's own); nothing when there is none any more. A moment that the change
-  // to summer time leaves out fires at the change; one that the change back repeats fires once,
-  // unless it recurs hourly. kInvalid: no such time zone here.
+  // to summer time leaves out fires at the change; one that the change back repeats fires once.
+  // What recurs hourly does so in each hour that there is. kInvalid: no such time zone here.
   Result<std::optional<std::int64_t>> next(std::int64_t after_ms,
                                            std::string_view time_zone = {}) const;
 
@@ -38,7 +38,8 @@ class Cron {
   static constexpr int kFirstYear = 1970;
   static constexpr int kLastYear = 2099;
   struct NearestWeekday {
-    unsigned day;  // 0: the last of the month
+    unsigned day;
+    bool is_from_last;  // so many days before the last of the month
   };
   struct NthWeekday {
     unsigned weekday;  // 0 is Sunday

@@ -35,6 +35,8 @@ struct EngineOptions {
   unsigned workers = 0;    // 0: as many as there are cores
   Clock* clock = nullptr;  // nullptr: the machine's
   bool is_driven = false;  // no worker threads: the owner runs the scheduler (tests)
+  // How long an update, or an operator who stops something, waits for a call to come back.
+  std::chrono::milliseconds call_patience{30'000};
   // How the ledger behaves; `directory` and `clock` are set from the above.
   LedgerOptions ledger = {};
   // `bytes_max` 0: no provenance is kept.
@@ -60,6 +62,7 @@ class Engine {
   // Replaces the flow while it runs: processors and connections that are described alike keep
   // running, undisturbed, and so do services; the changed ones are replaced; FlowFiles of removed
   // connections are parked under the flow's name. On an error the old flow goes on as it was.
+  // kUnavailable: a processor that has to stop is busy with a call that does not come back.
   virtual Result<> update(std::shared_ptr<const Flow> flow) = 0;
   virtual std::shared_ptr<const Flow> flow() const = 0;  // nullptr: none
   // Sources first, then what is in flight, until `deadline`; then commits and writes everything.

@@ -26,11 +26,17 @@ Result<> EngineCore::start_processor(std::string_view processor) {
   return {};
 }
 
+Result<> EngineCore::stop_started(const std::vector<std::shared_ptr<Node>>& nodes) {
+  const std::vector<std::shared_ptr<Node>> started = started_of(nodes);
+  TRY(pause_all(started));
+  stop_all(started, kFlushTime);
+  return {};
+}
+
 Result<> EngineCore::stop_processor(std::string_view processor) {
   Lock lock(control_);
   TRY_ASSIGN(node, find_node(processor));
-  if (node->is_started()) stop_all({node}, kFlushTime);
-  return {};
+  return stop_started({node});
 }
 
 Result<> EngineCore::start_flow() {
@@ -48,11 +54,9 @@ Result<> EngineCore::stop_flow() {
   Lock lock(control_);
   const auto now = running();
   if (!now) return not_found("no flow to stop");
-  {
-    Lock view(view_);
-    is_stopped_ = true;
-  }
-  stop_all(started_of(now->nodes), kFlushTime);
+  TRY(stop_started(now->nodes));
+  Lock view(view_);
+  is_stopped_ = true;
   return {};
 }
 
@@ -114,8 +118,7 @@ Result<> EngineCore::stop_component(std::string_view which) {
   Lock lock(control_);
   TRY_ASSIGN(named, find_named(which));
   if (named.service) return named.service->disable();
-  stop_all(started_of(named.nodes), kFlushTime);
-  return {};
+  return stop_started(named.nodes);
 }
 
 }  // namespace runnel

@@ -184,6 +184,10 @@ Result<> EngineCore::change_to(const std::shared_ptr<const Flow>& flow, bool tol
   }
   // A service that stays goes on, even if all who use it are replaced.
   const HeldAlive alive(old ? old->services : FlowServices::List{}, change.next->services);
+  if (Result<> paused = pause_all(change.ran); !paused.ok()) {
+    for (Queue* queue : change.attached) ledger_->park(*queue, flow->name);
+    return paused;
+  }
   stop_all(change.ran, kFlushTime);
   connect(*change.next);
   const Result<> started = is_stopped ? Result<>() : start_all(change.fresh, tolerates_absence);
@@ -222,6 +226,21 @@ Result<> EngineCore::start_all(const std::vector<std::shared_ptr<Node>>& nodes,
     }
   }
   return {};
+}
+
+// Nobody waits for ever for a call that does not come back: on a file system that hangs, for one.
+Result<> EngineCore::pause_all(const std::vector<std::shared_ptr<Node>>& nodes) {
+  const auto deadline = std::chrono::steady_clock::now() + options_.call_patience;
+  std::string busy;
+  for (const bool is_source : {true, false}) {
+    for (const std::shared_ptr<Node>& node : nodes) {
+      if (node->is_source() != is_source || node->pause(deadline)) continue;
+      busy += (busy.empty() ? "`" : ", `") + node->plan().model.path + "`";
+    }
+  }
+  if (busy.empty()) return {};
+  for (const std::shared_ptr<Node>& node : nodes) node->resume();
+  return unavailable("still busy with a call: " + busy + "; all goes on as it was");
 }
 
 void EngineCore::stop_all(const std::vector<std::shared_ptr<Node>>& nodes,

@@ -117,6 +117,9 @@ class EngineCore final : public Engine {
   Result<> change_masked(const std::shared_ptr<const Flow>& flow, bool tolerates_absence)
       REQUIRES(control_);
   Result<> start_all(const std::vector<std::shared_ptr<Node>>& nodes, bool tolerates_absence);
+  Result<> stop_started(const std::vector<std::shared_ptr<Node>>& nodes) REQUIRES(control_);
+  // kUnavailable: one of them did not come back from its call in time; none is paused then.
+  Result<> pause_all(const std::vector<std::shared_ptr<Node>>& nodes) REQUIRES(control_);
   void stop_all(const std::vector<std::shared_ptr<Node>>& nodes, std::chrono::milliseconds within);
   void connect(const Running& running);
   void disconnect(const Running& running);

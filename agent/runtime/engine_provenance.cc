@@ -9,6 +9,14 @@ namespace {
 
 constexpr const char* kNone = "no provenance is kept; see the bulletins and `provenance_size`";
 
+// Known as long as the component is in the flow that runs.
+template <typename Running>
+void set_type(const Running* now, ProvenanceEvent& event) {
+  const std::shared_ptr<Node>* const node =
+      now == nullptr ? nullptr : now->find(event.component_id);
+  if (node != nullptr) event.type = (*node)->plan().model.type;
+}
+
 }  // namespace
 
 Result<> EngineCore::open_provenance() {
@@ -59,9 +67,8 @@ Result<ProvenanceAnswer> EngineCore::provenance(const ProvenanceQuery& asked) co
   TRY_ASSIGN(answer, provenance_->query(query, components_of(query.component)));
   const auto now = running();
   for (ProvenanceEvent& event : answer.events) {
-    const std::shared_ptr<Node>* node = now ? now->find(event.component_id) : nullptr;
     event.component = path_of(event.component_id);
-    if (node) event.type = (*node)->plan().model.type;
+    set_type(now.get(), event);
   }
   // Nothing was found because nothing was recorded: that is another answer.
   const std::vector<std::string>& recorded = provenance_->marked_attributes();
@@ -86,7 +93,11 @@ Result<ProvenanceLineage> EngineCore::lineage(std::uint64_t flowfile) const {
   for (auto* const bonds : {&lineage.ancestry, &lineage.descent}) {
     for (ProvenanceLineage::Bond& bond : *bonds) bond.component = path_of(bond.component_id);
   }
-  for (auto& [id, event] : lineage.last_events) event.component = path_of(event.component_id);
+  const auto now = running();
+  for (auto& [id, event] : lineage.last_events) {
+    event.component = path_of(event.component_id);
+    set_type(now.get(), event);
+  }
   return lineage;
 }
 

@@ -170,6 +170,13 @@ bool Node::pause(SteadyTime deadline) {
   return is_paused;
 }
 
+void Node::resume() {
+  for (const auto& task : tasks_) {
+    host_.scheduler.activate(*task);
+    host_.scheduler.wake(*task);
+  }
+}
+
 void Node::stop() {
   {
     Lock lock(mutex_);

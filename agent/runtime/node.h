@@ -84,6 +84,8 @@ class Node {
   // No slice is running when it returns true, and none begins; the processor itself goes on. False:
   // at the deadline a call was still under way.
   bool pause(SteadyTime deadline = SteadyTime::max());
+  // Goes on where `pause` stopped it, or was about to.
+  void resume();
   // Pauses, and ends what the processor has begun.
   void stop();
   // While it stands still: starts it and triggers it once (node_once.cc). Then it counts as
@@ -203,7 +205,8 @@ class NodeTask final : public Task, public Context {
   bool is_scheduled_ = true;  // this slice; false: its processor has called it between two ticks
   std::optional<Cron> cron_;
   SteadyTime next_tick_{};
-  std::int64_t next_wall_ms_ = 0;
+  std::int64_t next_wall_ms_ = 0;     // cron
+  std::int64_t planned_wall_ms_ = 0;  // cron: when that was found out
   std::chrono::nanoseconds slice_time_{};
 
   bool is_starting_ = false;

@@ -26,6 +26,9 @@ constexpr auto kDiskFullWait = 1s;
 constexpr auto kBehindWait = 5ms;  // about as long as a write takes
 // The wall clock may be set; a cron timer looks at it at least this often.
 constexpr auto kWallLook = 10min;
+// Set back by more than this, it shows moments once more that a cron text means. What NTP corrects
+// is less.
+constexpr std::int64_t kSetBackMs = 60'000;
 constexpr std::size_t kTimersMax = 4096;
 
 std::int64_t ns_of(SteadyTime when) { return when.time_since_epoch().count(); }
@@ -154,6 +157,7 @@ void NodeTask::plan_tick(SteadyTime now) {
     return;
   }
   const std::int64_t wall = clock().wall_ms();
+  planned_wall_ms_ = wall;
   const auto next = cron_->next(wall, node_.plan_.model.schedule.zone);
   next_wall_ms_ = next.ok() && *next ? **next : INT64_MAX;
   if (!next.ok()) node_.note_error(BulletinLevel::kError, next.error().text());
@@ -169,11 +173,11 @@ bool NodeTask::is_due(SteadyTime now) {
     scheduler.wake_at(*this, next_tick_);
     return false;
   }
-  if (next_wall_ms_ == INT64_MAX) return false;
   const std::int64_t wall = clock().wall_ms();
-  if (wall >= next_wall_ms_) return true;
-  const std::chrono::milliseconds left(next_wall_ms_ - wall);
-  scheduler.wake_at(*this, now + std::min<std::chrono::nanoseconds>(left, kWallLook));
+  if (wall < planned_wall_ms_ - kSetBackMs) plan_tick(now);
+  if (next_wall_ms_ != INT64_MAX && wall >= next_wall_ms_) return true;
+  const std::chrono::milliseconds left(next_wall_ms_ - std::max<std::int64_t>(wall, 0));
+  scheduler.wake_at(*this, now + std::min<std::chrono::milliseconds>(left, kWallLook));
   return false;
 }
 

@@ -3,6 +3,7 @@
 #include "agent/runtime/queue.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "agent/base/assert.h"
 #include "agent/base/bytes.h"
@@ -56,7 +57,7 @@ void Queue::respecify(QueueSpec spec) {
   if (is_sequential()) return;
   each([this](Position position, const FlowRecord& record, bool is_taken_now) {
     held();
-    if (!is_taken_now) enter_order(position, record);
+    if (!is_taken_now && record.penalty_until_ms == 0) enter_order(position, record);
     return true;
   });
 }
@@ -160,7 +161,8 @@ std::pair<double, std::string> Queue::key_of(Position position, const FlowRecord
                              : record.attributes->find(spec_.order_attribute);
       if (!value) return {1.7e308, "\xFF"};  // after all others
       const Result<double> number = parse_double(*value);
-      if (number.ok()) return {*number, {}};
+      // Nothing stands before or behind `nan`: a set with it in it refuses what comes after it.
+      if (number.ok() && std::isfinite(*number)) return {*number, {}};
       return {1e308, std::string(*value)};
     }
     case QueueRule::kFirstIn:
@@ -174,6 +176,15 @@ void Queue::enter_order(Position position, const FlowRecord& record) {
   ordered_.insert({key_of(position, record), position});
 }
 
+// Again: it has been taken, or passed over, before.
+void Queue::enter(Position position, const FlowRecord& record) {
+  if (is_sequential()) {
+    returned_.insert(position);
+  } else {
+    enter_order(position, record);
+  }
+}
+
 bool Queue::take_at(Position position, std::uint32_t, Taken& taken) {
   Chunk* const chunk = chunk_at(position);
   const std::size_t i = slot(position);
@@ -183,15 +194,16 @@ bool Queue::take_at(Position position, std::uint32_t, Taken& taken) {
   return true;
 }
 
-bool Queue::take_penalized(std::uint32_t now_ms, Taken& taken) {
+// Those whose penalty is over wait among the others again, where they stood.
+void Queue::end_penalties(std::uint32_t now_ms) {
   while (!penalized_.empty() && is_reached(penalized_.begin()->first, now_ms)) {
     const Position position = penalized_.begin()->second;
     penalized_.erase(penalized_.begin());
-    if (!take_at(position, now_ms, taken)) continue;
-    taken.record->penalty_until_ms = 0;
-    return true;
+    FlowRecord& record = *find(position);
+    record.penalty_until_ms = 0;
+    ++untaken_;
+    enter(position, record);
   }
-  return false;
 }
 
 // First-in: what was given back, before all others.
@@ -319,16 +331,15 @@ bool Queue::take_ordered(std::uint32_t now_ms, Taken& taken) {
 
 std::size_t Queue::take(std::size_t count_max, std::uint32_t now_ms, std::vector<Taken>& into) {
   const bool is_first_in = spec_.order == QueueRule::kFirstIn;
-  const bool is_row = is_first_in && penalized_.empty() && returned_.empty();
+  if (!penalized_.empty()) end_penalties(now_ms);
+  const bool is_row = is_first_in && returned_.empty();
   std::size_t count = 0;
   Taken taken{};
   while (!is_row && count < count_max) {
-    bool is_taken_now = !penalized_.empty() && take_penalized(now_ms, taken);
-    if (!is_taken_now) {
-      is_taken_now = is_first_in                            ? take_returned(taken)
-                     : spec_.order == QueueRule::kLiveFirst ? take_live_first(now_ms, taken)
-                                                            : take_ordered(now_ms, taken);
-    }
+    const bool is_taken_now = is_first_in ? take_returned(taken)
+                              : spec_.order == QueueRule::kLiveFirst
+                                  ? take_live_first(now_ms, taken)
+                                  : take_ordered(now_ms, taken);
     if (!is_taken_now) break;
     into.push_back(taken);
     ++count;
@@ -351,11 +362,7 @@ void Queue::give_back(Position position, std::uint32_t penalty_until_ms) {
     penalized_.emplace(penalty_until_ms, position);
   } else {
     ++untaken_;
-    if (is_sequential()) {
-      returned_.insert(position);
-    } else {
-      enter_order(position, chunk->at[i]);
-    }
+    enter(position, chunk->at[i]);
   }
   publish();
 }

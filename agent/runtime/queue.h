@@ -164,8 +164,8 @@ class Queue {
   // Takes up to `count_max` by the queue's rule, appending to `into`; returns how many.
   std::size_t take(std::size_t count_max, std::uint32_t now_ms, std::vector<Taken>& into)
       REQUIRES(mutex_);
-  // Puts taken ones back: they are the next to be taken, in their old order. `penalty_until_ms` 0:
-  // not penalized.
+  // Puts taken ones back, where they stood. `penalty_until_ms` 0: not penalized; else nobody gets
+  // them until then.
   void give_back(Position position, std::uint32_t penalty_until_ms) REQUIRES(mutex_);
   // `count` that stand side by side are finished here: their references are the caller's, who has
   // read them (`find`), and what their entry times were owed. Adds to `saved` where they were.
@@ -346,9 +346,10 @@ class Queue {
   // Moves the cursor to the next that can be taken before `to`; false: there is none.
   bool find_from(Position& cursor, Position to) const REQUIRES(mutex_);
   bool take_ordered(std::uint32_t now_ms, Taken& taken) REQUIRES(mutex_);
-  bool take_penalized(std::uint32_t now_ms, Taken& taken) REQUIRES(mutex_);
+  void end_penalties(std::uint32_t now_ms) REQUIRES(mutex_);
   bool take_at(Position position, std::uint32_t now_ms, Taken& taken) REQUIRES(mutex_);
   void enter_order(Position position, const FlowRecord& record) REQUIRES(mutex_);
+  void enter(Position position, const FlowRecord& record) REQUIRES(mutex_);
   std::pair<double, std::string> key_of(Position position, const FlowRecord& record) const
       REQUIRES(mutex_);
   struct Weight;

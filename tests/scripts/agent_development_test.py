@@ -239,6 +239,21 @@ class Test(DevelopmentTest):
         self.assertIn("expected `98`", suites[0][1][0].get("message"))
         self.assertEqual(self.run_agent("test", failing, "--junit", "/nowhere/junit.xml").returncode, 1)
 
+    def test_junit_is_xml_whatever_names_and_contents_hold(self):
+        odd = self.write("odd.test.yaml", """flow: filter.yaml
+tests:
+  - name: "a\\ttab, \\U0001F697, \\uFFFE, \\uFFFF, ]]> & \\u0007"
+    mock: {out: success}
+    given: [{at: in, content: {base64: eyJzcGVlZCI6IDk5LCAieCI6ICLvv7/vv75dXT4ifQ==}}]
+    expect: [{at: out, content: "\\uFFFF"}]
+""")
+        junit = self.stand.path("junit.xml")
+        done = self.run_agent("test", odd, "--junit", junit)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        case = xml.etree.ElementTree.parse(junit).getroot()[0][0]
+        self.assertEqual(case.get("name"), "a\ttab, \U0001F697, \uFFFD, \uFFFD, ]]> & \uFFFD")
+        self.assertIn("expected `\uFFFD`, saw", case[0].text)
+
     def test_a_signal_ends_it_and_leaves_nothing(self):
         endless = self.write("endless.test.yaml", "flow: endless.yaml\ntests: [{name: n, unmocked: [in], runs_for: 366 days, counts: {out.success: 1}}]\n")
         self.write("endless.yaml", "flow: endless\nprocessors:\n  in: {type: GenerateFlowFile, schedule: {every: 1 ms}}\n"
@@ -615,6 +630,14 @@ class Completion(DevelopmentTest):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         return done.stdout.splitlines()
 
+    def state_of_two(self):
+        """Of an agent whose connections are `p -> qa` and `p -> qb`."""
+        flow = self.write("two.yaml", "flow: two\nprocessors:\n  p: {type: GenerateFlowFile}\n  qa: {type: LogAttribute, terminate: [success]}\n"
+                          "  qb: {type: LogAttribute, terminate: [success]}\nconnections: [{from: p, to: qa}, {from: p, to: qb}]\n")
+        agent = self.stand.start_flow("of two", flow)
+        agent.line("running two")
+        return agent.state
+
     def test_bash(self):
         script = self.script("bash")
 
@@ -629,6 +652,15 @@ class Completion(DevelopmentTest):
         self.assertEqual(complete("check", "filt"), ["filter.yaml"])
         self.assertEqual(complete("completion", ""), ["bash", "zsh", "fish"])
         self.assertIn("runnel-agent", self.shell("bash", "-c", f"source {script}; complete -p")[-1])
+        # Words come as they were typed.
+        self.write("my flow.yaml", FILTER)
+        self.assertEqual(complete("check", "my\\ fl"), ["my flow.yaml"])
+        self.assertEqual(complete("check", '"my fl'), ["my flow.yaml"])
+        state = self.state_of_two().replace(" ", "\\ ")
+        self.assertEqual(complete("tap", "--state", state, "p\\ -\\>\\ q"), ["p\\ -\\>\\ qa", "p\\ -\\>\\ qb"])
+        self.assertEqual(complete("tap", "--state", state, '"p -> qb'), ["p -> qb"])
+        self.assertEqual(complete("tap", "--state", state, '"$(touch it)'), [""])
+        self.assertFalse(os.path.exists(self.stand.path("it")))
 
     def test_zsh(self):
         script = self.script("zsh")
@@ -636,12 +668,14 @@ class Completion(DevelopmentTest):
         def complete(*words):
             listed = " ".join(f"'{word}'" for word in ("runnel-agent", *words))
             return self.shell("zsh", "-fc", "_describe() { print -l -- \"${(@P)3}\" }; _files() { print -l files \"$@\" }\n"
-                              f"source {script}; words=({listed}); CURRENT={len(words) + 1}; _runnel_agent; true")
+                              f"source {script}; words=({listed}); CURRENT={len(words) + 1}; PREFIX=${{words[-1]}}; _runnel_agent; true")
 
         self.assertEqual([line.split(":")[0] for line in complete("sta")], ["status", "start", "state"])
         self.assertEqual([line.split(":")[0] for line in complete("describe", "ConsumeM")], ["ConsumeMQTT"])
         self.assertEqual(complete("check", ""), ["files"])
         self.assertEqual(complete("status", "--state", ""), ["files", "-/"])
+        state = self.state_of_two().replace(" ", "\\ ")
+        self.assertEqual([line.split(":")[0] for line in complete("tap", "--state", state, "p\\ -\\>\\ q")], ["p -> qa", "p -> qb"])
         # As a user has it: compinit knows the function.
         self.assertEqual(self.shell("zsh", "-fc", f"autoload -U compinit && compinit -u -D; source {script}; print $_comps[runnel-agent]"), ["_runnel_agent"])
 
@@ -655,6 +689,11 @@ class Completion(DevelopmentTest):
         self.assertEqual(complete("runnel-agent describe ConsumeM"), ["ConsumeMQTT"])
         self.assertEqual(complete("runnel-agent queue list --st"), ["--state"])
         self.assertEqual(complete("runnel-agent check filt"), ["filter.yaml"])
+        self.write("my flow.yaml", FILTER)
+        self.assertEqual(complete("runnel-agent check my\\ fl"), ["my flow.yaml"])
+        state = self.state_of_two().replace(" ", "\\ ")
+        self.assertEqual(complete(f"runnel-agent tap --state {state} p\\ -\\>\\ q"), ["p -> qa", "p -> qb"])
+        self.assertEqual(complete(f"runnel-agent tap --state {state} \"p -> qb"), ["p -> qb"])
 
     def test_the_hub_and_its_client_are_completed_as_the_agent_is(self):
         binaries = os.path.dirname(self.agent)

@@ -46,12 +46,16 @@ TEST_CASE("L, L-n and LW count from the end of the month") {
   CHECK(next("0 0 0 L * ?", "2028-02-01T00:00:00") == "2028-02-29T00:00:00");
   CHECK(next("0 0 0 L-3 * ?", "2026-04-01T00:00:00") == "2026-04-27T00:00:00");
   CHECK(next("0 0 0 LW * ?", "2026-05-01T00:00:00") == "2026-05-29T00:00:00");  // the 31st: Sunday
+  CHECK(next("0 0 0 L-3W * ?", "2026-03-01T00:00:00") == "2026-03-27T00:00:00");  // a Saturday
+  CHECK(next("0 0 0 l-3w * ?", "2026-05-01T00:00:00") == "2026-05-28T00:00:00");
+  CHECK(next("0 0 0 L-30W 2,3 ?", "2026-02-01T00:00:00") == "2026-03-02T00:00:00");  // a Sunday
 }
 
 TEST_CASE("15W is the weekday nearest to the 15th, within its month") {
   CHECK(next("0 0 0 15W * ?", "2026-08-01T00:00:00") == "2026-08-14T00:00:00");  // a Saturday
   CHECK(next("0 0 0 15W * ?", "2026-11-01T00:00:00") == "2026-11-16T00:00:00");  // a Sunday
   CHECK(next("0 0 0 1W * ?", "2026-07-31T00:00:00") == "2026-08-03T00:00:00");   // stays in August
+  CHECK(next("0 0 0 31W * ?", "2026-04-01T00:00:00") == "2026-05-29T00:00:00");  // none in April
 }
 
 TEST_CASE("a weekday may be the nth or the last of its month") {
@@ -76,6 +80,15 @@ TEST_CASE("a moment that summer time leaves out fires at the change") {
   CHECK(next("0 30 2 * * ?", "2026-03-29T01:00:00", "Europe/Berlin") == "2026-03-30T00:30:00");
 }
 
+TEST_CASE("what recurs hourly comes an hour later where summer time leaves an hour out") {
+  CHECK(next("0 30 * * * ?", "2026-03-29T00:30:00", "Europe/Berlin") == "2026-03-29T01:30:00");
+  CHECK(next("0 0 * * * ?", "2026-03-29T00:00:00", "Europe/Berlin") == "2026-03-29T01:00:00");
+  CHECK(next("0 5/20 * * * ?", "2026-03-29T00:45:00", "Europe/Berlin") == "2026-03-29T01:05:00");
+  // Lord Howe, 2026-10-04: 02:00 becomes 02:30 (2026-10-03, 15:30 UTC).
+  CHECK(next("0 15 * * * ?", "2026-10-03T14:45:00", "Australia/Lord_Howe") ==
+        "2026-10-03T16:15:00");
+}
+
 TEST_CASE("a moment that the end of summer time repeats fires once, unless it recurs hourly") {
   // Berlin, 2026-10-25: 03:00 becomes 02:00 again (01:00 UTC).
   CHECK(next("0 30 2 * * ?", "2026-10-24T12:00:00", "Europe/Berlin") == "2026-10-25T00:30:00");
@@ -87,7 +100,8 @@ TEST_CASE("a bad expression is refused with what is allowed") {
   for (const char* bad :
        {"", "* * * * *", "0 0 0 0 * ?", "60 * * * * ?", "0 0 24 * * ?", "0 0 0 ? 13 *",
         "0 0 0 ? * 8", "0 0 0 ? * MON#6", "0 0/0 * * * ?", "0 -5 * * * ?", "a * * * * ?",
-        "0 0 0 L-31 * ?", "0 0 0 W * ?", "0 0 0 1 1 ? 1969", "0 1,,2 * * * ?"}) {
+        "0 0 0 L-31 * ?", "0 0 0 W * ?", "0 0 0 L- * ?", "0 0 0 L-31W * ?", "0 0 0 L3 * ?",
+        "0 0 0 1 1 ? 1969", "0 1,,2 * * * ?"}) {
     const Result<Cron> parsed = Cron::parse(bad);
     CHECK_MESSAGE(!parsed.ok(), bad);
     if (!parsed.ok()) CHECK(parsed.code() == Code::kInvalid);

@@ -538,6 +538,42 @@ TEST_CASE("a timer-driven processor is called once in each period; a cron-driven
   CHECK(role("sink").seen == 63);
 }
 
+TEST_CASE("a wall clock that is set back does not keep cron-driven processors waiting for it") {
+  clear_roles();
+  DrivenEngine engine;
+  for (const char* one : {"each hour", "in 2027"}) role(one).to_make = 1000;
+  auto flow = FlowBuilder();
+  const auto cron = [](const char* text) {
+    return [text](ProcessorNode& node) {
+      node.schedule.kind = Schedule::Kind::kCron;
+      node.schedule.cron = text;
+      node.schedule.zone = "UTC";
+    };
+  };
+  flow.processor("each hour", "TestSource", cron("0 0 * * * ?"))
+      .processor("in 2027", "TestSource", cron("0 0 0 1 1 ? 2027"))
+      .processor("sink", "TestSink")
+      .connect("each hour", "sink")
+      .connect("in 2027", "sink");
+  // As on a board whose clock had another battery's time, before NTP.
+  engine.clock.jump_wall(24h * 365 * 20);
+  REQUIRE(engine->start(flow.build()).ok());
+  for (int i = 0; i < 61; ++i) engine.advance(1min);
+  CHECK(role("each hour").calls == 1);
+  engine.clock.jump_wall(-24h * 365 * 20);
+  for (int i = 0; i < 120; ++i) engine.advance(1min);
+  CHECK(role("each hour").calls == 3);
+  // What NTP corrects calls nobody twice: it is 03:01 by the old clock.
+  while (engine.clock.wall_ms() % 3'600'000 >= 1000) engine.advance(1s);
+  const int calls = role("each hour").calls;
+  engine.clock.jump_wall(-20s);
+  for (int i = 0; i < 50; ++i) engine.advance(1min);
+  CHECK(role("each hour").calls == calls);
+  CHECK(role("in 2027").calls == 0);
+  engine.advance(24h * 365);
+  CHECK(role("in 2027").calls == 1);
+}
+
 TEST_CASE("provenance is kept over a restart and found by FlowFile, component and time") {
   clear_roles();
   DrivenEngine engine;
@@ -701,6 +737,41 @@ TEST_CASE("a call that does not come back does not hold up the stop; what it too
   role("sink").hangs = false;
   CHECK(engine->stop(10s).ok());
   CHECK(engine->status().loss.is_balanced());
+}
+
+TEST_CASE("a call that does not come back holds up neither an update nor who stops something") {
+  clear_roles();
+  const TemporaryDirectory directory;
+  const auto engine = open_with_workers(directory, 2, 50ms);
+  const auto flow = [](const std::string& note) {
+    return FlowBuilder()
+        .processor("source", "TestSource")
+        .processor("sink", "TestSink",
+                   [&note](ProcessorNode& node) { node.properties["Note"] = note; })
+        .connect("source", "sink")
+        .build();
+  };
+  role("source").to_make = 1;
+  role("sink").hangs = true;
+  REQUIRE(engine->start(flow("one")).ok());
+  role("sink").wait_for_seen(1);
+  const Result<> updated = engine->update(flow("two"));
+  CHECK(updated.code() == Code::kUnavailable);
+  CHECK(updated.error().text() == "still busy with a call: `sink`; all goes on as it was");
+  CHECK(engine->stop_processor("sink").code() == Code::kUnavailable);
+  CHECK(engine->stop_component("sink").code() == Code::kUnavailable);
+  CHECK(engine->stop_flow().code() == Code::kUnavailable);
+  role("sink").hangs = false;
+  // It goes on, with what came and what comes.
+  role("source").to_make = 100;
+  role("source").wake();
+  role("sink").wait_for_seen(101);
+  CHECK(role("sink").starts == 1);
+  REQUIRE(engine->update(flow("two")).ok());
+  CHECK(role("sink").starts == 2);
+  CHECK(engine->stop(5s).ok());
+  CHECK(engine->status().loss.is_balanced());
+  CHECK(engine->status().loss.out == 101);
 }
 
 TEST_CASE("a second engine on the same state directory is refused") {

@@ -58,6 +58,7 @@ TEST_CASE("a FlowFile that is handed over and sent two ways is cloned, and that 
   REQUIRE(lineage->descent.size() == 1);
   CHECK(lineage->descent[0].child == clones[0].flowfiles[0].first);
   CHECK(lineage->last_events.at(parent).kind == ProvenanceKind::kDrop);
+  CHECK(lineage->last_events.at(parent).type == "TestSink");
 }
 
 TEST_CASE("the drop of an auto-terminated FlowFile names its relationship") {

@@ -87,20 +87,18 @@ NO_THREAD_SAFETY_ANALYSIS {
           break;
         }
         case 1: {
+          while (!penalized.empty() && penalized.begin()->first <= now) {
+            const Queue::Position position = penalized.begin()->second;
+            waiting[position] = queue.find(position)->id;
+            penalized.erase(penalized.begin());
+          }
           std::vector<Queue::Taken> taken;
           queue.take(random() % 50, now, taken);
           for (const Queue::Taken& one : taken) {
-            const auto late = std::find_if(penalized.begin(), penalized.end(),
-                                           [&](const auto& p) { return p.second == one.position; });
-            if (late != penalized.end()) {
-              REQUIRE(late->first <= now);
-              penalized.erase(late);
-            } else {
-              REQUIRE_FALSE(waiting.empty());
-              bool is_first = waiting.begin()->first == one.position;
-              REQUIRE(is_first);
-              waiting.erase(one.position);
-            }
+            REQUIRE_FALSE(waiting.empty());
+            bool is_first = waiting.begin()->first == one.position;
+            REQUIRE(is_first);
+            waiting.erase(one.position);
             held[one.position] = one.record->id;
           }
           break;
@@ -298,6 +296,75 @@ NO_THREAD_SAFETY_ANALYSIS {
   ranked[1].attributes = Attributes::with(nullptr, "priority", "9");
   ranked[2].attributes = Attributes::with(nullptr, "priority", "high");
   CHECK(drained(QueueRule::kAttribute, ranked) == std::vector<std::uint64_t>{2, 1, 3, 4});
+}
+
+TEST_CASE("by attribute: what is no finite number is a text among others, and everything is taken")
+NO_THREAD_SAFETY_ANALYSIS {
+  Mutex mutex;
+  Lock lock(mutex);
+  Queue queue(mutex, spec_of(QueueRule::kAttribute), 1);
+  std::uint64_t id = 0;
+  for (const char* priority : {"nan", "3", "NaN", "1", "-inf", "inf", "-nan(x)", "2"}) {
+    FlowRecord record = record_of(++id);
+    record.attributes = Attributes::with(nullptr, "priority", priority);
+    queue.append(record, 1);
+  }
+  queue.append(record_of(9), 1);
+  CHECK(taken_ids(queue, 100, 1) == std::vector<std::uint64_t>{4, 8, 2, 5, 7, 3, 6, 1, 9});
+  CHECK(queue.ready() == 0);
+}
+
+TEST_CASE("whose penalty is over stands where the order has it, and overtakes nobody")
+NO_THREAD_SAFETY_ANALYSIS {
+  using Ids = std::vector<std::uint64_t>;
+  Mutex mutex;
+  Lock lock(mutex);
+  Queue live(mutex, spec_of(QueueRule::kLiveFirst), 1);
+  for (std::uint64_t id = 1; id <= 3; ++id) live.append(record_of(id), 1);
+  std::vector<Queue::Taken> taken;
+  CHECK(live.take(2, 1, taken) == 2);
+  for (const Queue::Taken& one : taken) live.give_back(one.position, 20'000);
+  live.append(record_of(4), 25'000);
+  CHECK(live.takeable(25'000) == 4);
+  CHECK(taken_ids(live, 9, 25'000) == Ids{4, 1, 2, 3});
+  CHECK(live.ready() == 0);
+
+  Queue ranked(mutex, spec_of(QueueRule::kAttribute), 2);
+  for (const std::uint64_t id : {9U, 5U, 1U}) {
+    FlowRecord record = record_of(id);
+    record.attributes = Attributes::with(nullptr, "priority", std::to_string(id));
+    ranked.append(record, 1);
+  }
+  taken.clear();
+  CHECK(ranked.take(3, 1, taken) == 3);
+  ranked.give_back(taken[2].position, 2);
+  ranked.give_back(taken[1].position, 3);
+  ranked.give_back(taken[0].position, 0);
+  CHECK(taken_ids(ranked, 9, 3) == Ids{1, 5, 9});
+  CHECK(ranked.ready() == 0);
+}
+
+TEST_CASE("another order leaves penalties as they are") NO_THREAD_SAFETY_ANALYSIS {
+  using Ids = std::vector<std::uint64_t>;
+  for (const QueueRule from : {QueueRule::kFirstIn, QueueRule::kNewestFirst}) {
+    for (const QueueRule to :
+         {QueueRule::kOldestFirst, QueueRule::kAttribute, QueueRule::kLiveFirst}) {
+      Mutex mutex;
+      Lock lock(mutex);
+      Queue queue(mutex, spec_of(from), 1);
+      for (std::uint64_t id = 1; id <= 4; ++id) queue.append(record_of(id), 1);
+      std::vector<Queue::Taken> taken;
+      CHECK(queue.take(4, 1, taken) == 4);
+      for (const Queue::Taken& one : taken)
+        queue.give_back(one.position, one.record->id % 2 == 1 ? 5'000 : 0);
+      queue.respecify(spec_of(to));
+      CHECK(queue.ready() == 2);
+      CHECK(taken_ids(queue, 9, 4'999) == Ids{2, 4});
+      CHECK(queue.ready() == 0);
+      CHECK(taken_ids(queue, 9, 5'000) == Ids{1, 3});
+      CHECK(queue.ready() == 0);
+    }
+  }
 }
 
 }  // namespace

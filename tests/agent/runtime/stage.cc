@@ -401,12 +401,13 @@ TemporaryDirectory::TemporaryDirectory() {
   REQUIRE(::mkdtemp(path.data()) != nullptr);
 }
 
-std::unique_ptr<EngineCore> open_with_workers(const TemporaryDirectory& directory,
-                                              unsigned workers) {
+std::unique_ptr<EngineCore> open_with_workers(const TemporaryDirectory& directory, unsigned workers,
+                                              std::chrono::milliseconds call_patience) {
   EngineOptions options;
   options.state_dir = directory.path;
   options.types = stage_types();
   options.workers = workers;
+  options.call_patience = call_patience;
   auto opened = EngineCore::open(std::move(options));
   REQUIRE_MESSAGE(opened.ok(), opened.error().text());
   return std::move(opened).value();

@@ -95,8 +95,9 @@ struct TemporaryDirectory {
 };
 
 // One that has threads of its own, with the stage's processors.
-std::unique_ptr<EngineCore> open_with_workers(const TemporaryDirectory& directory,
-                                              unsigned workers);
+std::unique_ptr<EngineCore> open_with_workers(
+    const TemporaryDirectory& directory, unsigned workers,
+    std::chrono::milliseconds call_patience = std::chrono::seconds(30));
 
 struct DrivenEngine {
   TemporaryDirectory directory;
