@@ -36,7 +36,7 @@ struct EngineOptions {
   Clock* clock = nullptr;  // nullptr: the machine's
   bool is_driven = false;  // no worker threads: the owner runs the scheduler (tests)
   // How long an update, or an operator who stops something, waits for a call to come back.
-  std::chrono::milliseconds call_patience{30'000};
+  std::chrono::milliseconds call_patience{120'000};
   // How the ledger behaves; `directory` and `clock` are set from the above.
   LedgerOptions ledger = {};
   // `bytes_max` 0: no provenance is kept.

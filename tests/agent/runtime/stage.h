@@ -97,7 +97,7 @@ struct TemporaryDirectory {
 // One that has threads of its own, with the stage's processors.
 std::unique_ptr<EngineCore> open_with_workers(
     const TemporaryDirectory& directory, unsigned workers,
-    std::chrono::milliseconds call_patience = std::chrono::seconds(30));
+    std::chrono::milliseconds call_patience = std::chrono::minutes(2));
 
 struct DrivenEngine {
   TemporaryDirectory directory;
