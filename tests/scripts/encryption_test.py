@@ -151,6 +151,24 @@ class Encryption(KeyTest):
         self.running(*options).end()
         self.assertEqual(json.loads(self.key("status", "--json").stdout)["data_keys"], fresh["data_keys"][1:])
 
+    def test_until_the_agent_starts_with_a_new_key_whoever_looks_with_it_leaves_the_old_one(self):
+        old, new = (self.stand.path(name) for name in ("old", "new"))
+        for key in (old, new):
+            self.command("key", "make", key, state=False)
+        count = self.queued(self.running("--encryption-key", old, "--encrypt-content"))
+        self.assertEqual(self.key("rotate", "--key", old, "--new-key", new).returncode, 0)
+        for words in (["check"], ["export", self.stand.path("export")], ["repair"]):
+            done = self.command("doctor", *words, "--key", new)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        # The agent is not configured anew yet.
+        self.drained(count, "--encryption-key", old, "--encrypt-content")
+        done = self.command("once", self.flow, "--key", new)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.running("--encryption-key", old).end()
+        self.assertTrue(json.loads(self.key("status", "--key", new, "--json").stdout)["is_rotation_unfinished"])
+        self.running("--encryption-key", new).end()
+        self.assertEqual(self.key("status", "--key", old).returncode, 78)
+
     def test_once_takes_up_what_lies_encrypted_and_leaves_nothing_in_plain(self):
         key = self.stand.path("key")
         self.command("key", "make", key, state=False)
