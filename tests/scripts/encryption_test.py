@@ -10,7 +10,7 @@ import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(os.path.dirname(HERE), "support"), HERE]
-from agent_commands_test import AgentTest  # noqa: E402
+from agent_commands_test import FLOW, AgentTest  # noqa: E402
 from stand import wait_until  # noqa: E402
 
 PLAIN = b"hello from"
@@ -118,6 +118,29 @@ class Encryption(KeyTest):
         done = self.command("doctor", "import", sealed, "--key", key, "--json")
         self.assertEqual(json.loads(done.stdout)["imported_count"], count, done.stderr)
         self.assertEqual(self.has_plain(), [])
+
+    def test_an_encrypted_export_goes_to_a_device_with_another_key(self):
+        key, other = (self.stand.path(name) for name in ("key", "other key"))
+        for one in (key, other):
+            self.command("key", "make", one, state=False)
+        count = self.queued(self.running("--log-level", "error", "--encryption-key", key, "--encrypt-content"))
+        sealed = self.stand.path("sealed")
+        self.assertEqual(self.command("doctor", "export", sealed, "--key", key).returncode, 0)
+        self.flow = self.write("still.yaml", FLOW.replace("    schedule: {every: 20 ms}", "    stopped: true"))
+        for name, started_with, opened_with in (("new", None, ()), ("its own", (), ()),
+                                                ("configured", ("--encryption-key", other, "--encrypt-content"), ("--key", other))):
+            with self.subTest(name):
+                self.state = self.stand.path(name)
+                if started_with is not None:
+                    self.running(*started_with).end()
+                refused = self.command("doctor", "import", sealed, *opened_with)
+                self.assertEqual(refused.returncode, 78)
+                self.assertIn("--export-key SOURCE", refused.stderr)
+                done = self.command("doctor", "import", sealed, *opened_with, "--export-key", key, "--json")
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertEqual(json.loads(done.stdout)["imported_count"], count)
+                self.assertEqual(self.has_plain(), [])
+                self.drained(count, *(started_with or ()))
 
     def test_a_rotation_that_is_killed_leaves_everything_readable(self):
         count = self.queued(self.running("--log-level", "error", "--encrypt-content"))
