@@ -372,6 +372,10 @@ void add_doctor(CLI::App& app, Words& words) {
   CLI::App* take =
       add("import", "Queue the FlowFiles of an export, in the connections in which they were.");
   take->add_option("FILE", words.doctor.file, "The file to read.")->required();
+  take->add_option("--export-key", words.doctor.export_key,
+                   "Where the master key of the device is that the export is from, if this one "
+                   "has another.")
+      ->type_name("SOURCE");
   take->add_flag("--again", words.doctor.is_again, "Even if this export was imported before.");
 }
 

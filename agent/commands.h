@@ -33,10 +33,11 @@ int run_agent(const Settings& settings, char** argv);
 struct DoctorRequest {
   std::string what;  // check, repair, export, import
   std::string state_dir;
-  std::string file;       // of export and import
-  std::string key;        // where the master key is; empty: in the state directory
-  bool is_plain = false;  // an export of encrypted FlowFiles
-  bool is_again = false;  // an import of what was imported
+  std::string file;             // of export and import
+  std::string key;              // where the master key is; empty: in the state directory
+  std::string export_key = {};  // that of an import, where it is another
+  bool is_plain = false;        // an export of encrypted FlowFiles
+  bool is_again = false;        // an import of what was imported
   bool as_json = false;
 };
 int doctor_command(const DoctorRequest& request);

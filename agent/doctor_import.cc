@@ -282,11 +282,14 @@ class Import {
 Result<std::string> key_of_export(const DoctorRequest& request) {
   TRY_ASSIGN(is_sealed, ExportSource::is_sealed(request.file));
   if (!is_sealed) return std::string();
+  if (!request.export_key.empty()) return read_master_key(request.export_key);
   if (!request.key.empty()) return read_master_key(request.key);
   const KeyringOptions own{.state_dir = request.state_dir};
   if (!has_keyring(own))
-    return invalid("`" + request.file + "` is encrypted, and `" + request.state_dir +
-                   "` has no key; name one: `--key SOURCE`");
+    return invalid(
+        "`" + request.file + "` is encrypted, and `" + request.state_dir +
+        "` has no key; name that of the export: `--export-key SOURCE`, or `--key SOURCE` if it is "
+        "to be the directory's, too");
   return master_key(own);
 }
 
@@ -298,7 +301,13 @@ Result<StatusJson> import_export(const DoctorRequest& request) {
   TRY_ASSIGN(what, read_export(request.file, key, skip));
   TRY_ASSIGN(lock, DirectoryLock::take(request.state_dir));
   TRY_ASSIGN(vault, vault_of(request.state_dir, request.key));
-  vault.seals = vault.seals || !key.empty();
+  if (!key.empty()) {
+    vault.seals = true;
+    if (vault.sealer == nullptr) {
+      TRY_ASSIGN(own, open_keyring({.state_dir = request.state_dir}));
+      vault.sealer = std::move(own);
+    }
+  }
   TRY_ASSIGN(ledger, open_ledger(request.state_dir, vault));
   Import import(*ledger, what);
   TRY(import.begin(request.is_again));

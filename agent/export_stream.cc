@@ -99,7 +99,8 @@ Result<std::unique_ptr<ExportSource>> ExportSource::open(const std::string& path
   if (key.empty() || data_key_id(key) != id) {
     return invalid("`" + path + "` is encrypted under master key " + to_hex(id) + ", but " +
                    (key.empty() ? std::string("no key is given")
-                                : "the key that is given is " + to_hex(data_key_id(key))));
+                                : "the key that is given is " + to_hex(data_key_id(key))) +
+                   "; name that of the device that it is from: `--export-key SOURCE`");
   }
   source->sealer_ = Sealer::make({key});
   return source;

@@ -39,7 +39,7 @@ int answer(const KeyStatus& status, bool as_json) {
 }  // namespace
 
 Result<Vault> vault_of(const std::string& state_dir, const std::string& source) {
-  const KeyringOptions options{.state_dir = state_dir, .source = source};
+  const KeyringOptions options{.state_dir = state_dir, .source = source, .only_opens = true};
   // A damaged database does not say; what can be read of it says for itself.
   const Result<bool> found = LedgerReader::holds_sealed(state_dir);
   const bool holds_sealed = found.ok() && *found;

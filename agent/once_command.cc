@@ -60,7 +60,8 @@ Result<Vault> vault_of(const OnceRequest& request) {
     if (request.key.empty()) return Vault{};
     return invalid("--key: without --state there is nothing that it opens");
   }
-  const KeyringOptions keys{.state_dir = request.state_dir, .source = request.key};
+  const KeyringOptions keys{
+      .state_dir = request.state_dir, .source = request.key, .only_opens = true};
   const bool has_keys = has_keyring(keys);
   if (!has_keys && !request.key.empty())
     return invalid("--key: `" + request.state_dir + "` has no keys");

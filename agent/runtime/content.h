@@ -123,6 +123,9 @@ class SegmentStore {
   Result<Aside> link_aside(const std::vector<std::shared_ptr<SegmentFile>>& files,
                            const std::string& folder, std::uint64_t left_free);
   std::uint64_t bytes() const;
+  // The file that is appended to goes, too, if no content lies in it: on a full disk its room
+  // counts.
+  void let_go_unused();
   // To the disk, since it was opened, with sums and the ends of blocks.
   std::uint64_t written_bytes() const;
   // From now on files stay: the agent is closing.

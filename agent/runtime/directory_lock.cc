@@ -1,4 +1,4 @@
-// An advisory lock on the file `lock` of a state directory.
+// An advisory lock on a state directory, and on the file `lock` in it.
 
 #include "agent/runtime/directory_lock.h"
 
@@ -9,7 +9,9 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <string>
 #include <system_error>
+#include <utility>
 
 namespace runnel {
 
@@ -34,30 +36,38 @@ Result<> make_state_directory(const std::string& directory) {
 
 Result<std::unique_ptr<DirectoryLock>> DirectoryLock::take(const std::string& directory) {
   TRY(make_state_directory(directory));
+  // The directory itself is held, too: it is there when the file was cleared away, and where
+  // nothing can be written it keeps others from an agent that waits. Not every kind of disk can
+  // hold one.
+  auto whole =
+      std::make_unique<Descriptor>(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   const std::string path = directory + "/lock";
-  int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  // Where nothing can be written the directory itself is as good a thing to hold: an agent that
-  // waits there keeps others away, too.
-  if (descriptor < 0 && (errno == EROFS || errno == EACCES || errno == ENOSPC || errno == EDQUOT))
-    descriptor = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) {
-    return unavailable("state directory `" + directory + "`: " + std::strerror(errno));
-  }
-  if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
+  const int opened = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  const int why = opened >= 0 ? 0 : errno;
+  auto file = std::make_unique<Descriptor>(opened);
+  const bool is_closed = why == EROFS || why == EACCES || why == ENOSPC || why == EDQUOT;
+  if (!file->is_open() && !(is_closed && whole->is_open()))
+    return unavailable("state directory `" + directory + "`: " + std::strerror(why));
+  const auto is_held = [](const Descriptor& one) {
+    return ::flock(one.number(), LOCK_EX | LOCK_NB) == 0;
+  };
+  const bool is_ours = file->is_open() ? is_held(*file) && (is_held(*whole) || errno != EWOULDBLOCK)
+                                       : is_held(*whole);
+  if (!is_ours) {
     char owner[32] = {};
-    const ssize_t size = ::read(descriptor, owner, sizeof owner - 1);
-    ::close(descriptor);
+    const ssize_t size =
+        file->is_open() ? ::pread(file->number(), owner, sizeof owner - 1, 0) : ssize_t{0};
     const std::string process = size > 0 ? " (process " + std::string(owner) + ")" : "";
     return unavailable("state directory `" + directory + "` is in use by another agent" + process +
                        "; stop it first, or choose another --state");
   }
-  const std::string me = std::to_string(::getpid());
-  // Only a courtesy to whoever comes second.
-  [[maybe_unused]] const int cut = ::ftruncate(descriptor, 0);
-  [[maybe_unused]] const ssize_t told = ::pwrite(descriptor, me.data(), me.size(), 0);
-  return std::unique_ptr<DirectoryLock>(new DirectoryLock(descriptor));
+  if (file->is_open()) {
+    const std::string me = std::to_string(::getpid());
+    // Only a courtesy to whoever comes second.
+    [[maybe_unused]] const int cut = ::ftruncate(file->number(), 0);
+    [[maybe_unused]] const ssize_t told = ::pwrite(file->number(), me.data(), me.size(), 0);
+  }
+  return std::unique_ptr<DirectoryLock>(new DirectoryLock(std::move(file), std::move(whole)));
 }
-
-DirectoryLock::~DirectoryLock() { ::close(descriptor_); }
 
 }  // namespace runnel

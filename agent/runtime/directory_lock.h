@@ -1,10 +1,13 @@
-// DirectoryLock: one agent on a state directory, whoever comes second is refused.
+// DirectoryLock: one agent on a state directory, whoever comes second is refused; also when
+// somebody has cleared away the file `lock` meanwhile.
 
 #pragma once
 
 #include <memory>
 #include <string>
+#include <utility>
 
+#include "agent/base/descriptor.h"
 #include "agent/base/result.h"
 
 namespace runnel {
@@ -20,13 +23,12 @@ class DirectoryLock {
   // says which; or it cannot be made now. kInvalid: it cannot be made. The kernel lets go of it
   // when a process ends, however it ends.
   static Result<std::unique_ptr<DirectoryLock>> take(const std::string& directory);
-  ~DirectoryLock();
-  DirectoryLock(const DirectoryLock&) = delete;
-  DirectoryLock& operator=(const DirectoryLock&) = delete;
 
  private:
-  explicit DirectoryLock(int descriptor) : descriptor_(descriptor) {}
-  const int descriptor_;
+  DirectoryLock(std::unique_ptr<Descriptor> file, std::unique_ptr<Descriptor> directory)
+      : file_(std::move(file)), directory_(std::move(directory)) {}
+  const std::unique_ptr<Descriptor> file_;  // without a number where nothing can be written
+  const std::unique_ptr<Descriptor> directory_;
 };
 
 }  // namespace runnel

@@ -95,7 +95,9 @@ Result<std::set<std::string>> data_keys_in_use(const std::string& state_dir,
   Search search(asked);
   TRY_ASSIGN(rows, LedgerReader::data_keys(state_dir));
   for (const std::string& name : rows) search.note(name);
-  fs::recursive_directory_iterator files(root, error);
+  // A directory of ours may be a link to another disk; links in it are not ours.
+  fs::recursive_directory_iterator files(root, fs::directory_options::follow_directory_symlink,
+                                         error);
   for (; !error && files != fs::recursive_directory_iterator() && !search.is_over();
        files.increment(error)) {
     const fs::path& path = files->path();
@@ -103,6 +105,7 @@ Result<std::set<std::string>> data_keys_in_use(const std::string& state_dir,
       files.disable_recursion_pending();
       continue;
     }
+    if (files.depth() > 0 && files->is_symlink(error)) files.disable_recursion_pending();
     if (!files->is_regular_file(error) || is_passed_over(path)) continue;
     if (path.extension() == ".enc") {
       TRY(search.heads_of_blocks(path));

@@ -319,7 +319,7 @@ Error no_keys(const KeyringOptions& options) {
 Result<std::shared_ptr<const Sealer>> open_keyring(const KeyringOptions& options) {
   TRY_ASSIGN(keys, Keys::open(options));
   TRY_ASSIGN(one, opened(*keys, options, true));
-  TRY(finish_rotation(*keys, options, one));
+  if (!options.only_opens) TRY(finish_rotation(*keys, options, one));
   auto sealer = Sealer::make(one.data_keys);
   for (std::string& key : one.data_keys) wipe(key);
   wipe(one.master);

@@ -31,6 +31,9 @@ struct KeyringOptions {
   std::string state_dir;
   std::string source = {};  // of the master key; empty: the state directory's own
   Disk* disk = nullptr;     // nullptr: the machine's
+  // A rotation stays unfinished: whoever looks on is not the agent, which may start with the old
+  // key.
+  bool only_opens = false;
 };
 
 struct KeyStatus {

@@ -219,7 +219,8 @@ class Ledger {
   // Removes what is queued and not taken; returns how many.
   std::uint64_t purge(Queue& queue);
   // Puts what is queued and not taken into another queue, in its order; returns how many. What
-  // cannot be read is quarantined. kUnavailable: not all could be read now; the rest stays.
+  // cannot be read is quarantined. kUnavailable: not all could be read or written now; the rest
+  // stays.
   Result<std::uint64_t> move_all(Queue& from, Queue& to);
   // Reads all rows: what cannot be read ends as it would when its turn comes, and so do those that
   // `is_lost` names. Driven, and before anybody takes.

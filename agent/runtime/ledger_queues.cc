@@ -194,31 +194,41 @@ std::uint64_t Ledger::purge(Queue& queue) {
   return count;
 }
 
+// Piece by piece: memory may not hold all of it, and what is read long before it is moved would be
+// paged out again.
 Result<std::uint64_t> Ledger::move_all(Queue& from, Queue& to) {
-  while (true) {
-    const Result<bool> more = page_in_next(from);
-    if (!more.ok() && more.code() != Code::kCorrupt) return more.error();
-    if (more.ok() && !*more) break;
-  }
-  std::vector<FlowRecord> dropped;
+  constexpr std::size_t kMovedAtOnce = 4096;
+  constexpr std::chrono::seconds kWritten{60};
   std::uint64_t count = 0;
-  {
-    Lock lock(mutex_);
-    from.held();
-    std::vector<Queue::Position> waiting;
-    from.each([&waiting](Queue::Position position, const FlowRecord&, bool is_taken) {
-      if (!is_taken) waiting.push_back(position);
-      return true;
-    });
-    const std::uint32_t at_ms = now_ms();
-    for (const Queue::Position position : waiting)
-      put(to, take_out(from, position), at_ms, dropped);
-    count = waiting.size();
-    settle();
+  const std::uint64_t count_max = from.count();  // not what comes meanwhile
+  for (bool has_more = true; has_more && count < count_max;) {
+    const Result<> read = page_in(from);
+    if (!read.ok() && read.code() != Code::kCorrupt) return read.error();
+    std::vector<FlowRecord> dropped;
+    {
+      Lock lock(mutex_);
+      from.held();
+      const bool has_paged = !from.paged().empty();
+      const Queue::Position end = has_paged ? from.paged().begin()->first : UINT64_MAX;
+      const auto limit = std::min<std::uint64_t>(kMovedAtOnce, count_max - count);
+      std::vector<Queue::Position> waiting;
+      from.each([&](Queue::Position position, const FlowRecord&, bool is_taken) {
+        if (position >= end || waiting.size() == limit) return false;
+        if (!is_taken) waiting.push_back(position);
+        return true;
+      });
+      const std::uint32_t at_ms = now_ms();
+      for (const Queue::Position position : waiting)
+        put(to, take_out(from, position), at_ms, dropped);
+      count += waiting.size();
+      has_more = has_paged || !waiting.empty();
+      settle();
+    }
+    for (const FlowRecord& record : dropped) release(record);
+    if (from.on_room) from.on_room();
+    if (to.on_ready) to.on_ready();
+    if (is_behind()) TRY(flush(kWritten));
   }
-  for (const FlowRecord& record : dropped) release(record);
-  if (from.on_room) from.on_room();
-  if (to.on_ready) to.on_ready();
   return count;
 }
 

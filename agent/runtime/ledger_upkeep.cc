@@ -55,6 +55,7 @@ void Ledger::measure() {
     is_due = is_tight;
     is_due = is_due || cuts_written_ % kMeasureEvery == 1 || is_over_quota_;
   }
+  if (is_tight) segments_->let_go_unused();
   if (!is_due || !database_) return;
   // On a disk that is nearly full the log stays short.
   if (is_tight && wal > options_.reserve / 4 &&

@@ -342,13 +342,20 @@ std::unique_ptr<Ledger::Write> Ledger::next_write() {
     }
     if (is_closing_) return nullptr;
     is_idle_ = true;
-    sleeps_until_ = at;
-    if (at == SteadyTime::max()) {
+    // While there is no room the disk is looked at again after each write, and room may come
+    // without one of ours.
+    sleeps_until_ = is_over_quota() ? std::min(at, now() + std::chrono::seconds(1)) : at;
+    bool is_over = false;
+    if (sleeps_until_ == SteadyTime::max()) {
       writer_wake_.wait(mutex_);
     } else {
-      writer_wake_.wait_until(mutex_, at);
+      is_over = !writer_wake_.wait_until(mutex_, sleeps_until_);
     }
     is_idle_ = false;
+    if (is_over && is_over_quota() && !is_closing_ && !is_packing_ && packed_ == nullptr) {
+      write = cut(false);
+      break;
+    }
   }
   is_at_disk_ = true;
   if (is_worth_packing_ahead()) packer_wake_.notify_one();

@@ -234,6 +234,12 @@ Result<SegmentStore::Place> SegmentStore::append(std::string_view bytes) {
   return Place{current_, block * current_->held()};
 }
 
+void SegmentStore::let_go_unused() {
+  Lock lock(mutex_);
+  // Nobody can come by it any more but through here.
+  if (current_.use_count() == 1) current_.reset();
+}
+
 Result<std::shared_ptr<SegmentFile>> SegmentStore::find(std::uint64_t number) {
   Lock lock(mutex_);
   if (const auto known = files_.find(number); known != files_.end()) {

@@ -351,6 +351,12 @@ connections:
         self.assertEqual(second.process.wait(timeout=20), 1)
         self.assertTrue(second.has_said("in use by another agent"))
         self.assertEqual(self.command("status").returncode, 0)
+        # Nor does it help to take the lock for one that was left behind.
+        os.remove(os.path.join(self.state, "lock"))
+        for _ in range(2):
+            another = self.run_agent()
+            self.assertEqual(another.process.wait(timeout=20), 1)
+            self.assertTrue(another.has_said("in use by another agent; stop it first"))
 
     def test_kill_9_and_a_restart_leave_a_balanced_ledger(self):
         for _ in range(3):

@@ -229,6 +229,27 @@ connections:
         self.running()
         self.assertEqual(self.connection()["count"], 0)
 
+    def test_an_export_of_what_is_purged_meanwhile_does_not_pass_for_a_damaged_one(self):
+        with open(self.flow, encoding="utf-8") as flow:
+            text = flow.read()
+        self.flow = self.write("large.yaml", text.replace('Custom Text: "hello from #{agent.id}", ', "File Size: 20000, ").replace("Data Format: Text", "Data Format: Binary"))
+        self.queued(self.running())
+        self.flow = self.write("other.yaml", text.replace("name: line", "name: new line").replace("    schedule: {every: 20 ms}", "    stopped: true"))
+        self.running()
+        parked = json.loads(self.command("queue", "parked", "list", "--json").stdout)[0]["id"]
+        pipe = self.stand.path("pipe")
+        os.mkfifo(pipe)
+        export = subprocess.Popen([self.stand.program("runnel-agent"), "queue", "parked", "export", parked, pipe, "--state", self.state], stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, text=True)
+        with open(pipe, "rb") as taken:
+            taken.read(1000)  # it has begun, and waits for room
+            self.assertEqual(self.command("queue", "parked", "purge", parked).returncode, 0)
+            self.assertEqual(self.command("flush").returncode, 0)
+            taken.read()
+        said = export.communicate(timeout=30)
+        self.assertEqual(export.returncode, 1, said)
+        self.assertIn("what is parked has changed meanwhile", said[1])
+
 
 @unittest.skipUnless(os.geteuid() == 0, "needs root to be somebody else")
 class SomebodyElses(AgentTest):

@@ -10,7 +10,7 @@ import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(os.path.dirname(HERE), "support"), HERE]
-from agent_commands_test import AgentTest  # noqa: E402
+from agent_commands_test import FLOW, AgentTest  # noqa: E402
 from stand import wait_until  # noqa: E402
 
 PLAIN = b"hello from"
@@ -119,6 +119,29 @@ class Encryption(KeyTest):
         self.assertEqual(json.loads(done.stdout)["imported_count"], count, done.stderr)
         self.assertEqual(self.has_plain(), [])
 
+    def test_an_encrypted_export_goes_to_a_device_with_another_key(self):
+        key, other = (self.stand.path(name) for name in ("key", "other key"))
+        for one in (key, other):
+            self.command("key", "make", one, state=False)
+        count = self.queued(self.running("--log-level", "error", "--encryption-key", key, "--encrypt-content"))
+        sealed = self.stand.path("sealed")
+        self.assertEqual(self.command("doctor", "export", sealed, "--key", key).returncode, 0)
+        self.flow = self.write("still.yaml", FLOW.replace("    schedule: {every: 20 ms}", "    stopped: true"))
+        for name, started_with, opened_with in (("new", None, ()), ("its own", (), ()),
+                                                ("configured", ("--encryption-key", other, "--encrypt-content"), ("--key", other))):
+            with self.subTest(name):
+                self.state = self.stand.path(name)
+                if started_with is not None:
+                    self.running(*started_with).end()
+                refused = self.command("doctor", "import", sealed, *opened_with)
+                self.assertEqual(refused.returncode, 78)
+                self.assertIn("--export-key SOURCE", refused.stderr)
+                done = self.command("doctor", "import", sealed, *opened_with, "--export-key", key, "--json")
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertEqual(json.loads(done.stdout)["imported_count"], count)
+                self.assertEqual(self.has_plain(), [])
+                self.drained(count, *(started_with or ()))
+
     def test_a_rotation_that_is_killed_leaves_everything_readable(self):
         count = self.queued(self.running("--log-level", "error", "--encrypt-content"))
         for wait in range(0, 24):
@@ -150,6 +173,24 @@ class Encryption(KeyTest):
         # Nothing of before is there any more: the next start forgets the old key.
         self.running(*options).end()
         self.assertEqual(json.loads(self.key("status", "--json").stdout)["data_keys"], fresh["data_keys"][1:])
+
+    def test_until_the_agent_starts_with_a_new_key_whoever_looks_with_it_leaves_the_old_one(self):
+        old, new = (self.stand.path(name) for name in ("old", "new"))
+        for key in (old, new):
+            self.command("key", "make", key, state=False)
+        count = self.queued(self.running("--encryption-key", old, "--encrypt-content"))
+        self.assertEqual(self.key("rotate", "--key", old, "--new-key", new).returncode, 0)
+        for words in (["check"], ["export", self.stand.path("export")], ["repair"]):
+            done = self.command("doctor", *words, "--key", new)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        # The agent is not configured anew yet.
+        self.drained(count, "--encryption-key", old, "--encrypt-content")
+        done = self.command("once", self.flow, "--key", new)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.running("--encryption-key", old).end()
+        self.assertTrue(json.loads(self.key("status", "--key", new, "--json").stdout)["is_rotation_unfinished"])
+        self.running("--encryption-key", new).end()
+        self.assertEqual(self.key("status", "--key", old).returncode, 78)
 
     def test_once_takes_up_what_lies_encrypted_and_leaves_nothing_in_plain(self):
         key = self.stand.path("key")

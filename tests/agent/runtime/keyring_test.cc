@@ -268,6 +268,7 @@ struct OldKeys {
     return *forgotten;
   }
   Folder folder;
+  Folder elsewhere;
   const KeyringOptions options{.state_dir = folder.path};
   std::string sealed;
 };
@@ -303,6 +304,13 @@ TEST_CASE("old keys that nothing on disk names are forgotten, and only they") {
       {"a block of a segment that is not the first",
        [](const OldKeys& keys) {
          keys.write("content/7.enc", std::string(4096, 'x') + keys.sealed);
+       }},
+      {"a segment in a directory that is a link to another",
+       [](const OldKeys& keys) {
+         const std::string link = keys.folder.path + "/content";
+         fs::remove(link);
+         fs::create_directory_symlink(keys.elsewhere.path, link);
+         keys.write("content/7.enc", keys.sealed);
        }},
       {"an archive, over the edge of what is read at once",
        [](const OldKeys& keys) {

@@ -186,6 +186,32 @@ TEST_CASE("a disk that fills up: sources wait, what is queued is delivered, and 
   }
 }
 
+TEST_CASE("a disk that contents have filled has room again when they are gone, without a restart") {
+  Rig rig(4);
+  rig.reserve = 256 << 10;
+  rig.disk.set_capacity(6 << 20);
+  QueueSpec spec;
+  spec.count_max = spec.bytes_max = 0;
+  rig.open(spec);
+  rig.give(0, 50, nullptr, kLarge);
+  REQUIRE(rig.ledger->flush(1s).ok());
+  REQUIRE(rig.ledger->drive_checkpoint(CheckpointMode::kTruncate).ok());
+  rig.disk.set_capacity((6 << 20) - *rig.disk.free_bytes(rig.directory()) + (300 << 10));
+  rig.give(50, 51);
+  REQUIRE(rig.ledger->flush(1s).ok());
+  REQUIRE(rig.ledger->is_over_quota());
+  CHECK(rig.take(100).size() == 51);
+  for (int i = 0; i < 20 && rig.ledger->is_over_quota(); ++i) {
+    rig.clock.advance(1s);
+    REQUIRE(rig.ledger->flush(1s).ok());
+    REQUIRE(rig.ledger->drive_checkpoint(CheckpointMode::kTruncate).ok());
+  }
+  CHECK_FALSE(rig.ledger->is_over_quota());
+  rig.give(0, 5, nullptr, kLarge);
+  REQUIRE(rig.ledger->flush(1s).ok());
+  CHECK(rig.take(10).size() == 5);
+}
+
 TEST_CASE("a disk that others have filled: the agent starts by its reserve, and drains") {
   Rig rig(3);
   rig.reserve = 256 << 10;

@@ -32,6 +32,30 @@ TEST_CASE("above the memory budget what lies behind leaves memory, and comes bac
   CHECK(rig.ledger->loss().out == 20'000);
 }
 
+TEST_CASE("what is moved to another queue is more than the memory budget, and keeps its order") {
+  Rig rig(1);
+  QueueSpec spec;
+  spec.count_max = 0;
+  rig.open(spec, 256 << 10);
+  for (int i = 0; i < 20'000; i += 500) {
+    rig.give(i, i + 500);
+    REQUIRE(rig.ledger->flush(1s).ok());
+  }
+  Queue& other = **rig.ledger->attach({.id = "other", .name = "other", .count_max = 0});
+  CHECK(*rig.ledger->move_all(*rig.queue, other) == 20'000);
+  CHECK(rig.queue->count() == 0);
+  CHECK(other.count() == 20'000);
+  CHECK(rig.ledger->status().memory_bytes < (1 << 20));
+  CHECK(*rig.ledger->move_all(other, *rig.queue) == 20'000);
+  for (int next = 0; next < 20'000;) {
+    const std::vector<int> some = rig.take(777);
+    REQUIRE_FALSE(some.empty());
+    for (const int one : some) CHECK(one == next++);
+  }
+  CHECK(rig.ledger->loss().is_balanced());
+  CHECK(rig.ledger->loss().out == 20'000);
+}
+
 TEST_CASE(
     "what a FlowFile in a long queue holds is its content, its record and what no other has") {
   Rig rig(1);
