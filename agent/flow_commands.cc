@@ -7,6 +7,7 @@
 
 #include "agent/base/words.h"
 #include "agent/commands.h"
+#include "agent/flow/el/expression.h"
 #include "agent/flow/schema.h"
 #include "agent/flow_file.h"
 #include "agent/hub_control.h"
@@ -50,6 +51,7 @@ Result<> write_pages(const fs::path& root) {
     TRY(write_file(reference / (spec.type + ".md"), reference_page(spec)));
     all.push_back(Json::parse(to_json(spec)));
   }
+  TRY(write_file(root / "agent" / "flow" / "el" / "FUNCTIONS.md", functions_reference()));
   TRY(write_file(reference / "README.md", reference_index(component_specs())));
   TRY(write_file(reference / "manifest.json", laid_out(all)));
   TRY(write_file(root / "flows" / "flow.schema.json", flow_schema(component_specs())));

@@ -53,9 +53,10 @@ std::optional<std::uint32_t> hex4(std::string_view text) {
   return read.ec == std::errc() && read.ptr == text.data() + 4 ? std::optional(unit) : std::nullopt;
 }
 
-// At the digits behind `\u` (or `\uu`). Reads a surrogate's other half too.
+// At the digits behind `\u` (or `\uu`, or `\u+`). Reads a surrogate's other half too.
 bool read_unicode(std::string_view text, std::size_t& at, std::string& out) {
   while (at < text.size() && text[at] == 'u') ++at;
+  if (at < text.size() && text[at] == '+') ++at;
   const auto unit = hex4(text.substr(at));
   if (!unit) return false;
   at += 4;
@@ -189,8 +190,10 @@ std::optional<std::uint32_t> xml_character(std::string_view name) {
   return std::nullopt;
 }
 
+constexpr std::string_view kCsvSpecial = ",\"\r\n";
+
 std::string escaped_csv(std::string_view text) {
-  if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
+  if (text.find_first_of(kCsvSpecial) == std::string_view::npos) return std::string(text);
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"') out += '"';
@@ -199,9 +202,12 @@ std::string escaped_csv(std::string_view text) {
   return out + "\"";
 }
 
+// CsvUnescaper: quotes around what needs none stay.
 std::string unescaped_csv(std::string_view text) {
   if (text.size() < 2 || text.front() != '"' || text.back() != '"') return std::string(text);
+  const std::string_view quoted = text;
   text = text.substr(1, text.size() - 2);
+  if (text.find_first_of(kCsvSpecial) == std::string_view::npos) return std::string(quoted);
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
     out += text[i];
@@ -252,8 +258,8 @@ constexpr std::array<Function, 10> kFunctions{{
      "The text with XML's five entities and numeric ones undone.", unescape_xml},
     {"escapeCsv", kNeeds, 0, 0, "", Type::kString,
      "The text as a field of CSV (RFC 4180), in quotes where it needs them.", escape_csv},
-    {"unescapeCsv", kNeeds, 0, 0, "", Type::kString, "The text of a field of CSV (RFC 4180).",
-     unescape_csv},
+    {"unescapeCsv", kNeeds, 0, 0, "", Type::kString,
+     "The text of a field of CSV (RFC 4180). Quotes that it does not need stay.", unescape_csv},
     {"escapeHtml3", kNeeds, 0, 0, "", Type::kString, "The text with the entities of HTML 3.",
      escape_html<HtmlVersion::k3>},
     {"unescapeHtml3", kNeeds, 0, 0, "", Type::kString,

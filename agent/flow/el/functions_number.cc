@@ -117,8 +117,8 @@ struct RealMethod {
   Real method;
 };
 double signum(double a) { return a > 0 ? 1.0 : a < 0 ? -1.0 : a; }
-double to_radians(double a) { return a / 180.0 * 3.14159265358979323846; }
-double to_degrees(double a) { return a * 180.0 / 3.14159265358979323846; }
+double to_radians(double a) { return a * 0.017453292519943295; }
+double to_degrees(double a) { return a * 57.29577951308232; }
 double ulp(double a) {
   return std::isnan(a) || std::isinf(a) ? std::fabs(a)
                                         : std::nextafter(std::fabs(a), HUGE_VAL) - std::fabs(a);
@@ -175,7 +175,8 @@ const std::array<RealPair, 8> kRealPairs{{{"atan2", std::atan2},
 
 std::optional<Value> math_of_whole(Call& call, std::string_view name, std::int64_t a) {
   if (name == "abs") return number_value(a < 0 ? number(0 - bits(a)) : a);
-  if (name == "negateExact") {
+  if (name == "negateExact" || name == "absExact") {
+    if (name == "absExact" && a >= 0) return number_value(a);
     if (a == std::numeric_limits<std::int64_t>::min()) return call.fail("long overflow");
     return number_value(-a);
   }
@@ -196,10 +197,35 @@ std::optional<Value> math_of_whole(Call& call, std::string_view name, std::int64
   return std::nullopt;
 }
 
+// floorDiv, ceilDiv, floorMod, ceilMod, and the `…Exact` of the quotients.
+std::optional<Value> whole_quotient(Call& call, std::string_view name, std::int64_t a,
+                                    std::int64_t b) {
+  constexpr std::array<std::string_view, 7> kNames{
+      "floorDiv", "ceilDiv", "floorMod", "ceilMod", "divideExact", "floorDivExact", "ceilDivExact"};
+  if (std::find(kNames.begin(), kNames.end(), name) == kNames.end()) return std::nullopt;
+  if (b == 0) return call.fail("division by zero");
+  const bool is_mod = name.ends_with("Mod");
+  if (b == -1) {
+    const bool has_overflowed = a == std::numeric_limits<std::int64_t>::min();
+    if (has_overflowed && name.ends_with("Exact")) return call.fail("long overflow");
+    return number_value(is_mod ? 0 : number(0 - bits(a)));
+  }
+  // C++ cuts toward zero; the other neighbour is one further away.
+  const bool is_negative = (a < 0) != (b < 0);
+  std::int64_t away = 0;
+  if (a % b != 0 && name.starts_with("floor") && is_negative) away = -1;
+  if (a % b != 0 && name.starts_with("ceil") && !is_negative) away = 1;
+  return number_value(is_mod ? a % b - away * b : a / b + away);
+}
+
 std::optional<Value> math_of_wholes(Call& call, std::string_view name, std::int64_t a,
                                     std::int64_t b) {
   if (name == "max") return number_value(std::max(a, b));
   if (name == "min") return number_value(std::min(a, b));
+  const bool is_quotient = name.find("Div") != std::string_view::npos || name == "divideExact";
+  if (is_quotient || name == "floorMod" || name == "ceilMod") {
+    return whole_quotient(call, name, a, b);
+  }
   std::int64_t result = 0;
   bool has_overflowed = false;
   if (name == "addExact") {
@@ -208,12 +234,6 @@ std::optional<Value> math_of_wholes(Call& call, std::string_view name, std::int6
     has_overflowed = __builtin_sub_overflow(a, b, &result);
   } else if (name == "multiplyExact") {
     has_overflowed = __builtin_mul_overflow(a, b, &result);
-  } else if (name == "floorDiv" || name == "floorMod") {
-    if (b == 0) return call.fail("division by zero");
-    const bool is_div = name == "floorDiv";
-    if (b == -1) return number_value(is_div ? number(0 - bits(a)) : 0);
-    const bool is_off = a % b != 0 && (a < 0) != (b < 0);
-    result = is_div ? a / b - (is_off ? 1 : 0) : a % b + (is_off ? b : 0);
   } else {
     return std::nullopt;
   }
@@ -221,8 +241,15 @@ std::optional<Value> math_of_wholes(Call& call, std::string_view name, std::int6
 }
 
 std::optional<Value> math_of_decimal(std::string_view name, double a) {
-  if (name == "round") return number_value(*to_whole(decimal_value(std::floor(a + 0.5))));
-  if (name == "getExponent") return number_value(a == 0 ? -1023 : std::ilogb(a));
+  if (name == "round") {
+    // Not floor(a + 0.5): the sum itself is rounded.
+    const double below = std::floor(a);
+    return number_value(*to_whole(decimal_value(a - below < 0.5 ? below : below + 1)));
+  }
+  if (name == "getExponent") {
+    if (!std::isfinite(a)) return number_value(1024);
+    return number_value(std::isnormal(a) ? std::ilogb(a) : -1023);
+  }
   for (const RealMethod& known : kRealMethods) {
     if (known.name == name) return decimal_value(known.method(a));
   }

@@ -1,6 +1,7 @@
 // Text: case, joining, padding, replacing.
 
 #include <array>
+#include <limits>
 
 #include "agent/flow/el/program.h"
 #include "agent/flow/el/regex.h"
@@ -51,26 +52,28 @@ Value length(Call& call) {
   return number_value(static_cast<std::int64_t>(character_count(call.subject_text().value_or(""))));
 }
 
+// PaddingEvaluator: a length that is none, or no Java int, changes nothing.
 Value pad(Call& call, bool is_left) {
   const auto text = call.subject_text();
   if (!text) return null_value();
   const auto wanted = call.whole(0);
-  if (!wanted) return call.fail("the length is no number");
-  const auto padding = call.has(1) ? call.text(1) : std::optional<std::string_view>("_");
+  std::string_view padding = call.has(1) ? call.text(1).value_or("") : "";
+  if (padding.empty()) padding = "_";
   const auto size = static_cast<std::int64_t>(character_count(*text));
-  if (!padding || padding->empty() || *wanted <= size) return text_value(*text);
+  constexpr std::int64_t kJavaMax = std::numeric_limits<std::int32_t>::max();
+  if (!wanted || *wanted <= size || *wanted > kJavaMax) return text_value(*text);
   if (*wanted > static_cast<std::int64_t>(Expression::kMaxResult)) {
     return call.fail("the length " + std::to_string(*wanted) + " is above the limit of " +
                      std::to_string(Expression::kMaxResult));
   }
   const auto missing = static_cast<std::size_t>(*wanted - size);
-  const std::size_t padding_size = character_count(*padding);
+  const std::size_t padding_size = character_count(padding);
   std::string out;
   for (std::size_t i = 0; i < missing / padding_size; ++i) {
-    out += *padding;
+    out += padding;
     if (out.size() > Expression::kMaxResult) break;
   }
-  out += padding->substr(0, byte_of(*padding, missing % padding_size));
+  out += padding.substr(0, byte_of(padding, missing % padding_size));
   return call.hold(is_left ? out + std::string(*text) : std::string(*text) + out);
 }
 

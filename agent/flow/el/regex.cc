@@ -33,6 +33,8 @@ constexpr std::array<Translation, 17> kClasses{{{"Alpha", "[:alpha:]"},
                                                 {"IsLowercase", "\\p{Ll}"}}};
 constexpr std::string_view kHorizontal =
     "\\t \\x{A0}\\x{1680}\\x{2000}-\\x{200A}\\x{202F}\\x{205F}\\x{3000}";
+constexpr std::string_view kVertical = "\\n\\x{0B}\\f\\r\\x{85}\\x{2028}\\x{2029}";
+constexpr std::string_view kSpace = " \\t\\n\\x{0B}\\f\\r";  // RE2's \s lacks the vertical tab
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -105,6 +107,16 @@ class Translator {
       put("(?P<", 3);
       return {};
     }
+    if (sees("(?")) {
+      // RE2 knows flags of these names, with another meaning or none.
+      const std::size_t end = java_.find_first_not_of("dimsuxU-", at_ + 2);
+      const std::string_view flags = java_.substr(at_ + 2, std::min(end, java_.size()) - at_ - 2);
+      const std::size_t unknown = flags.find_first_of("dUux");
+      if (unknown != std::string_view::npos) {
+        return invalid("regular expression, column " + std::to_string(at_ + 1) + ": the flag `" +
+                       std::string(flags.substr(unknown, 1)) + "` is not available");
+      }
+    }
     take(1);
     return {};
   }
@@ -125,10 +137,13 @@ class Translator {
       const std::size_t stop = end == std::string_view::npos ? java_.size() : end;
       out_ += Regex::quoted(java_.substr(at_ + 2, stop - at_ - 2));
       at_ = end == std::string_view::npos ? java_.size() : end + 2;
-    } else if (c == 'h') {
-      put(group_text(kHorizontal), 2);
+    } else if (c == 'h' || c == 'v' || c == 's') {
+      put(group_text(c == 'h' ? kHorizontal : c == 'v' ? kVertical : kSpace), 2);
+    } else if ((c == 'H' || c == 'V' || c == 'S') && !is_in_class_) {
+      const std::string_view members = c == 'H' ? kHorizontal : c == 'V' ? kVertical : kSpace;
+      put("[^" + std::string(members) + "]", 2);
     } else if (c == 'R' && !is_in_class_) {
-      put("(?:\\r\\n|[\\n\\x{0B}\\f\\r\\x{85}\\x{2028}\\x{2029}])", 2);
+      put("(?:\\r\\n|[" + std::string(kVertical) + "])", 2);
     } else if (c == 'Z' && !is_in_class_) {
       put("(?:\\n?\\z)", 2);
     } else if (c == 'e') {
@@ -136,7 +151,7 @@ class Translator {
     } else if (c == 'u' && at_ + 6 <= java_.size()) {
       put("\\x{" + std::string(java_.substr(at_ + 2, 4)) + "}", 6);
     } else if (c == '0' && at_ + 2 < java_.size() && is_digit(java_[at_ + 2])) {
-      put("\\", 1);
+      octal();
     } else if ((c == 'p' || c == 'P') && sees_at(2, '{')) {
       property(c == 'P');
     } else if (static_cast<unsigned char>(c) >= 0x80 || c == '<' || c == '>' || c == ' ') {
@@ -146,6 +161,22 @@ class Translator {
       take(2);
     }
     return {};
+  }
+
+  // At `\0` and a digit: up to three octal digits, no more than \0377.
+  void octal() {
+    std::size_t end = at_ + 2;
+    std::uint32_t character = 0;
+    while (end < java_.size() && end < at_ + 5 && java_[end] >= '0' && java_[end] <= '7') {
+      const std::uint32_t longer = character * 8 + static_cast<std::uint32_t>(java_[end] - '0');
+      if (longer > 0377) break;
+      character = longer;
+      ++end;
+    }
+    const std::array<char, 4> digits{'\\', static_cast<char>('0' + (character >> 6)),
+                                     static_cast<char>('0' + (character >> 3 & 7)),
+                                     static_cast<char>('0' + (character & 7))};
+    put({digits.data(), digits.size()}, end - at_);
   }
 
   void property(bool is_negated) {

@@ -24,6 +24,9 @@ struct Moment {
 class TimeZone {
  public:
   static Result<TimeZone> find(std::string_view name);
+  // What a text means by `CEST` or `PDT`, as Java's pattern letter z reads it; names of `zone` go
+  // before those of others. All that `find` takes is understood, too.
+  static Result<TimeZone> of_short_name(std::string_view name, const TimeZone& zone);
 
   struct Offset {
     std::int64_t seconds = 0;  // local minus UTC
@@ -54,9 +57,10 @@ class TimeFormat {
   static Result<TimeFormat> compile(std::string_view pattern);
 
   std::string format(Moment moment, const TimeZone& zone) const;
-  // Lenient, as NiFi reads dates: fields may have fewer digits than letters, case does not count,
-  // overflowing fields carry (month 13 is next January). What the pattern does not name is
-  // 1970-01-01T00:00. kInvalid when it does not fit.
+  // As NiFi reads dates, leniently, and java.time resolves them, in its style SMART: fields may
+  // have fewer digits than letters, case does not count, 31 February is the last of February, 24:00
+  // the next day. What the pattern does not name is 1970-01-01T00:00. kInvalid when the text does
+  // not fit, when a field is out of its range (month 13), and when two contradict each other.
   Result<Moment> parse(std::string_view text, const TimeZone& zone) const;
 
   struct Piece {

@@ -1,5 +1,6 @@
 // Reading dates, as time_format.h says.
 
+#include <algorithm>
 #include <array>
 #include <optional>
 
@@ -11,7 +12,6 @@ namespace runnel::el {
 namespace {
 
 // Far beyond any date, and small enough that no sum below overflows.
-constexpr std::int64_t kFieldMax = 1'000'000'000;
 constexpr std::int64_t kYearMax = 1'000'000;
 
 using Piece = TimeFormat::Piece;
@@ -28,10 +28,14 @@ struct Fields {
   std::int64_t year = 1970;
   std::int64_t month = 1;
   std::int64_t day = 1;
+  bool has_year = false;
+  bool has_month = false;
+  bool has_day = false;
+  std::int64_t weekday = 0;  // 1: Sunday; 0: none was read
   std::optional<std::int64_t> day_of_year;
-  std::int64_t hour = 0;
+  std::optional<std::int64_t> hour;
   std::optional<std::int64_t> hour_of_half;  // 0..11
-  bool is_afternoon = false;
+  std::optional<bool> is_afternoon;
   bool is_before_christ = false;
   std::int64_t minute = 0;
   std::int64_t second = 0;
@@ -42,7 +46,7 @@ struct Fields {
 
 class Reader {
  public:
-  explicit Reader(std::string_view text) : text_(text) {}
+  Reader(std::string_view text, const TimeZone& zone) : text_(text), zone_(zone) {}
 
   bool at_end() const { return at_ == text_.size(); }
   std::size_t at() const { return at_; }
@@ -84,10 +88,11 @@ class Reader {
       case '\0':
         return read_literal(piece.literal);
       case 'E':
-        return read_name(kWeekdays, nullptr);
+        return read_name(kWeekdays, fields.weekday);
       case 'e':
       case 'c':
-        return piece.count >= 3 ? read_name(kWeekdays, nullptr) : number(1, false).has_value();
+        return piece.count >= 3 ? read_name(kWeekdays, fields.weekday)
+                                : number(1, false).has_value();
       case 'a':
         return read_half(fields);
       case 'G':
@@ -95,15 +100,16 @@ class Reader {
       case 'z':
       case 'V':
       case 'O':
-        return read_zone(fields);
+        return read_zone(piece.letter == 'z', fields);
       case 'X':
       case 'x':
       case 'Z':
         return read_offset(fields);
       case 'M':
       case 'L':
-        if (piece.count >= 3) return read_name(kMonths, &fields.month);
-        break;
+        if (piece.count < 3) break;
+        fields.has_month = true;
+        return read_name(kMonths, fields.month);
       case 'S':
         return read_fraction(piece.count, is_adjacent, fields);
       default:
@@ -115,52 +121,56 @@ class Reader {
   }
 
   bool set(const Piece& piece, std::int64_t value, std::size_t digits, Fields& fields) {
-    const bool is_of_day = piece.letter == 'A' || piece.letter == 'N' || piece.letter == 'n';
-    const bool is_small = value <= kFieldMax && value >= -kFieldMax;
-    if (is_of_day ? value < 0 : !is_small) return false;
+    const auto within = [value](std::int64_t least, std::int64_t most) {
+      return value >= least && value <= most;
+    };
     switch (piece.letter) {
       case 'y':
       case 'u':
       case 'Y':
-        if (value > kYearMax || value < -kYearMax) return false;
         fields.year = piece.count == 2 && digits == 2 ? 2000 + value : value;
-        return true;
+        fields.has_year = piece.letter != 'Y';
+        return within(-kYearMax, kYearMax) && (piece.letter != 'y' || fields.year > 0);
       case 'M':
       case 'L':
         fields.month = value;
-        return true;
+        fields.has_month = true;
+        return within(1, 12);
       case 'd':
         fields.day = value;
-        return true;
+        fields.has_day = true;
+        return within(1, 31);
       case 'D':
         fields.day_of_year = value;
-        return true;
+        return within(1, 366);
       case 'H':
         fields.hour = value;
-        return true;
+        return within(0, 24);
       case 'k':
-        fields.hour = value == 24 ? 0 : value;
-        return true;
+        fields.hour = value % 24;
+        return within(0, 24);
       case 'K':
+        fields.hour_of_half = value;
+        return within(0, 11);
       case 'h':
-        fields.hour_of_half = value == 12 ? 0 : value;
-        return true;
+        fields.hour_of_half = value % 12;
+        return within(0, 12);
       case 'm':
         fields.minute = value;
-        return true;
+        return within(0, 59);
       case 's':
         fields.second = value;
-        return true;
+        return within(0, 59);
       case 'n':
         fields.nano = value;
-        return value <= 999'999'999;
+        return within(0, 999'999'999);
       case 'A':
-        if (value > 86'400'000) return false;
+        if (!within(0, 86'399'999)) return false;
         fields.nano_of_day = value * 1'000'000;
         return true;
       case 'N':
         fields.nano_of_day = value;
-        return value <= 86'400'000'000'000;
+        return within(0, 86'399'999'999'999);
       default:  // weeks, quarters and days of the week are read and not needed
         return true;
     }
@@ -208,13 +218,13 @@ class Reader {
 
   // The full name or its first three letters.
   template <std::size_t N>
-  bool read_name(const std::array<std::string_view, N>& names, std::int64_t* index) {
+  bool read_name(const std::array<std::string_view, N>& names, std::int64_t& index) {
     for (const std::size_t size : {std::size_t{0}, std::size_t{3}}) {
       for (std::size_t i = 0; i < N; ++i) {
         const std::string_view name = size == 0 ? names[i] : names[i].substr(0, size);
         if (!equal_ignoring_case(text_.substr(at_, name.size()), name)) continue;
         at_ += name.size();
-        if (index != nullptr) *index = static_cast<std::int64_t>(i) + 1;
+        index = static_cast<std::int64_t>(i) + 1;
         return true;
       }
     }
@@ -224,7 +234,7 @@ class Reader {
   bool read_half(Fields& fields) {
     const std::string_view half = text_.substr(at_, 2);
     fields.is_afternoon = equal_ignoring_case(half, "pm");
-    if (!fields.is_afternoon && !equal_ignoring_case(half, "am")) return false;
+    if (!*fields.is_afternoon && !equal_ignoring_case(half, "am")) return false;
     at_ += 2;
     return true;
   }
@@ -237,7 +247,7 @@ class Reader {
     return true;
   }
 
-  bool read_zone(Fields& fields) {
+  bool read_zone(bool may_be_short, Fields& fields) {
     std::size_t end = at_;
     while (end < text_.size() &&
            (is_letter(text_[end]) || is_digit(text_[end]) ||
@@ -245,7 +255,8 @@ class Reader {
       ++end;
     }
     if (end == at_) return false;
-    auto zone = TimeZone::find(text_.substr(at_, end - at_));
+    const std::string_view name = text_.substr(at_, end - at_);
+    auto zone = may_be_short ? TimeZone::of_short_name(name, zone_) : TimeZone::find(name);
     if (!zone.ok()) return false;
     fields.zone = std::move(zone).value();
     at_ = end;
@@ -275,8 +286,42 @@ class Reader {
   }
 
   std::string_view text_;
+  const TimeZone& zone_;
   std::size_t at_ = 0;
 };
+
+std::int64_t days_of_month(std::int64_t year, std::int64_t month) {
+  const std::int64_t next = days_from_civil(year + month / 12, month % 12 + 1, 1);
+  return next - days_from_civil(year, month, 1);
+}
+
+// The fields as seconds since 1970 in local time; nothing when they contradict each other. As
+// java.time with ResolverStyle.SMART: a day that its month does not have is the month's last.
+std::optional<std::int64_t> local_second(const Fields& fields) {
+  const std::int64_t year = fields.is_before_christ ? 1 - fields.year : fields.year;
+  const std::int64_t day = std::min(fields.day, days_of_month(year, fields.month));
+  std::int64_t days = days_from_civil(year, fields.month, day);
+  if (fields.day_of_year) {
+    days = days_from_civil(year, 1, 1) + *fields.day_of_year - 1;
+    if (days >= days_from_civil(year + 1, 1, 1)) return std::nullopt;
+  }
+  const bool is_date =
+      fields.has_year && (fields.day_of_year || (fields.has_month && fields.has_day));
+  const bool is_weekday = fields.weekday > 0;
+  if (is_date && is_weekday && floor_modulo(days + 4, 7) != fields.weekday - 1) return std::nullopt;
+  if (fields.nano_of_day) return days * 86400 + *fields.nano_of_day / 1'000'000'000;
+
+  const bool is_afternoon = fields.is_afternoon.value_or(false);
+  std::int64_t hour = fields.hour.value_or(is_afternoon ? 12 : 0);
+  if (fields.hour_of_half) {
+    hour = *fields.hour_of_half + (is_afternoon ? 12 : 0);
+  } else if (hour == 24) {
+    if (fields.minute != 0 || fields.second != 0 || fields.nano != 0) return std::nullopt;
+  } else if (fields.is_afternoon && is_afternoon != (hour >= 12)) {
+    return std::nullopt;
+  }
+  return days * 86400 + hour * 3600 + fields.minute * 60 + fields.second;
+}
 
 }  // namespace
 
@@ -286,26 +331,13 @@ Result<Moment> TimeFormat::parse(std::string_view text, const TimeZone& zone) co
     return invalid("`" + std::string(text.substr(0, 100)) + "` does not fit the date pattern");
   };
   if (body.size() > 4 * kMaxPattern) return wrong();
-  Reader reader(body);
+  Reader reader(body, zone);
   Fields fields;
   if (!reader.read(pieces_, 0, pieces_.size(), fields) || !reader.at_end()) return wrong();
-
-  if (fields.is_before_christ) fields.year = 1 - fields.year;
-  if (fields.hour_of_half) {
-    fields.hour = *fields.hour_of_half + (fields.is_afternoon ? 12 : 0);
-  } else if (fields.is_afternoon && fields.hour < 12) {
-    fields.hour += 12;
-  }
-  const std::int64_t month = fields.month - 1;
-  const std::int64_t year = fields.year + floor_divide(month, 12);
-  std::int64_t days = days_from_civil(year, floor_modulo(month, 12) + 1, 1) + fields.day - 1;
-  if (fields.day_of_year) days = days_from_civil(year, 1, 1) + *fields.day_of_year - 1;
-  std::int64_t second = days * 86400 + fields.hour * 3600 + fields.minute * 60 + fields.second;
-  if (fields.nano_of_day) {
-    second = days * 86400 + *fields.nano_of_day / 1'000'000'000;
-    fields.nano = *fields.nano_of_day % 1'000'000'000;
-  }
-  const std::int64_t utc = (fields.zone ? *fields.zone : zone).to_utc(second);
+  const std::optional<std::int64_t> second = local_second(fields);
+  if (!second) return wrong();
+  if (fields.nano_of_day) fields.nano = *fields.nano_of_day % 1'000'000'000;
+  const std::int64_t utc = (fields.zone ? *fields.zone : zone).to_utc(*second);
   return Moment{utc * 1000 + fields.nano / 1'000'000,
                 static_cast<std::uint32_t>(fields.nano % 1'000'000)};
 }

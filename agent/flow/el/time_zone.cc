@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdlib>
 
+#include "agent/base/bytes.h"
 #include "agent/flow/el/time_format.h"
 
 namespace runnel::el {
@@ -44,6 +45,26 @@ constexpr std::array<ShortId, 25> kShortIds{{{"ACT", "Australia/Darwin"},
                                              {"PST", "America/Los_Angeles"},
                                              {"SST", "Pacific/Guadalcanal"},
                                              {"VST", "Asia/Ho_Chi_Minh"}}};
+
+// Names in texts that are no ids, or those of other zones; where several places use one, the place
+// that java.time.format takes in Locale.US.
+constexpr std::array<ShortId, 32> kTextNames{
+    {{"ACDT", "Australia/Adelaide"},  {"ACST", "Australia/Adelaide"},
+     {"ADT", "America/Halifax"},      {"AEDT", "Australia/Sydney"},
+     {"AEST", "Australia/Sydney"},    {"AKDT", "America/Anchorage"},
+     {"AKST", "America/Anchorage"},   {"ART", "America/Argentina/Buenos_Aires"},
+     {"AST", "America/Halifax"},      {"AWST", "Australia/Perth"},
+     {"BRT", "America/Sao_Paulo"},    {"BST", "Europe/London"},
+     {"CDT", "America/Chicago"},      {"CEST", "Europe/Paris"},
+     {"CLT", "America/Santiago"},     {"EDT", "America/New_York"},
+     {"EEST", "Europe/Bucharest"},    {"GST", "Asia/Dubai"},
+     {"HKT", "Asia/Hong_Kong"},       {"ICT", "Asia/Bangkok"},
+     {"KST", "Asia/Seoul"},           {"MDT", "America/Denver"},
+     {"MSK", "Europe/Moscow"},        {"NDT", "America/St_Johns"},
+     {"NZDT", "Pacific/Auckland"},    {"NZST", "Pacific/Auckland"},
+     {"PDT", "America/Los_Angeles"},  {"PKT", "Asia/Karachi"},
+     {"SAST", "Africa/Johannesburg"}, {"SGT", "Asia/Singapore"},
+     {"SST", "Pacific/Pago_Pago"},    {"WEST", "Europe/Lisbon"}}};
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -120,6 +141,19 @@ Result<TimeZone> TimeZone::find(std::string_view name) {
   if (const date::time_zone* zone = locate(name)) return TimeZone(zone->name(), zone, 0);
   return invalid("unknown time zone `" + std::string(name) +
                  "`; write it as `Europe/Berlin`, `UTC` or `+01:00`");
+}
+
+Result<TimeZone> TimeZone::of_short_name(std::string_view name, const TimeZone& zone) {
+  constexpr std::int64_t kJanuary = 1'704'067'200;  // 2024: the names that a zone has nowadays
+  constexpr std::int64_t kJuly = 1'719'792'000;
+  if (name == "GMT" || name == "UTC") return find(name);  // also where London's winter is meant
+  for (const std::int64_t moment : {kJanuary, kJuly}) {
+    if (equal_ignoring_case(zone.at(moment).abbreviation, name)) return zone;
+  }
+  for (const ShortId& known : kTextNames) {
+    if (equal_ignoring_case(known.id, name)) return find(known.zone);
+  }
+  return find(name);
 }
 
 TimeZone::Offset TimeZone::at(std::int64_t utc_seconds) const {

@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 
 #include "agent/base/bytes.h"
@@ -39,6 +40,10 @@ std::size_t exponent_end(std::string_view text, std::size_t from, char lower, ch
   return end == at ? from : end;
 }
 
+// What from_chars does not say: whether it is too large or too small. A locale does not matter,
+// since the programs never set one.
+double out_of_range(const std::string& text) { return std::strtod(text.c_str(), nullptr); }
+
 Value signed_whole(std::uint64_t magnitude, bool is_negative) {
   constexpr std::uint64_t kLimit = std::uint64_t{1} << 63;
   if (is_negative ? magnitude > kLimit : magnitude >= kLimit) {
@@ -72,7 +77,9 @@ Value hex_from(std::string_view body, bool is_negative) {
   double decimal = 0;
   const auto result =
       std::from_chars(plain.data(), plain.data() + plain.size(), decimal, std::chars_format::hex);
-  if (result.ec == std::errc::result_out_of_range) decimal = HUGE_VAL;
+  if (result.ec == std::errc::result_out_of_range) {
+    decimal = out_of_range("0x" + plain);
+  }
   return decimal_value(is_negative ? -decimal : decimal);
 }
 
@@ -114,9 +121,7 @@ Value number_from(std::string_view text) {
   if (const std::size_t plus = plain.find('+'); plus != std::string::npos) plain.erase(plus, 1);
   const auto result = std::from_chars(plain.data(), plain.data() + plain.size(), decimal);
   if (result.ec == std::errc::result_out_of_range) {
-    decimal = plain.find("e-") != std::string::npos || plain.find("E-") != std::string::npos
-                  ? 0.0
-                  : HUGE_VAL;
+    decimal = out_of_range(plain);
   } else if (result.ec != std::errc()) {
     return null_value();
   }

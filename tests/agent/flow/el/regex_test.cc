@@ -30,6 +30,12 @@ TEST_CASE("Java's spellings are understood") {
   CHECK(matches("[\\h]", " "));
   CHECK(matches("a\\Rb", "a\r\nb"));
   CHECK(matches("a\\Z", "a"));
+  CHECK(matches("\\v[\\v]\\V", "\r\nx"));
+  CHECK_FALSE(matches("\\V", "\r"));
+  CHECK(matches("\\s[\\s]\\S", "\v\vx"));
+  CHECK_FALSE(matches("\\S", "\v"));
+  CHECK(matches("\\H", "x"));
+  CHECK(matches("\\0101[\\0102]\\07\\04008", "AB\a 08"));
   CHECK(matches("\\u00e4", "ä"));
   CHECK(matches("\\Q(a)[b]\\E", "(a)[b]"));
   CHECK(matches("(?<year>\\d{4})", "2024"));
@@ -49,6 +55,9 @@ TEST_CASE("what needs walking back is refused by its name and column") {
   CHECK(refusal("a*+").find("a possessive quantifier") != std::string::npos);
   CHECK(refusal("[a&&b]").find("the intersection") != std::string::npos);
   CHECK(refusal("[a[b]]").find("a character class inside another") != std::string::npos);
+  CHECK(refusal("(?U)\\w").find("column 1: the flag `U` is not available") != std::string::npos);
+  CHECK(refusal("a(?ix:b c)").find("the flag `x`") != std::string::npos);
+  CHECK(refusal("(?i-s:a.b)").empty());
   CHECK(refusal("a\\").find("single backslash") != std::string::npos);
   CHECK(refusal("(a").find("missing )") != std::string::npos);
   CHECK(refusal("((((a{1000}){1000}){1000}){1000})") != "");
