@@ -184,8 +184,7 @@ Value to_nanos(Call& call) { return scaled(call, 1'000'000, 1); }
 
 Value now(Call& call) { return date_value(call.scope().clock().wall_ms()); }
 
-constexpr auto kNeeds = SubjectRule::kNeeds;
-constexpr std::array<Function, 7> kFunctions{{
+constexpr std::array<Function, 7> kDateFunctions{{
     {"now", SubjectRule::kNone, 0, 0, "", Type::kDate, "The present moment.", now},
     {"format", kNeeds, 1, 2, "pattern, zone?", Type::kString,
      "The date, or the milliseconds since 1970, as text by a pattern of Java's DateTimeFormatter; "
@@ -208,6 +207,6 @@ constexpr std::array<Function, 7> kFunctions{{
 
 }  // namespace
 
-std::span<const Function> date_functions() { return kFunctions; }
+std::span<const Function> date_functions() { return kDateFunctions; }
 
 }  // namespace runnel::el

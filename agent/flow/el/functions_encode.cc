@@ -139,8 +139,7 @@ Value hash(Call& call) {
   return bytes.ok() ? call.hold(to_hex(std::string_view(*bytes))) : call.fail(bytes.error().text());
 }
 
-constexpr auto kNeeds = SubjectRule::kNeeds;
-constexpr std::array<Function, 7> kFunctions{{
+constexpr std::array<Function, 7> kEncodeFunctions{{
     {"urlEncode", kNeeds, 0, 0, "", Type::kString,
      "The text encoded for a URL's query: space as `+`.", url_encode},
     {"urlDecode", kNeeds, 0, 0, "", Type::kString, "The text of what was encoded for a URL.",
@@ -162,6 +161,6 @@ constexpr std::array<Function, 7> kFunctions{{
 
 }  // namespace
 
-std::span<const Function> encode_functions() { return kFunctions; }
+std::span<const Function> encode_functions() { return kEncodeFunctions; }
 
 }  // namespace runnel::el

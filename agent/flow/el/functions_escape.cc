@@ -244,8 +244,7 @@ Value unescape_html(Call& call) {
   });
 }
 
-constexpr auto kNeeds = SubjectRule::kNeeds;
-constexpr std::array<Function, 10> kFunctions{{
+constexpr std::array<Function, 10> kEscapeFunctions{{
     {"escapeJson", kNeeds, 0, 0, "", Type::kString,
      "The text as it stands between the quotes of a JSON string, in ASCII.", escape_json},
     {"unescapeJson", kNeeds, 0, 0, "", Type::kString,
@@ -272,6 +271,6 @@ constexpr std::array<Function, 10> kFunctions{{
 
 }  // namespace
 
-std::span<const Function> escape_functions() { return kFunctions; }
+std::span<const Function> escape_functions() { return kEscapeFunctions; }
 
 }  // namespace runnel::el

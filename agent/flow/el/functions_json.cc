@@ -111,8 +111,7 @@ Value is_json(Call& call) {
   return boolean_value(JsonDocument::parse(*text).ok());
 }
 
-constexpr auto kNeeds = SubjectRule::kNeeds;
-constexpr std::array<Function, 6> kFunctions{{
+constexpr std::array<Function, 6> kJsonFunctions{{
     {"jsonPath", kNeeds, 1, 1, "path", Type::kString,
      "What the JSON path finds in the text: a scalar as text, all else as JSON; an array of one is "
      "its item; empty when nothing is found.",
@@ -135,6 +134,6 @@ constexpr std::array<Function, 6> kFunctions{{
 
 }  // namespace
 
-std::span<const Function> json_functions() { return kFunctions; }
+std::span<const Function> json_functions() { return kJsonFunctions; }
 
 }  // namespace runnel::el

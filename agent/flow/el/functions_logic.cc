@@ -111,8 +111,7 @@ Value if_else(Call& call) {
   return call.argument(to_boolean(call.subject).value_or(false) ? 0 : 1);
 }
 
-constexpr auto kNeeds = SubjectRule::kNeeds;
-constexpr std::array<Function, 14> kFunctions{{
+constexpr std::array<Function, 14> kLogicFunctions{{
     {"isNull", kNeeds, 0, 0, "", Type::kBoolean,
      "Whether the subject is null: the attribute is absent.", is_null},
     {"notNull", kNeeds, 0, 0, "", Type::kBoolean, "Whether the subject is there.", not_null},
@@ -146,6 +145,6 @@ constexpr std::array<Function, 14> kFunctions{{
 
 }  // namespace
 
-std::span<const Function> logic_functions() { return kFunctions; }
+std::span<const Function> logic_functions() { return kLogicFunctions; }
 
 }  // namespace runnel::el

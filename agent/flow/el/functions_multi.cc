@@ -162,7 +162,7 @@ Value no_call(Call& call) { return call.fail("needs a condition behind it"); }
 
 constexpr auto kMulti = SubjectRule::kMulti;
 constexpr std::size_t kMany = Expression::kMaxArguments;
-constexpr std::array<Function, 8> kFunctions{{
+constexpr std::array<Function, 8> kMultiFunctions{{
     {"anyAttribute", kMulti, 1, kMany, "name, …", Type::kBoolean,
      "Whether the rest of the expression is true for at least one of the named attributes.",
      no_call},
@@ -190,7 +190,7 @@ constexpr std::array<Function, 8> kFunctions{{
 
 }  // namespace
 
-std::span<const Function> multi_functions() { return kFunctions; }
+std::span<const Function> multi_functions() { return kMultiFunctions; }
 
 Value evaluate_multi(const Node& node, Context& context) {
   const Multi* multi = nullptr;

@@ -306,8 +306,7 @@ Value math(Call& call) {
                  (b.type == Type::kNumber ? ", long" : ", double"));
 }
 
-constexpr auto kNeeds = SubjectRule::kNeeds;
-constexpr std::array<Function, 10> kFunctions{{
+constexpr std::array<Function, 10> kNumberFunctions{{
     {"plus", kNeeds, 1, 1, "number", Type::kNumber,
      "The sum. A Decimal when either is one; null when either is no number; whole numbers wrap "
      "around.",
@@ -340,6 +339,6 @@ constexpr std::array<Function, 10> kFunctions{{
 
 }  // namespace
 
-std::span<const Function> number_functions() { return kFunctions; }
+std::span<const Function> number_functions() { return kNumberFunctions; }
 
 }  // namespace runnel::el

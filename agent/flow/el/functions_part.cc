@@ -96,8 +96,7 @@ Value get_delimited_field(Call& call) {
   return call.hold(field_of(*text, *index, marks));
 }
 
-constexpr auto kNeeds = SubjectRule::kNeeds;
-constexpr std::array<Function, 6> kFunctions{{
+constexpr std::array<Function, 6> kPartFunctions{{
     {"substring", kNeeds, 1, 2, "begin, end?", Type::kString,
      "The characters from `begin` up to, and without, `end`, counted from 0. Empty when either is "
      "outside of the text.",
@@ -118,6 +117,6 @@ constexpr std::array<Function, 6> kFunctions{{
 
 }  // namespace
 
-std::span<const Function> part_functions() { return kFunctions; }
+std::span<const Function> part_functions() { return kPartFunctions; }
 
 }  // namespace runnel::el

@@ -62,8 +62,7 @@ Value match(Call& call, bool is_whole) {
 Value matches(Call& call) { return match(call, true); }
 Value find(Call& call) { return match(call, false); }
 
-constexpr auto kNeeds = SubjectRule::kNeeds;
-constexpr std::array<Function, 7> kFunctions{{
+constexpr std::array<Function, 7> kSearchFunctions{{
     {"startsWith", kNeeds, 1, 1, "value", Type::kBoolean,
      "Whether the text begins with the argument.", starts_with},
     {"endsWith", kNeeds, 1, 1, "value", Type::kBoolean, "Whether the text ends with the argument.",
@@ -86,6 +85,6 @@ constexpr std::array<Function, 7> kFunctions{{
 
 }  // namespace
 
-std::span<const Function> search_functions() { return kFunctions; }
+std::span<const Function> search_functions() { return kSearchFunctions; }
 
 }  // namespace runnel::el

@@ -103,7 +103,7 @@ Value get_uri(Call& call) {
 }
 
 constexpr auto kNone = SubjectRule::kNone;
-constexpr std::array<Function, 9> kFunctions{{
+constexpr std::array<Function, 9> kSystemFunctions{{
     {"literal", kNone, 1, 1, "value", Type::kString,
      "The value itself, so that functions can be applied to it.", literal},
     {"hostname", kNone, 0, 1, "qualified?", Type::kString,
@@ -125,6 +125,6 @@ constexpr std::array<Function, 9> kFunctions{{
 
 }  // namespace
 
-std::span<const Function> system_functions() { return kFunctions; }
+std::span<const Function> system_functions() { return kSystemFunctions; }
 
 }  // namespace runnel::el

@@ -186,8 +186,7 @@ Value evaluate_el_string(Call& call) {
   return call.context().evaluate_inside(*program);
 }
 
-constexpr auto kNeeds = SubjectRule::kNeeds;
-constexpr std::array<Function, 16> kFunctions{{
+constexpr std::array<Function, 16> kTextFunctions{{
     {"toUpper", kNeeds, 0, 0, "", Type::kString, "The text in upper case.", to_upper},
     {"toLower", kNeeds, 0, 0, "", Type::kString, "The text in lower case.", to_lower},
     {"trim", kNeeds, 0, 0, "", Type::kString, "The text without white space at both ends.", trim},
@@ -223,6 +222,6 @@ constexpr std::array<Function, 16> kFunctions{{
 
 }  // namespace
 
-std::span<const Function> text_functions() { return kFunctions; }
+std::span<const Function> text_functions() { return kTextFunctions; }
 
 }  // namespace runnel::el

@@ -5,6 +5,7 @@
 
 #include "agent/base/bytes.h"
 #include "agent/flow/el/json_steps.h"
+#include "agent/flow/el/unicode.h"
 
 namespace runnel::el {
 namespace {
@@ -15,7 +16,6 @@ constexpr std::array<std::string_view, 10> kFunctions{"length", "size", "keys", 
                                                       "sum",    "avg",  "stddev", "first", "last"};
 
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 // What a name without quotes may hold. In a filter, operators end it.
 bool is_name(char c) {
   return !is_space(c) &&

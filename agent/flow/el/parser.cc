@@ -8,11 +8,10 @@
 
 #include "agent/base/bytes.h"
 #include "agent/flow/el/lexer.h"
+#include "agent/flow/el/unicode.h"
 
 namespace runnel::el {
 namespace {
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 constexpr std::array<std::string_view, 5> kFacts{"flowFileId", "fileSize", "entryDate",
                                                  "lineageStartDate", "lastQueueDate"};

@@ -127,6 +127,7 @@ enum class SubjectRule : std::uint8_t {
   kEither,  // ${math('random')} and ${a:math('abs')}
   kMulti,   // ${anyAttribute('a', 'b'):…}: the rest of the chain runs for each
 };
+inline constexpr auto kNeeds = SubjectRule::kNeeds;  // most functions do
 
 // One function as data. The tables in functions_*.cc are the only list of them.
 struct Function {

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <array>
 
+#include "agent/flow/el/unicode.h"
+
 namespace runnel {
 namespace {
 
@@ -35,8 +37,6 @@ constexpr std::string_view kHorizontal =
     "\\t \\x{A0}\\x{1680}\\x{2000}-\\x{200A}\\x{202F}\\x{205F}\\x{3000}";
 constexpr std::string_view kVertical = "\\n\\x{0B}\\f\\r\\x{85}\\x{2028}\\x{2029}";
 constexpr std::string_view kSpace = " \\t\\n\\x{0B}\\f\\r";  // RE2's \s lacks the vertical tab
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 Error refused(std::size_t at, std::string_view what) {
   return invalid("regular expression, column " + std::to_string(at + 1) + ": " + std::string(what) +
@@ -150,7 +150,7 @@ class Translator {
       put("\\x1B", 2);
     } else if (c == 'u' && at_ + 6 <= java_.size()) {
       put("\\x{" + std::string(java_.substr(at_ + 2, 4)) + "}", 6);
-    } else if (c == '0' && at_ + 2 < java_.size() && is_digit(java_[at_ + 2])) {
+    } else if (c == '0' && at_ + 2 < java_.size() && el::is_digit(java_[at_ + 2])) {
       octal();
     } else if ((c == 'p' || c == 'P') && sees_at(2, '{')) {
       property(c == 'P');
@@ -306,7 +306,7 @@ Result<std::vector<Part>> parts_of(const Regex& regex, std::string_view replacem
       parts.push_back({{}, group});
       i = end;
     } else {
-      if (i + 1 == replacement.size() || !is_digit(replacement[i + 1])) {
+      if (i + 1 == replacement.size() || !el::is_digit(replacement[i + 1])) {
         return invalid(
             "in the replacement, `$` must be followed by a group's number or `{name}`; "
             "write `\\$` for a dollar");
@@ -317,7 +317,7 @@ Result<std::vector<Part>> parts_of(const Regex& regex, std::string_view replacem
                        ", but the pattern has " + std::to_string(regex.group_count()));
       }
       // As Java: further digits belong to the number as long as there is such a group.
-      while (i + 1 < replacement.size() && is_digit(replacement[i + 1])) {
+      while (i + 1 < replacement.size() && el::is_digit(replacement[i + 1])) {
         const std::size_t longer = number * 10 + static_cast<std::size_t>(replacement[i + 1] - '0');
         if (longer > regex.group_count()) break;
         number = longer;

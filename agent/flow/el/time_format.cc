@@ -5,11 +5,10 @@
 #include <array>
 
 #include "agent/flow/el/calendar.h"
+#include "agent/flow/el/unicode.h"
 
 namespace runnel::el {
 namespace {
-
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 void append_padded(std::string& out, std::int64_t number, int width) {
   const std::string digits = std::to_string(number < 0 ? -number : number);

@@ -7,6 +7,7 @@
 #include "agent/base/bytes.h"
 #include "agent/flow/el/calendar.h"
 #include "agent/flow/el/time_format.h"
+#include "agent/flow/el/unicode.h"
 
 namespace runnel::el {
 namespace {
@@ -15,9 +16,6 @@ namespace {
 constexpr std::int64_t kYearMax = 1'000'000;
 
 using Piece = TimeFormat::Piece;
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 bool is_numeric(const Piece& piece) {
   if (piece.letter == 'M' || piece.letter == 'L') return piece.count <= 2;

@@ -8,6 +8,7 @@
 
 #include "agent/base/bytes.h"
 #include "agent/flow/el/time_format.h"
+#include "agent/flow/el/unicode.h"
 
 namespace runnel::el {
 namespace {
@@ -65,8 +66,6 @@ constexpr std::array<ShortId, 32> kTextNames{
      {"PDT", "America/Los_Angeles"},  {"PKT", "Asia/Karachi"},
      {"SAST", "Africa/Johannesburg"}, {"SGT", "Asia/Singapore"},
      {"SST", "Pacific/Pago_Pago"},    {"WEST", "Europe/Lisbon"}}};
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // "+8", "+08", "+0830", "+08:30", "-03:30:15" as seconds.
 bool read_offset(std::string_view text, std::int64_t& seconds) {

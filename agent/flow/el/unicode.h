@@ -10,6 +10,10 @@
 
 namespace runnel::el {
 
+// Of ASCII only.
+constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+constexpr bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
 inline bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
 // Where `what` begins in `text`, or npos: in linear time, which string_view::find does not promise.

@@ -9,11 +9,11 @@
 #include <limits>
 
 #include "agent/base/bytes.h"
+#include "agent/flow/el/unicode.h"
 
 namespace runnel::el {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_hex(char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 
 // Java's narrowing of a double to a long: saturates, NaN is 0.

@@ -131,7 +131,7 @@ TEST_CASE("damaged bytes are refused, whatever they are") {
   }
 }
 
-std::string numbers(std::initializer_list<std::uint64_t> all) {
+std::string varints(std::initializer_list<std::uint64_t> all) {
   std::string bytes;
   for (const std::uint64_t number : all) put_varint(bytes, number);
   return bytes;
@@ -141,7 +141,7 @@ std::string numbers(std::initializer_list<std::uint64_t> all) {
 std::string body_of_one(std::int64_t step_ms, std::uint64_t lead, const std::string& form) {
   std::string body(1, '\0');
   for (const std::string& column :
-       {numbers({zigzag(7)}), numbers({zigzag(step_ms)}), numbers({lead}), numbers({0}),
+       {varints({zigzag(7)}), varints({zigzag(step_ms)}), varints({lead}), varints({0}),
         std::string(), std::string(), form, std::string()}) {
     put_varint(body, column.size());
     body += column;
@@ -188,15 +188,15 @@ TEST_CASE("in whatever order attributes were set, they are written in the order 
 TEST_CASE("a time that nobody can have had is damage, and never overflows") {
   ForgetfulDisk disk(1);
   auto store = SegmentStore::open("state/content", disk).value();
-  const std::string empty = numbers({0, 0});
+  const std::string empty = varints({0, 0});
   CHECK(unpack_body(body_of_one(1'767'225'600'000, 3, empty), 1, *store).ok());
   for (const std::int64_t ms : {INT64_MAX, INT64_MIN, kFurthestMs + 1, -kFurthestMs - 1})
     CHECK(unpack_body(body_of_one(ms, 0, empty), 1, *store).code() == Code::kCorrupt);
   CHECK(unpack_body(body_of_one(0, std::uint64_t{1} << 32, empty), 1, *store).code() ==
         Code::kCorrupt);
-  std::string head = numbers({1, 1, 1, 0, 0, 0});
+  std::string head = varints({1, 1, 1, 0, 0, 0});
   CHECK(BatchHead::parse(head).ok());
-  CHECK(BatchHead::parse(head + numbers({zigzag(INT64_MAX)})).code() == Code::kCorrupt);
+  CHECK(BatchHead::parse(head + varints({zigzag(INT64_MAX)})).code() == Code::kCorrupt);
 }
 
 TEST_CASE("a place that no segment file has is damage") {
@@ -206,7 +206,7 @@ TEST_CASE("a place that no segment file has is damage") {
   const std::uint64_t segment = place.file->number() + 1;
   const auto code_of = [&](std::uint64_t offset, std::uint64_t size) {
     const auto read =
-        unpack_body(body_of_one(0, 0, numbers({1, 1, segment, offset, size})), 1, *store);
+        unpack_body(body_of_one(0, 0, varints({1, 1, segment, offset, size})), 1, *store);
     if (!read.ok()) return read.code();
     std::string bytes(5, '\0');
     const Result<std::size_t> got = reader_of((*read)[0].content, 0, (*read)[0].size)->read(bytes);
@@ -220,19 +220,19 @@ TEST_CASE("a place that no segment file has is damage") {
 }
 
 TEST_CASE("positions that wrap around are damage") {
-  CHECK(BatchHead::parse(numbers({2, 0, 1, 5, 1, 0})).ok());
-  CHECK(BatchHead::parse(numbers({2, 0, 1, UINT64_MAX, 1, 0})).code() == Code::kCorrupt);
-  CHECK(BatchHead::parse(numbers({2, 0, 2, 5, 0, UINT64_MAX - 5, 0, 0})).code() == Code::kCorrupt);
-  const std::string counters = numbers({0, 0, 0, 0, 0, 0, 0});
-  CHECK(BatchEffects::parse(counters + numbers({1, 9, 1, 0, 3})).ok());
-  CHECK(BatchEffects::parse(counters + numbers({1, 9, 1, UINT64_MAX - 1, 3})).code() ==
+  CHECK(BatchHead::parse(varints({2, 0, 1, 5, 1, 0})).ok());
+  CHECK(BatchHead::parse(varints({2, 0, 1, UINT64_MAX, 1, 0})).code() == Code::kCorrupt);
+  CHECK(BatchHead::parse(varints({2, 0, 2, 5, 0, UINT64_MAX - 5, 0, 0})).code() == Code::kCorrupt);
+  const std::string counters = varints({0, 0, 0, 0, 0, 0, 0});
+  CHECK(BatchEffects::parse(counters + varints({1, 9, 1, 0, 3})).ok());
+  CHECK(BatchEffects::parse(counters + varints({1, 9, 1, UINT64_MAX - 1, 3})).code() ==
         Code::kCorrupt);
 }
 
 TEST_CASE("what is promised is not believed: no room is taken for more than the bytes can hold") {
   ForgetfulDisk disk(1);
   auto store = SegmentStore::open("state/content", disk).value();
-  const std::string one = body_of_one(0, 0, numbers({0, 0}));
+  const std::string one = body_of_one(0, 0, varints({0, 0}));
   const Result<std::vector<FlowRecord>> many = unpack_body(one, 1 << 24, *store);
   CHECK(many.code() == Code::kCorrupt);
   // A frame of zstd: magic number, a size of 8 bytes in a single segment, one empty last block.
