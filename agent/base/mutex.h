@@ -45,12 +45,14 @@ class BareMutex {
   }
   void unlock() {
     if (state_.exchange(kFree, std::memory_order_release) == kAwaited) [[unlikely]]
-      state_.notify_one();
+      wake_one();
   }
 
  private:
   static constexpr std::uint32_t kFree = 0, kLocked = 1, kAwaited = 2;
+  // Not in line: they are hundreds of places, and seldom gone through.
   void lock_waiting();
+  void wake_one();
 
   std::atomic<std::uint32_t> state_{kFree};
 };
@@ -83,15 +85,15 @@ class SCOPED_CAPABILITY Lock {
 // Wakes may be spurious: wait in a loop over the condition.
 class CondVar {
  public:
-  void wait(Mutex& mutex) REQUIRES(mutex) { condition_.wait(mutex); }
+  void wait(Mutex& mutex) REQUIRES(mutex);
   // Returns false when the time was up.
   template <typename ClockT, typename DurationT>
   bool wait_until(Mutex& mutex, std::chrono::time_point<ClockT, DurationT> deadline)
       REQUIRES(mutex) {
     return condition_.wait_until(mutex, deadline) == std::cv_status::no_timeout;
   }
-  void notify_one() { condition_.notify_one(); }
-  void notify_all() { condition_.notify_all(); }
+  void notify_one();
+  void notify_all();
 
  private:
   std::condition_variable_any condition_;
