@@ -135,19 +135,20 @@ void put_number(std::string& out, std::uint64_t number, int bytes) {
   for (int i = bytes - 1; i >= 0; --i) out += static_cast<char>(number >> (8 * i));
 }
 
+void put_length(std::string& out, std::size_t length) {
+  if (length < 0xFFFF) return put_number(out, length, 2);
+  put_number(out, 0xFFFF, 2);
+  put_number(out, length, 4);
+}
+
 void put_text(std::string& out, std::string_view text) {
-  if (text.size() < 0xFFFF) {
-    put_number(out, text.size(), 2);
-  } else {
-    put_number(out, 0xFFFF, 2);
-    put_number(out, text.size(), 4);
-  }
+  put_length(out, text.size());
   out += text;
 }
 
 std::string envelope(const StringMap& attributes, std::uint64_t size) {
   std::string out(kFlowFileMagic);
-  put_number(out, attributes.size(), 2);
+  put_length(out, attributes.size());
   for (const auto& [name, value] : attributes) {
     put_text(out, name);
     put_text(out, value);

@@ -38,7 +38,7 @@ class ExportReader {
     std::string magic(kFlowFileMagic.size(), '\0');
     TRY(take(magic.data(), magic.size()));
     if (magic != kFlowFileMagic) return damaged();
-    TRY_ASSIGN(count, number(2));
+    TRY_ASSIGN(count, length());
     StringMap attributes;
     for (std::uint64_t i = 0; i < count; ++i) {
       TRY_ASSIGN(name, text());
@@ -83,12 +83,12 @@ class ExportReader {
       number = number << 8 | static_cast<unsigned char>(at[i]);
     return number;
   }
+  Result<std::uint64_t> length() {
+    TRY_ASSIGN(length, number(2));
+    return length == 0xFFFF ? number(4) : length;
+  }
   Result<std::string> text() {
-    TRY_ASSIGN(size, number(2));
-    if (size == 0xFFFF) {
-      TRY_ASSIGN(large, number(4));
-      size = large;
-    }
+    TRY_ASSIGN(size, length());
     if (size > (64 << 20)) return damaged();
     std::string out(static_cast<std::size_t>(size), '\0');
     TRY(take(out.data(), out.size()));
@@ -117,7 +117,9 @@ Result<Export> read_export(
     std::uint64_t size = 0;
     TRY_ASSIGN(attributes, in.envelope(size));
     const auto last = attributes.find(std::string(kExportCount));
-    if (last != attributes.end() && size == 0) {
+    // Whatever was queued says where.
+    const bool was_queued = attributes.count(std::string(kConnectionId)) != 0;
+    if (last != attributes.end() && size == 0 && !was_queued) {
       const bool is_whole = last->second == std::to_string(count) &&
                             attributes[std::string(kExportSum)] == std::to_string(in.sum_before());
       if (!is_whole) return corrupt("`" + path + "` is not what was exported");

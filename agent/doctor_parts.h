@@ -2,10 +2,11 @@
 //
 // An export is a file of FlowFiles as NiFi's `flowfile-stream-v3` has them, so that NiFi's
 // UnpackContent reads it, too: for each
-//   "NiFiFF3", the number of attributes (2 bytes), name and value of each with its size in front (2
-//   bytes; FF FF and 4 bytes from 65,535 on), the size of the content (8 bytes), the content;
-// numbers big endian. `runnel.connection.id` and `.name` say where it was queued. The last one has
-// no content: `runnel.export.count` and `runnel.export.crc32c` (of all bytes before it) say that
+//   "NiFiFF3", the number of attributes, name and value of each with its size in front, the size of
+//   the content (8 bytes), the content;
+// numbers big endian, of 2 bytes where nothing else is said, from 65,535 on FF FF and 4 bytes.
+// `runnel.connection.id` and `.name` say where it was queued. The last one, which was not, has no
+// content: `runnel.export.count` and `runnel.export.crc32c` (of all bytes before it) say that
 // the file is whole, `runnel.export.id` which export it is.
 // FlowFiles that are encrypted in the state directory are so in the export, too (export_stream.h),
 // unless it is told to be plain.

@@ -130,6 +130,23 @@ class Doctor(AgentTest):
         self.assertEqual(json.loads(done.stdout)["imported_count"], count - before, done.stderr)
         self.assertEqual(json.loads(self.doctor("check").stdout)["queued_count"], count)
 
+    def test_flowfiles_of_many_attributes_and_such_as_look_like_an_end_are_exported_and_imported(self):
+        number = lambda value: value.to_bytes(2, "big") if value < 0xFFFF else b"\xff\xff" + value.to_bytes(4, "big")
+        text = lambda value: number(len(value)) + value
+        envelope = lambda attributes: b"NiFiFF3" + number(len(attributes)) + b"".join(text(name) + text(value) for name, value in sorted(attributes.items())) + bytes(8)
+        place = {b"runnel.connection.id": b"line", b"runnel.connection.name": b"line"}
+        queued = [envelope({b"%d" % i: b"x" for i in range(70_000)} | place), envelope({b"runnel.export.count": b"0"} | place)]
+        end = {b"runnel.export.count": b"2", b"runnel.export.crc32c": b"%d" % crc32c(b"".join(queued)), b"runnel.export.id": b"one"}
+        file, again = self.stand.path("odd.ff3"), self.stand.path("again.ff3")
+        with open(file, "wb") as out:
+            out.write(b"".join(queued) + envelope(end))
+        imported = self.doctor("import", file)
+        self.assertEqual(json.loads(imported.stdout)["imported_count"], 2, imported.stderr)
+        self.assertEqual(json.loads(self.doctor("export", again).stdout)["exported_count"], 2)
+        with open(again, "rb") as opened:
+            whole = opened.read()
+        self.assertEqual([whole.count(one) for one in queued], [1, 1])
+
     def test_what_cannot_be_imported_leaves_no_directory_behind(self):
         count = self.queued(self.running())
         file = self.stand.path("queued.ff3")
