@@ -1,5 +1,6 @@
 // Dates and instants.
 
+#include <algorithm>
 #include <array>
 #include <memory>
 
@@ -124,6 +125,19 @@ Value format_moment(Call& call, const std::optional<Moment>& moment) {
 
 Value format(Call& call) { return format_moment(call, to_moment(call, call.subject)); }
 
+const TimeZone& utc() {
+  static const TimeZone kUtc = *TimeZone::find("UTC");
+  return kUtc;
+}
+
+// ISO-8601 with an offset, and RFC 1123.
+const std::array<TimeFormat, 2>& instant_formats() {
+  static const std::array<TimeFormat, 2> kFormats{
+      *TimeFormat::compile("uuuu-MM-dd'T'HH:mm[:ss[.SSSSSSSSS]]XXX"),
+      *TimeFormat::compile("EEE, d MMM uuuu HH:mm[:ss] z")};
+  return kFormats;
+}
+
 // InstantFormatEvaluator: text may also be ISO-8601 with an offset, or RFC 1123.
 Value format_instant(Call& call) {
   if (call.subject.type != Type::kString) {
@@ -131,12 +145,8 @@ Value format_instant(Call& call) {
   }
   const std::string_view text = trimmed(call.subject.text);
   if (text.empty()) return null_value();
-  static const std::array<TimeFormat, 2> kFormats{
-      *TimeFormat::compile("uuuu-MM-dd'T'HH:mm[:ss[.SSSSSSSSS]]XXX"),
-      *TimeFormat::compile("EEE, d MMM uuuu HH:mm[:ss] z")};
-  static const TimeZone kUtc = *TimeZone::find("UTC");
-  for (const TimeFormat& known : kFormats) {
-    if (auto moment = known.parse(text, kUtc); moment.ok()) return format_moment(call, *moment);
+  for (const TimeFormat& known : instant_formats()) {
+    if (auto moment = known.parse(text, utc()); moment.ok()) return format_moment(call, *moment);
   }
   return format_moment(call, to_moment(call, call.subject));
 }
@@ -168,6 +178,23 @@ Value to_instant(Call& call) {
   return moment ? instant_value(moment->ms, moment->nanos) : null_value();
 }
 
+// IsValidDateEvaluator.
+Value is_valid_date(Call& call) {
+  const auto text = call.subject_text();
+  const auto arguments = arguments_of(call);
+  if (!arguments) return null_value();
+  return boolean_value(text && arguments->format->fits_strictly(*text, *arguments->zone));
+}
+
+// IsValidInstantEvaluator.
+Value is_valid_instant(Call& call) {
+  const auto text = call.subject_text();
+  const auto& known = instant_formats();
+  return boolean_value(text && std::any_of(known.begin(), known.end(), [&](const auto& format) {
+                         return format.fits_strictly(*text, utc());
+                       }));
+}
+
 Value scaled(Call& call, std::int64_t per_ms, std::int64_t nanos_per) {
   const auto moment = to_moment(call, call.subject);
   if (!moment) return null_value();
@@ -184,7 +211,7 @@ Value to_nanos(Call& call) { return scaled(call, 1'000'000, 1); }
 
 Value now(Call& call) { return date_value(call.scope().clock().wall_ms()); }
 
-constexpr std::array<Function, 7> kDateFunctions{{
+constexpr std::array<Function, 9> kDateFunctions{{
     {"now", SubjectRule::kNone, 0, 0, "", Type::kDate, "The present moment.", now},
     {"format", kNeeds, 1, 2, "pattern, zone?", Type::kString,
      "The date, or the milliseconds since 1970, as text by a pattern of Java's DateTimeFormatter; "
@@ -199,6 +226,13 @@ constexpr std::array<Function, 7> kDateFunctions{{
      format_instant, prepare_format},
     {"toInstant", kNeeds, 2, 2, "pattern, zone", Type::kInstant,
      "The text read as an instant with nanoseconds.", to_instant, prepare_format},
+    {"isValidDate", kNeeds, 1, 2, "pattern, zone?", Type::kBoolean,
+     "Whether `toDate` reads the text so, and it is a day that its month has and a time that the "
+     "zone has.",
+     is_valid_date, prepare_format},
+    {"isValidInstant", kNeeds, 0, 0, "", Type::kBoolean,
+     "Whether the text is an instant as ISO-8601 (with an offset or `Z`) or RFC 1123 write it.",
+     is_valid_instant},
     {"toMicros", kNeeds, 0, 0, "", Type::kNumber, "The instant in microseconds since 1970.",
      to_micros},
     {"toNanos", kNeeds, 0, 0, "", Type::kNumber, "The instant in nanoseconds since 1970.",

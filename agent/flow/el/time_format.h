@@ -62,6 +62,9 @@ class TimeFormat {
   // the next day. What the pattern does not name is 1970-01-01T00:00. kInvalid when the text does
   // not fit, when a field is out of its range (month 13), and when two contradict each other.
   Result<Moment> parse(std::string_view text, const TimeZone& zone) const;
+  // Whether it is read so, and means a day that its month has, and a time from 00:00 to 23:59 that
+  // its zone does not leave out: java.time's style STRICT.
+  bool fits_strictly(std::string_view text, const TimeZone& zone) const;
 
   struct Piece {
     char letter = '\0';  // '\0': `literal`
@@ -71,6 +74,7 @@ class TimeFormat {
 
  private:
   explicit TimeFormat(std::vector<Piece> pieces) : pieces_(std::move(pieces)) {}
+  Result<Moment> parse(std::string_view text, const TimeZone& zone, bool is_strict) const;
 
   std::vector<Piece> pieces_;
 };

@@ -321,9 +321,24 @@ std::optional<std::int64_t> local_second(const Fields& fields) {
   return days * 86400 + hour * 3600 + fields.minute * 60 + fields.second;
 }
 
+// Whether it means another day than it names.
+bool has_turned(const Fields& fields) {
+  const std::int64_t year = fields.is_before_christ ? 1 - fields.year : fields.year;
+  return fields.day > days_of_month(year, fields.month) || fields.hour == 24;
+}
+
 }  // namespace
 
 Result<Moment> TimeFormat::parse(std::string_view text, const TimeZone& zone) const {
+  return parse(text, zone, false);
+}
+
+bool TimeFormat::fits_strictly(std::string_view text, const TimeZone& zone) const {
+  return parse(text, zone, true).ok();
+}
+
+Result<Moment> TimeFormat::parse(std::string_view text, const TimeZone& zone,
+                                 bool is_strict) const {
   const std::string_view body = trimmed(text);
   const auto wrong = [&] {
     return invalid("`" + std::string(text.substr(0, 100)) + "` does not fit the date pattern");
@@ -335,7 +350,10 @@ Result<Moment> TimeFormat::parse(std::string_view text, const TimeZone& zone) co
   const std::optional<std::int64_t> second = local_second(fields);
   if (!second) return wrong();
   if (fields.nano_of_day) fields.nano = *fields.nano_of_day % 1'000'000'000;
-  const std::int64_t utc = (fields.zone ? *fields.zone : zone).to_utc(*second);
+  const TimeZone& there = fields.zone ? *fields.zone : zone;
+  const std::int64_t utc = there.to_utc(*second);
+  const bool is_resolved = has_turned(fields) || utc + there.at(utc).seconds != *second;
+  if (is_strict && is_resolved) return wrong();
   return Moment{utc * 1000 + fields.nano / 1'000'000,
                 static_cast<std::uint32_t>(fields.nano % 1'000'000)};
 }
