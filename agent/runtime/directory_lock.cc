@@ -11,7 +11,6 @@
 #include <filesystem>
 #include <string>
 #include <system_error>
-#include <utility>
 
 namespace runnel {
 
@@ -36,38 +35,38 @@ Result<> make_state_directory(const std::string& directory) {
 
 Result<std::unique_ptr<DirectoryLock>> DirectoryLock::take(const std::string& directory) {
   TRY(make_state_directory(directory));
-  // The directory itself is held, too: it is there when the file was cleared away, and where
-  // nothing can be written it keeps others from an agent that waits. Not every kind of disk can
-  // hold one.
-  auto whole =
-      std::make_unique<Descriptor>(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const int whole = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   const std::string path = directory + "/lock";
-  const int opened = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  const int why = opened >= 0 ? 0 : errno;
-  auto file = std::make_unique<Descriptor>(opened);
+  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  const int why = file >= 0 ? 0 : errno;
+  std::unique_ptr<DirectoryLock> lock(new DirectoryLock(file, whole));
   const bool is_closed = why == EROFS || why == EACCES || why == ENOSPC || why == EDQUOT;
-  if (!file->is_open() && !(is_closed && whole->is_open()))
+  if (file < 0 && !(is_closed && whole >= 0))
     return unavailable("state directory `" + directory + "`: " + std::strerror(why));
-  const auto is_held = [](const Descriptor& one) {
-    return ::flock(one.number(), LOCK_EX | LOCK_NB) == 0;
-  };
-  const bool is_ours = file->is_open() ? is_held(*file) && (is_held(*whole) || errno != EWOULDBLOCK)
-                                       : is_held(*whole);
-  if (!is_ours) {
+  if (!lock->is_held()) {
     char owner[32] = {};
-    const ssize_t size =
-        file->is_open() ? ::pread(file->number(), owner, sizeof owner - 1, 0) : ssize_t{0};
+    const ssize_t size = file >= 0 ? ::pread(file, owner, sizeof owner - 1, 0) : ssize_t{0};
     const std::string process = size > 0 ? " (process " + std::string(owner) + ")" : "";
     return unavailable("state directory `" + directory + "` is in use by another agent" + process +
                        "; stop it first, or choose another --state");
   }
-  if (file->is_open()) {
+  if (file >= 0) {
     const std::string me = std::to_string(::getpid());
     // Only a courtesy to whoever comes second.
-    [[maybe_unused]] const int cut = ::ftruncate(file->number(), 0);
-    [[maybe_unused]] const ssize_t told = ::pwrite(file->number(), me.data(), me.size(), 0);
+    [[maybe_unused]] const int cut = ::ftruncate(file, 0);
+    [[maybe_unused]] const ssize_t told = ::pwrite(file, me.data(), me.size(), 0);
   }
-  return std::unique_ptr<DirectoryLock>(new DirectoryLock(std::move(file), std::move(whole)));
+  return lock;
+}
+
+// The directory itself is held, too: it is there when the file was cleared away, and where nothing
+// can be written it keeps others from an agent that waits. Not every kind of disk can hold one.
+bool DirectoryLock::is_held() const {
+  const auto holds = [](const Descriptor& one) {
+    return ::flock(one.number(), LOCK_EX | LOCK_NB) == 0;
+  };
+  if (!file_.is_open()) return holds(directory_);
+  return holds(file_) && (holds(directory_) || errno != EWOULDBLOCK);
 }
 
 }  // namespace runnel

@@ -5,7 +5,6 @@
 
 #include <memory>
 #include <string>
-#include <utility>
 
 #include "agent/base/descriptor.h"
 #include "agent/base/result.h"
@@ -25,10 +24,11 @@ class DirectoryLock {
   static Result<std::unique_ptr<DirectoryLock>> take(const std::string& directory);
 
  private:
-  DirectoryLock(std::unique_ptr<Descriptor> file, std::unique_ptr<Descriptor> directory)
-      : file_(std::move(file)), directory_(std::move(directory)) {}
-  const std::unique_ptr<Descriptor> file_;  // without a number where nothing can be written
-  const std::unique_ptr<Descriptor> directory_;
+  DirectoryLock(int file, int directory) : file_(file), directory_(directory) {}
+  bool is_held() const;
+
+  const Descriptor file_;  // without a number where nothing can be written
+  const Descriptor directory_;
 };
 
 }  // namespace runnel

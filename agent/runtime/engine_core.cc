@@ -37,6 +37,12 @@ class HeldAlive {
   FlowServices::List held_;
 };
 
+std::vector<std::shared_ptr<Node>> sources_first(std::vector<std::shared_ptr<Node>> nodes) {
+  std::stable_partition(nodes.begin(), nodes.end(),
+                        [](const std::shared_ptr<Node>& node) { return node->is_source(); });
+  return nodes;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
@@ -184,8 +190,11 @@ Result<> EngineCore::change_to(const std::shared_ptr<const Flow>& flow, bool tol
   }
   // A service that stays goes on, even if all who use it are replaced.
   const HeldAlive alive(old ? old->services : FlowServices::List{}, change.next->services);
-  if (Result<> paused = pause_all(change.ran); !paused.ok()) {
+  const auto park_attached = [&] {
     for (Queue* queue : change.attached) ledger_->park(*queue, flow->name);
+  };
+  if (Result<> paused = pause_all(change.ran); !paused.ok()) {
+    park_attached();
     return paused;
   }
   stop_all(change.ran, kFlushTime);
@@ -199,7 +208,7 @@ Result<> EngineCore::change_to(const std::shared_ptr<const Flow>& flow, bool tol
     } else {
       disconnect(*change.next);
     }
-    for (Queue* queue : change.attached) ledger_->park(*queue, flow->name);
+    park_attached();
     return started;
   }
   respecify(*change.next);
@@ -232,11 +241,9 @@ Result<> EngineCore::start_all(const std::vector<std::shared_ptr<Node>>& nodes,
 Result<> EngineCore::pause_all(const std::vector<std::shared_ptr<Node>>& nodes) {
   const auto deadline = std::chrono::steady_clock::now() + options_.call_patience;
   std::string busy;
-  for (const bool is_source : {true, false}) {
-    for (const std::shared_ptr<Node>& node : nodes) {
-      if (node->is_source() != is_source || node->pause(deadline)) continue;
+  for (const std::shared_ptr<Node>& node : sources_first(nodes)) {
+    if (!node->pause(deadline))
       busy += (busy.empty() ? "`" : ", `") + node->plan().model.path + "`";
-    }
   }
   if (busy.empty()) return {};
   for (const std::shared_ptr<Node>& node : nodes) node->resume();
@@ -246,11 +253,8 @@ Result<> EngineCore::pause_all(const std::vector<std::shared_ptr<Node>>& nodes) 
 void EngineCore::stop_all(const std::vector<std::shared_ptr<Node>>& nodes,
                           std::chrono::milliseconds within) {
   if (nodes.empty()) return;
-  for (const bool is_source : {true, false}) {
-    for (const std::shared_ptr<Node>& node : nodes) {
-      if (node->is_source() == is_source) node->pause();
-    }
-  }
+  const std::vector<std::shared_ptr<Node>> ordered = sources_first(nodes);
+  for (const std::shared_ptr<Node>& node : ordered) node->pause();
   // What was committed gets safe, and whoever waits for that is told, before the line is cut.
   if (within > 0ms) {
     const Result<> flushed = ledger_->flush(within);
@@ -259,14 +263,11 @@ void EngineCore::stop_all(const std::vector<std::shared_ptr<Node>>& nodes,
   }
   // A sink with something in flight may wait for its peer a while: all of them at the same time.
   std::vector<std::thread> waiting;
-  for (const bool is_source : {true, false}) {
-    for (const std::shared_ptr<Node>& node : nodes) {
-      if (node->is_source() != is_source) continue;
-      if (node->in_flight() > 0) {
-        waiting.emplace_back([&node] { node->stop(); });
-      } else {
-        node->stop();
-      }
+  for (const std::shared_ptr<Node>& node : ordered) {
+    if (node->in_flight() > 0) {
+      waiting.emplace_back([&node] { node->stop(); });
+    } else {
+      node->stop();
     }
   }
   for (std::thread& thread : waiting) thread.join();

@@ -142,6 +142,8 @@ class EngineCore final : public Engine {
   std::vector<std::string> components_of(std::string_view which) const;
   const PlannedQueue* planned_queue(const Running& running, std::string_view queue_id) const;
   std::string path_of(const std::string& component_id) const;
+  // Its path and its type; that is known while the component is in the flow that runs.
+  void name_component(ProvenanceEvent& event, const Running* now) const;
   static std::map<std::string, std::string, std::less<>> components_in(const Running& running);
   Result<std::string> find_remembering(std::string_view which) const;
   Result<std::shared_ptr<Node>> find_node(std::string_view which) const;

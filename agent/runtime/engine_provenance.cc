@@ -9,14 +9,6 @@ namespace {
 
 constexpr const char* kNone = "no provenance is kept; see the bulletins and `provenance_size`";
 
-// Known as long as the component is in the flow that runs.
-template <typename Running>
-void set_type(const Running* now, ProvenanceEvent& event) {
-  const std::shared_ptr<Node>* const node =
-      now == nullptr ? nullptr : now->find(event.component_id);
-  if (node != nullptr) event.type = (*node)->plan().model.type;
-}
-
 }  // namespace
 
 Result<> EngineCore::open_provenance() {
@@ -38,6 +30,13 @@ std::string EngineCore::path_of(const std::string& component_id) const {
     return (*node)->plan().model.path;
   const PlannedQueue* const queue = planned_queue(*now, component_id);
   return queue ? queue->connection->name : component_id;
+}
+
+void EngineCore::name_component(ProvenanceEvent& event, const Running* now) const {
+  event.component = path_of(event.component_id);
+  const std::shared_ptr<Node>* const node =
+      now == nullptr ? nullptr : now->find(event.component_id);
+  if (node != nullptr) event.type = (*node)->plan().model.type;
 }
 
 // Those whose id, path or name it is; none: all are meant.
@@ -66,10 +65,7 @@ Result<ProvenanceAnswer> EngineCore::provenance(const ProvenanceQuery& asked) co
   });
   TRY_ASSIGN(answer, provenance_->query(query, components_of(query.component)));
   const auto now = running();
-  for (ProvenanceEvent& event : answer.events) {
-    event.component = path_of(event.component_id);
-    set_type(now.get(), event);
-  }
+  for (ProvenanceEvent& event : answer.events) name_component(event, now.get());
   // Nothing was found because nothing was recorded: that is another answer.
   const std::vector<std::string>& recorded = provenance_->marked_attributes();
   for (const auto& [name, value] : query.attributes) {
@@ -94,10 +90,7 @@ Result<ProvenanceLineage> EngineCore::lineage(std::uint64_t flowfile) const {
     for (ProvenanceLineage::Bond& bond : *bonds) bond.component = path_of(bond.component_id);
   }
   const auto now = running();
-  for (auto& [id, event] : lineage.last_events) {
-    event.component = path_of(event.component_id);
-    set_type(now.get(), event);
-  }
+  for (auto& [id, event] : lineage.last_events) name_component(event, now.get());
   return lineage;
 }
 

@@ -325,6 +325,7 @@ void Ledger::written(Write& write) {
 // The packer's, or one that is cut and packed now that the disk is free; nullptr: closing.
 std::unique_ptr<Ledger::Write> Ledger::next_write() {
   std::unique_ptr<Write> write;
+  bool is_look_due = false;  // at the disk, while it has no room
   Lock lock(mutex_);
   while (true) {
     if (is_packing_) {
@@ -336,7 +337,7 @@ std::unique_ptr<Ledger::Write> Ledger::next_write() {
       break;
     }
     const SteadyTime at = next_cut_at();
-    if (at <= now()) {
+    if (at <= now() || (is_look_due && is_over_quota() && !is_closing_)) {
       write = cut(false);
       break;
     }
@@ -345,17 +346,13 @@ std::unique_ptr<Ledger::Write> Ledger::next_write() {
     // While there is no room the disk is looked at again after each write, and room may come
     // without one of ours.
     sleeps_until_ = is_over_quota() ? std::min(at, now() + std::chrono::seconds(1)) : at;
-    bool is_over = false;
+    is_look_due = false;
     if (sleeps_until_ == SteadyTime::max()) {
       writer_wake_.wait(mutex_);
     } else {
-      is_over = !writer_wake_.wait_until(mutex_, sleeps_until_);
+      is_look_due = !writer_wake_.wait_until(mutex_, sleeps_until_);
     }
     is_idle_ = false;
-    if (is_over && is_over_quota() && !is_closing_ && !is_packing_ && packed_ == nullptr) {
-      write = cut(false);
-      break;
-    }
   }
   is_at_disk_ = true;
   if (is_worth_packing_ahead()) packer_wake_.notify_one();

@@ -33,6 +33,13 @@ class Doctor(AgentTest):
         return subprocess.run([self.stand.program("runnel-agent"), "doctor", *words, "--state", state or self.state, "--json"], capture_output=True, text=True,
                               timeout=60)
 
+    def make_large(self):
+        """Contents of 20,000 B, which lie in a file of their own; returns the flow as it was."""
+        with open(self.flow, encoding="utf-8") as flow:
+            text = flow.read()
+        self.flow = self.write("large.yaml", text.replace('Custom Text: "hello from #{agent.id}", ', "File Size: 20000, ").replace("Data Format: Text", "Data Format: Binary"))
+        return text
+
     def test_it_is_refused_while_the_agent_runs(self):
         self.running()
         for words in (["check"], ["repair"], ["export", "/dev/null"]):
@@ -168,9 +175,7 @@ class Doctor(AgentTest):
             self.assertFalse(os.path.exists(nowhere) or os.path.exists(file + ".nothing"))
 
     def test_repair_counts_flowfiles_whose_content_is_missing_and_check_is_sound_then(self):
-        with open(self.flow, encoding="utf-8") as flow:
-            text = flow.read()
-        self.flow = self.write("large.yaml", text.replace('Custom Text: "hello from #{agent.id}", ', "File Size: 20000, ").replace("Data Format: Text", "Data Format: Binary"))
+        self.make_large()
         count = self.queued(self.running())
         self.assertEqual(self.doctor("check").returncode, 0)
         contents = os.path.join(self.state, "content")
@@ -248,9 +253,7 @@ connections:
         self.assertEqual(self.connection()["count"], 0)
 
     def test_an_export_of_what_is_purged_meanwhile_does_not_pass_for_a_damaged_one(self):
-        with open(self.flow, encoding="utf-8") as flow:
-            text = flow.read()
-        self.flow = self.write("large.yaml", text.replace('Custom Text: "hello from #{agent.id}", ', "File Size: 20000, ").replace("Data Format: Text", "Data Format: Binary"))
+        text = self.make_large()
         self.queued(self.running())
         self.flow = self.write("other.yaml", text.replace("name: line", "name: new line").replace("    schedule: {every: 20 ms}", "    stopped: true"))
         self.running()

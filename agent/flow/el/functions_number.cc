@@ -197,12 +197,11 @@ std::optional<Value> math_of_whole(Call& call, std::string_view name, std::int64
   return std::nullopt;
 }
 
-// floorDiv, ceilDiv, floorMod, ceilMod, and the `…Exact` of the quotients.
-std::optional<Value> whole_quotient(Call& call, std::string_view name, std::int64_t a,
-                                    std::int64_t b) {
-  constexpr std::array<std::string_view, 7> kNames{
-      "floorDiv", "ceilDiv", "floorMod", "ceilMod", "divideExact", "floorDivExact", "ceilDivExact"};
-  if (std::find(kNames.begin(), kNames.end(), name) == kNames.end()) return std::nullopt;
+constexpr std::array<std::string_view, 7> kQuotients{
+    "floorDiv", "ceilDiv", "floorMod", "ceilMod", "divideExact", "floorDivExact", "ceilDivExact"};
+
+// By one of `kQuotients`.
+Value whole_quotient(Call& call, std::string_view name, std::int64_t a, std::int64_t b) {
   if (b == 0) return call.fail("division by zero");
   const bool is_mod = name.ends_with("Mod");
   if (b == -1) {
@@ -222,10 +221,8 @@ std::optional<Value> math_of_wholes(Call& call, std::string_view name, std::int6
                                     std::int64_t b) {
   if (name == "max") return number_value(std::max(a, b));
   if (name == "min") return number_value(std::min(a, b));
-  const bool is_quotient = name.find("Div") != std::string_view::npos || name == "divideExact";
-  if (is_quotient || name == "floorMod" || name == "ceilMod") {
+  if (std::find(kQuotients.begin(), kQuotients.end(), name) != kQuotients.end())
     return whole_quotient(call, name, a, b);
-  }
   std::int64_t result = 0;
   bool has_overflowed = false;
   if (name == "addExact") {

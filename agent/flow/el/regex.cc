@@ -38,9 +38,30 @@ constexpr std::string_view kHorizontal =
 constexpr std::string_view kVertical = "\\n\\x{0B}\\f\\r\\x{85}\\x{2028}\\x{2029}";
 constexpr std::string_view kSpace = " \\t\\n\\x{0B}\\f\\r";  // RE2's \s lacks the vertical tab
 
-Error refused(std::size_t at, std::string_view what) {
+Error unavailable_here(std::size_t at, std::string_view what, std::string_view why = {}) {
   return invalid("regular expression, column " + std::to_string(at + 1) + ": " + std::string(what) +
-                 " is not available: expressions run in linear time here, without walking back");
+                 " is not available" + std::string(why));
+}
+
+Error refused(std::size_t at, std::string_view what) {
+  return unavailable_here(at, what, ": expressions run in linear time here, without walking back");
+}
+
+// What `\h`, `\v` and `\s` stand for, and all but which `\H`, `\V` and `\S`; else nothing.
+std::string_view blanks(char letter) {
+  switch (letter) {
+    case 'h':
+    case 'H':
+      return kHorizontal;
+    case 'v':
+    case 'V':
+      return kVertical;
+    case 's':
+    case 'S':
+      return kSpace;
+    default:
+      return {};
+  }
 }
 
 // Java's pattern in RE2's spelling.
@@ -113,8 +134,7 @@ class Translator {
       const std::string_view flags = java_.substr(at_ + 2, std::min(end, java_.size()) - at_ - 2);
       const std::size_t unknown = flags.find_first_of("dUux");
       if (unknown != std::string_view::npos) {
-        return invalid("regular expression, column " + std::to_string(at_ + 1) + ": the flag `" +
-                       std::string(flags.substr(unknown, 1)) + "` is not available");
+        return unavailable_here(at_, "the flag `" + std::string(flags.substr(unknown, 1)) + "`");
       }
     }
     take(1);
@@ -126,9 +146,8 @@ class Translator {
       return invalid("regular expression: ends in a single backslash");
     }
     const char c = java_[at_ + 1];
-    const auto group_text = [&](std::string_view members) {
-      return is_in_class_ ? std::string(members) : "[" + std::string(members) + "]";
-    };
+    const std::string members(blanks(c));
+    const bool is_small = c >= 'a' && c <= 'z';
     if (!is_in_class_ && c >= '1' && c <= '9') return refused(at_, "a back reference");
     if (c == 'k' && sees_at(2, '<')) return refused(at_, "a back reference");
     if (c == 'G') return refused(at_, "`\\G`");
@@ -137,11 +156,10 @@ class Translator {
       const std::size_t stop = end == std::string_view::npos ? java_.size() : end;
       out_ += Regex::quoted(java_.substr(at_ + 2, stop - at_ - 2));
       at_ = end == std::string_view::npos ? java_.size() : end + 2;
-    } else if (c == 'h' || c == 'v' || c == 's') {
-      put(group_text(c == 'h' ? kHorizontal : c == 'v' ? kVertical : kSpace), 2);
-    } else if ((c == 'H' || c == 'V' || c == 'S') && !is_in_class_) {
-      const std::string_view members = c == 'H' ? kHorizontal : c == 'V' ? kVertical : kSpace;
-      put("[^" + std::string(members) + "]", 2);
+    } else if (!members.empty() && !is_in_class_) {
+      put((is_small ? "[" : "[^") + members + "]", 2);
+    } else if (!members.empty() && is_small) {
+      put(members, 2);
     } else if (c == 'R' && !is_in_class_) {
       put("(?:\\r\\n|[" + std::string(kVertical) + "])", 2);
     } else if (c == 'Z' && !is_in_class_) {

@@ -40,6 +40,9 @@ struct Fields {
   std::int64_t nano = 0;
   std::optional<std::int64_t> nano_of_day;
   std::optional<TimeZone> zone;
+
+  // Year 1 before Christ is 0.
+  std::int64_t counted_year() const { return is_before_christ ? 1 - year : year; }
 };
 
 class Reader {
@@ -296,7 +299,7 @@ std::int64_t days_of_month(std::int64_t year, std::int64_t month) {
 // The fields as seconds since 1970 in local time; nothing when they contradict each other. As
 // java.time with ResolverStyle.SMART: a day that its month does not have is the month's last.
 std::optional<std::int64_t> local_second(const Fields& fields) {
-  const std::int64_t year = fields.is_before_christ ? 1 - fields.year : fields.year;
+  const std::int64_t year = fields.counted_year();
   const std::int64_t day = std::min(fields.day, days_of_month(year, fields.month));
   std::int64_t days = days_from_civil(year, fields.month, day);
   if (fields.day_of_year) {
@@ -323,8 +326,7 @@ std::optional<std::int64_t> local_second(const Fields& fields) {
 
 // Whether it means another day than it names.
 bool has_turned(const Fields& fields) {
-  const std::int64_t year = fields.is_before_christ ? 1 - fields.year : fields.year;
-  return fields.day > days_of_month(year, fields.month) || fields.hour == 24;
+  return fields.day > days_of_month(fields.counted_year(), fields.month) || fields.hour == 24;
 }
 
 }  // namespace

@@ -117,15 +117,21 @@ TEST_CASE(
   }
 }
 
+// Of 6 MiB; with one queue that takes all.
+QueueSpec open_on_small_disk(Rig& rig) {
+  rig.reserve = 256 << 10;
+  rig.disk.set_capacity(6 << 20);
+  QueueSpec spec;
+  spec.count_max = spec.bytes_max = 0;
+  rig.open(spec);
+  return spec;
+}
+
 TEST_CASE("a disk that fills up: sources wait, what is queued is delivered, and room comes back") {
   for (const std::size_t size : {std::size_t{1000}, kLarge}) {
     CAPTURE(size);
     Rig rig(2);
-    rig.reserve = 256 << 10;
-    rig.disk.set_capacity(6 << 20);
-    QueueSpec spec;
-    spec.count_max = spec.bytes_max = 0;
-    rig.open(spec);
+    const QueueSpec spec = open_on_small_disk(rig);
     REQUIRE(rig.disk.exists(rig.directory() + "/reserve"));
     std::mt19937 noise(1);
     std::vector<bool> is_safe;
@@ -188,11 +194,7 @@ TEST_CASE("a disk that fills up: sources wait, what is queued is delivered, and 
 
 TEST_CASE("a disk that contents have filled has room again when they are gone, without a restart") {
   Rig rig(4);
-  rig.reserve = 256 << 10;
-  rig.disk.set_capacity(6 << 20);
-  QueueSpec spec;
-  spec.count_max = spec.bytes_max = 0;
-  rig.open(spec);
+  open_on_small_disk(rig);
   rig.give(0, 50, nullptr, kLarge);
   REQUIRE(rig.ledger->flush(1s).ok());
   REQUIRE(rig.ledger->drive_checkpoint(CheckpointMode::kTruncate).ok());

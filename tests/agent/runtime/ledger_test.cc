@@ -9,9 +9,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// A driven ledger on a disk of its own, with one queue and a source that fills it.
-TEST_CASE("above the memory budget what lies behind leaves memory, and comes back in order") {
-  Rig rig(1);
+// A driven ledger on a disk of its own, with one queue and a source that fills it: by 20,000, where
+// memory has room for few of them.
+void give_more_than_memory(Rig& rig) {
   QueueSpec spec;
   spec.count_max = 0;
   rig.open(spec, 256 << 10);
@@ -19,6 +19,11 @@ TEST_CASE("above the memory budget what lies behind leaves memory, and comes bac
     rig.give(i, i + 500);
     REQUIRE(rig.ledger->flush(1s).ok());
   }
+}
+
+TEST_CASE("above the memory budget what lies behind leaves memory, and comes back in order") {
+  Rig rig(1);
+  give_more_than_memory(rig);
   CHECK(rig.queue->count() == 20'000);
   CHECK(rig.ledger->status().memory_bytes < (1 << 20));
   int next = 0;
@@ -34,13 +39,7 @@ TEST_CASE("above the memory budget what lies behind leaves memory, and comes bac
 
 TEST_CASE("what is moved to another queue is more than the memory budget, and keeps its order") {
   Rig rig(1);
-  QueueSpec spec;
-  spec.count_max = 0;
-  rig.open(spec, 256 << 10);
-  for (int i = 0; i < 20'000; i += 500) {
-    rig.give(i, i + 500);
-    REQUIRE(rig.ledger->flush(1s).ok());
-  }
+  give_more_than_memory(rig);
   Queue& other = **rig.ledger->attach({.id = "other", .name = "other", .count_max = 0});
   CHECK(*rig.ledger->move_all(*rig.queue, other) == 20'000);
   CHECK(rig.queue->count() == 0);

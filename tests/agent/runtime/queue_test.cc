@@ -30,6 +30,12 @@ FlowRecord record_of(std::uint64_t id, EpochNumber epoch = 1) {
   return record;
 }
 
+FlowRecord ranked_record_of(std::uint64_t id, std::string_view priority) {
+  FlowRecord record = record_of(id);
+  record.attributes = Attributes::with(nullptr, "priority", priority);
+  return record;
+}
+
 TEST_CASE("a first-in queue gives what came first, and again what was given back")
 NO_THREAD_SAFETY_ANALYSIS {
   Mutex mutex;
@@ -305,9 +311,7 @@ NO_THREAD_SAFETY_ANALYSIS {
   Queue queue(mutex, spec_of(QueueRule::kAttribute), 1);
   std::uint64_t id = 0;
   for (const char* priority : {"nan", "3", "NaN", "1", "-inf", "inf", "-nan(x)", "2"}) {
-    FlowRecord record = record_of(++id);
-    record.attributes = Attributes::with(nullptr, "priority", priority);
-    queue.append(record, 1);
+    queue.append(ranked_record_of(++id, priority), 1);
   }
   queue.append(record_of(9), 1);
   CHECK(taken_ids(queue, 100, 1) == std::vector<std::uint64_t>{4, 8, 2, 5, 7, 3, 6, 1, 9});
@@ -330,11 +334,8 @@ NO_THREAD_SAFETY_ANALYSIS {
   CHECK(live.ready() == 0);
 
   Queue ranked(mutex, spec_of(QueueRule::kAttribute), 2);
-  for (const std::uint64_t id : {9U, 5U, 1U}) {
-    FlowRecord record = record_of(id);
-    record.attributes = Attributes::with(nullptr, "priority", std::to_string(id));
-    ranked.append(record, 1);
-  }
+  for (const std::uint64_t id : {9U, 5U, 1U})
+    ranked.append(ranked_record_of(id, std::to_string(id)), 1);
   taken.clear();
   CHECK(ranked.take(3, 1, taken) == 3);
   ranked.give_back(taken[2].position, 2);
