@@ -3,12 +3,14 @@
 
 A suite is a program that says how many of its cases passed: doctest programs (once as released, once under ASan and
 UBSan, once under TSan), Python scripts that drive the real programs (tests/scripts), and the web UI's unit tests. As many suites run
-side by side as there are cores, two at most; each has a time limit, its output goes to build/tests/<suite>.log and is shown when it fails.
-The last line counts the cases of all suites: `N passed, N failed`.
+side by side as there are cores, two at most, and beside them one of those that mostly wait for something (WAITING), also while the next
+kind is built. Each has a time limit, its output goes to build/tests/<suite>.log and is shown when it fails; what stands behind its time is
+how much of a core it took. The last line counts the cases of all suites: `N passed, N failed`.
 """
 
 import argparse
 import concurrent.futures
+import itertools
 import os
 import re
 import shutil
@@ -19,7 +21,8 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LOGS = os.path.join(ROOT, "build", "tests")
 JOBS = min(2, os.cpu_count() or 1)
-SLOW = ("processors_mqtt", "processors_http", "trial", "runtime", "conformance", "kafka", "mock_pages")  # begin first, so that none is left alone at the end
+SLOW = ("trial", "runtime", "processors_record", "conformance", "crash")  # begin first, so that none is left alone at the end
+WAITING = ("processors_mqtt", "processors_http", "processors_kafka", "scripts/kafka", "mock_pages", "outage", "mounts")
 SANITIZED = {
     "asan": {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", "UBSAN_OPTIONS": "print_stacktrace=1", "RUNNEL_CUTS": "100", "RUNNEL_DAMAGES": "20", "RUNNEL_SEEDS": "3", "RUNNEL_SOAK_HOURS": "2"},
     "tsan": {"RUNNEL_CUTS": "50", "RUNNEL_DAMAGES": "10", "RUNNEL_SEEDS": "1", "RUNNEL_SOAK_HOURS": "2", "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1:suppressions=" + os.path.join(ROOT, "tests", "support", "tsan.supp")},
@@ -127,6 +130,22 @@ def build(kind, names, is_long):
     return done.returncode == 0
 
 
+def wait_for(process, seconds):
+    """(exit code, seconds of CPU); None as a code: it was stopped after so many seconds."""
+    deadline = time.monotonic() + seconds
+    pid, code = 0, None
+    while not pid and time.monotonic() < deadline:
+        pid, status, used = os.wait4(process.pid, os.WNOHANG)
+        time.sleep(0 if pid else 0.1)
+    if not pid:
+        os.killpg(process.pid, 9)
+        _, status, used = os.wait4(process.pid, 0)
+    else:
+        code = os.waitstatus_to_exitcode(status)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return code, used.ru_utime + used.ru_stime
+
+
 def run(suite):
     """Runs one suite; returns (passed, failed)."""
     log_path = os.path.join(LOGS, suite.name.replace("/", "_") + ".log")
@@ -135,13 +154,8 @@ def run(suite):
     with open(log_path, "wb") as log:
         process = subprocess.Popen(suite.command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=log,
                                    stderr=subprocess.STDOUT, start_new_session=True)
-        try:
-            code = process.wait(timeout=suite.seconds)
-            note = "" if code == 0 else f"exit code {code}"
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, 9)
-            process.wait()
-            code, note = 1, f"stopped after {suite.seconds} s"
+        code, cpu_seconds = wait_for(process, suite.seconds)
+    note = f"stopped after {suite.seconds} s" if code is None else f"exit code {code}" if code else ""
     with open(log_path, encoding="utf-8", errors="replace") as log:
         text = log.read()
     counted = suite.count(text)
@@ -151,7 +165,8 @@ def run(suite):
     if code != 0 and failed == 0:
         failed = 1
     seconds = time.monotonic() - began
-    said = [f"{'FAILED' if failed else 'ok    '} {suite.name:40} {passed:5} passed {failed:3} failed {seconds:7.1f} s {note}"]
+    busy = f"{cpu_seconds / max(seconds, 0.01):4.0%}"
+    said = [f"{'FAILED' if failed else 'ok    '} {suite.name:40} {passed:5} passed {failed:3} failed {seconds:7.1f} s {busy} {note}".rstrip()]
     if failed:
         said += [*text.splitlines()[-60:], f"(the whole output: {os.path.relpath(log_path, ROOT)})"]
     print("\n".join(said), flush=True)
@@ -171,31 +186,35 @@ def main():
     if options.seed is not None:
         os.environ["RUNNEL_SEED"] = str(options.seed)
 
-    passed = failed = 0
-    suites = []
-    for kind in kinds_wanted(options.names):
-        if not options.list and not build(kind, options.names, options.long):
-            print(f"the {kind} build failed")
-            failed += 1
-            continue
-        suites += [suite for suite in doctest_suites(kind) if wanted(suite.name, options.names)]
-    suites += [suite for suite in script_suites(options.long) if wanted(suite.name, options.names)]
-    if options.long and "tsan" in kinds_wanted(options.names) and wanted("tsan/kill", options.names):
-        suites.append(raced_kill_suite())
-    if options.long:
-        for suite in suites:
-            suite.seconds *= 10
+    kinds = kinds_wanted(options.names)
+    scripts = script_suites(options.long) + ([raced_kill_suite()] if options.long and "tsan" in kinds else [])
+    pick = lambda some: [suite for suite in some if wanted(suite.name, options.names)]
     if options.list:
-        print("\n".join(suite.name for suite in suites))
+        units = itertools.chain.from_iterable(map(doctest_suites, kinds))
+        print("\n".join(suite.name for suite in pick([*units, *scripts])))
         return 0
-    if not suites and not failed:
+    failed_builds = 0
+    results, later = [], []
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as busy, concurrent.futures.ThreadPoolExecutor(1) as beside:
+        for kind in kinds:
+            if not build(kind, options.names, options.long):
+                print(f"the {kind} build failed")
+                failed_builds += 1
+                continue
+            for suite in pick(doctest_suites(kind) + (scripts if kind == "release" else [])):
+                if options.long:
+                    suite.seconds *= 10
+                if suite.name.endswith(WAITING):
+                    results.append(beside.submit(run, suite))
+                else:
+                    later.append(suite)
+        later.sort(key=lambda suite: not suite.name.endswith(SLOW))  # else as they are
+        results += [busy.submit(run, suite) for suite in later]
+    if not results and not failed_builds:
         print(f"no suite begins with {' or '.join(options.names)}; see ./dev test --list")
         return 2
-    suites.sort(key=lambda suite: not suite.name.endswith(SLOW))  # else as they are
-    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
-        for good, bad in pool.map(run, suites):
-            passed += good
-            failed += bad
+    passed = sum(one.result()[0] for one in results)
+    failed = failed_builds + sum(one.result()[1] for one in results)
     if shutil.which("ccache"):
         subprocess.run(["ccache", "--show-stats"], stdout=open(os.path.join(LOGS, "ccache.log"), "w"), check=False)
     print(f"{passed} passed, {failed} failed", flush=True)
