@@ -104,6 +104,26 @@ std::vector<SettingRow> table() {
        .default_value = "7 days",
        .min = 60e9,
        .max = 3650.0 * 86'400e9},
+      {.name = "memory_budget",
+       .doc =
+           "Memory for queued FlowFiles, at most; what comes beyond it lies on the disk only, and "
+           "is read again when its turn comes. While queues fill, the agent takes up to 35 MB "
+           "besides.",
+       .kind = PropertyKind::kSize,
+       .default_value = "64 MB",
+       .min = 8 << 20,
+       .max = 1e12},
+      {.name = "ledger_linger",
+       .doc =
+           "How long what a source has taken in may be on its way before it is written to the "
+           "disk. Its sender has no acknowledgement until it is written or delivered, and what "
+           "is delivered sooner is never written: behind a slow uplink, more than its round trip "
+           "spares the flash. An MQTT broker that sends no more without an acknowledgement is "
+           "not kept waiting; an HTTP client is.",
+       .kind = PropertyKind::kPeriod,
+       .default_value = "5 ms",
+       .min = 1e6,
+       .max = 1e9},
       {.name = "disk_quota",
        .doc =
            "What queues and contents may hold on disk, with provenance. At it sources wait, unless "
@@ -225,6 +245,10 @@ Result<Settings> make_settings(const SettingValues& file, const SettingValues& c
   out.replay_archive_bytes = archive_size;
   TRY_ASSIGN(archive_age, parse_period(text("replay_archive_age")));
   out.replay_archive_age = std::chrono::duration_cast<std::chrono::milliseconds>(archive_age);
+  TRY_ASSIGN(memory_budget, parse_size(text("memory_budget")));
+  out.memory_budget = memory_budget;
+  TRY_ASSIGN(linger, parse_period(text("ledger_linger")));
+  out.ledger_linger = std::chrono::duration_cast<std::chrono::milliseconds>(linger);
   if (const std::string quota = text("disk_quota"); !quota.empty()) {
     TRY_ASSIGN(bytes, parse_size(quota));
     out.disk_quota = bytes;

@@ -33,6 +33,8 @@ struct Settings {
   std::vector<std::string> provenance_attributes;
   std::uint64_t replay_archive_bytes = 0;
   std::chrono::milliseconds replay_archive_age{};
+  std::uint64_t memory_budget = 0;
+  std::chrono::milliseconds ledger_linger{};
   std::uint64_t disk_quota = 0;  // 0: chosen at the start
   std::string encryption_key;    // where it is; empty: in the state directory
   bool encrypt_content = false;

@@ -15,6 +15,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::uint64_t kUnsavedMax = 4 << 20;  // bytes that wait; then a cut is made at once
+// Of an epoch: whoever waits for what was finished waits for what came with it, too.
+constexpr auto kSliceMax = 5ms;
 
 }  // namespace
 
@@ -82,7 +84,9 @@ EpochNumber Ledger::birth_epoch() {
   const SteadyTime at =
       options_.is_driven ? options_.clock->steady() : system_clock().recent().steady;
   const bool is_cut = !epochs_.empty() && first_epoch_ + epochs_.size() - 1 <= cut_through_;
-  if (epochs_.empty() || is_cut || at - epochs_.back().opened >= options_.linger / 4) {
+  if (epochs_.empty() || is_cut ||
+      at - epochs_.back().opened >=
+          std::min<std::chrono::milliseconds>(options_.linger / 4, kSliceMax)) {
     if (epochs_.empty()) first_epoch_ = std::max(first_epoch_, cut_through_ + 1);
     epochs_.emplace_back().opened = at;
   }

@@ -89,8 +89,11 @@ TEST_CASE("the bounds of provenance and of the replay archive are settings") {
   CHECK(defaults->provenance_age == std::chrono::hours(7 * 24));
   CHECK(defaults->provenance_attributes == std::vector<std::string>{"filename"});
   CHECK(defaults->replay_archive_bytes == 0);
+  CHECK(defaults->memory_budget == 64 << 20);
+  CHECK(defaults->ledger_linger == std::chrono::milliseconds(5));
   const auto file = read(
-      "state: /s\nflow: f\nprovenance_size: 0 B\nprovenance_attributes: 'mqtt.topic, site ,,site'\n"
+      "memory_budget: 16 MB\nledger_linger: 200 ms\nstate: /s\nflow: f\nprovenance_size: 0 "
+      "B\nprovenance_attributes: 'mqtt.topic, site ,,site'\n"
       "replay_archive: 1 GB\nreplay_archive_age: 2 hours\n");
   CHECK(file.complaints.empty());
   const auto settings = make_settings(file.values, {});
@@ -99,9 +102,18 @@ TEST_CASE("the bounds of provenance and of the replay archive are settings") {
   CHECK(settings->provenance_attributes == std::vector<std::string>{"mqtt.topic", "site"});
   CHECK(settings->replay_archive_bytes == 1 << 30);
   CHECK(settings->replay_archive_age == std::chrono::hours(2));
-  CHECK(!make_settings({}, {.values = {{"state", "/t"}, {"flow", "f"}, {"replay_archive", "much"}},
-                            .parameters = {}})
-             .ok());
+  CHECK(settings->memory_budget == 16 << 20);
+  CHECK(settings->ledger_linger == std::chrono::milliseconds(200));
+  for (const auto& [key, value] :
+       std::vector<std::pair<std::string, std::string>>{{"replay_archive", "much"},
+                                                        {"memory_budget", "1 MB"},
+                                                        {"ledger_linger", "0 ms"},
+                                                        {"ledger_linger", "2 sec"}}) {
+    CAPTURE(key);
+    CHECK(!make_settings(
+               {}, {.values = {{"state", "/t"}, {"flow", "f"}, {key, value}}, .parameters = {}})
+               .ok());
+  }
 }
 
 TEST_CASE("a token comes from a file or directly, not both") {

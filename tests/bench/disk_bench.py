@@ -8,7 +8,8 @@ else's writes do; else the device that holds the directory, with all that others
 that it made dirty), `own` what the agent counts itself, which `status` and the metrics show. On a busy machine fewer messages share a write, and each byte costs more of them: `messages a write`.
 
 A message that its receiver acknowledges within the ledger's linger (5 ms) is not written. PublishKafka gathers messages for 1 ms (`Queue Buffering Max Time`); `steady`
-tells both: with that, and with MiNiFi's 5 ms."""
+tells both: with that, and with MiNiFi's 5 ms. `uplink of 60 ms` is a Kafka that answers so late, as behind a radio link, with 100 messages a second: with the linger
+that an agent has by itself, and with one that is longer than the way."""
 
 import json
 import os
@@ -102,13 +103,15 @@ def flow_file(stand, name, broker, kafka, buffering):
 class Bench:
     """One agent between one mosquitto of this window and one Kafka."""
 
-    def __init__(self, stand, device, name, window, message=telemetry, size=SIZE, buffering="1 ms"):
+    def __init__(self, stand, device, name, window, message=telemetry, size=SIZE, buffering="1 ms", linger="5 ms", delay=0):
         self.stand, self.device, self.name, self.message, self.size = stand, device, name, message, size
         self.broker = stand.start_mosquitto("mosquitto-" + name, settings=[f"max_inflight_messages {window}"])
         self.kafka = stand.start_mock_kafka()
+        if delay:
+            self.kafka.tell(f"delay {delay}")
         state = os.path.join(device.folder, "state-" + name)
         self.agent = Program(stand, "agent-" + name, [stand.program("runnel-agent"), "run", "--state", state, "--flow",
-                                                      flow_file(stand, "flow-" + name, self.broker, self.kafka, buffering), "--param", "agent.id=disk"])
+                                                      flow_file(stand, "flow-" + name, self.broker, self.kafka, buffering), "--ledger-linger", linger, "--param", "agent.id=disk"])
         self.agent.state = state
         self.agent.line("running ")
         wait_until("the subscription", lambda: self.broker.has_said("vehicle/disk"))
@@ -135,13 +138,16 @@ class Bench:
     def since(self, before, count):
         return {name: round((value - before[name]) / (count * self.size), 3) for name, value in self.figures().items()}
 
-    def steady(self, count):
-        """At 5,000 messages a second, everything delivered at once."""
+    def steady(self, count, rate=5000):
+        """Everything delivered at once."""
         before = self.figures()
-        self.publish(count, rate=5000)
+        self.publish(count, rate)
         wait_until("delivery", lambda: self.count("out") >= self.sent, 120)
         time.sleep(1)
         return self.since(before, count)
+
+    def trickle(self, count):
+        return self.steady(count, rate=100)
 
     def outage(self, count):
         """Filled while Kafka is away, then drained."""
@@ -165,12 +171,14 @@ def main():
         device = Device(stand)
         try:
             def measure(name, count, how, *options, **more):
-                bench = Bench(stand, device, name.replace(" ", "-"), *options, **more)
+                bench = Bench(stand, device, name.replace(" ", "-").replace(",", ""), *options, **more)
                 found[name] = getattr(bench, how)(count)
                 bench.end()
 
             measure("steady", MESSAGES // 2, "steady", 2000)
             measure("steady, Kafka buffering 5 ms", MESSAGES // 2, "steady", 2000, buffering="5 ms")
+            measure("uplink of 60 ms", MESSAGES // 50, "trickle", 2000, delay=60)
+            measure("uplink of 60 ms, linger 200 ms", MESSAGES // 50, "trickle", 2000, delay=60, linger="200 ms")
             measure("window 2000", MESSAGES, "outage", 2000)
             measure("window 200", MESSAGES // 2, "outage", 200)
             measure("window 20", MESSAGES // 5, "outage", 20)

@@ -5,7 +5,8 @@
 // A topic that is not there is made when it is first asked for, with four partitions. Prints
 // `bootstrap HOST:PORT`, then runs until SIGTERM or SIGINT. It goes away by the line `down` on its
 // standard input, or SIGUSR1, and comes back by `up`, or SIGUSR2; each is answered by `is down`,
-// `is up`. It keeps 5 MiB of each partition, the newest. Exit code 2: it was called otherwise.
+// `is up`. After `delay MS` it answers so much later (`answers after MS ms`). It keeps 5 MiB of
+// each partition, the newest. Exit code 2: it was called otherwise.
 
 #include <poll.h>
 #include <signal.h>
@@ -15,6 +16,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <exception>
 #include <optional>
@@ -26,6 +28,8 @@
 
 namespace runnel::test {
 namespace {
+
+constexpr int kDelayMax = 10'000;  // ms
 
 void say(const std::string& line) {
   std::puts(line.c_str());
@@ -40,8 +44,16 @@ void set(KafkaMock& kafka, bool is_up) {
 void obey(KafkaMock& kafka, std::string_view line) {
   if (line == "up" || line == "down") {
     set(kafka, line == "up");
+  } else if (line.starts_with("delay ")) {
+    const std::string_view number = line.substr(6);
+    int ms = -1;
+    const auto read = std::from_chars(number.begin(), number.end(), ms);
+    if (read.ec != std::errc() || read.ptr != number.end() || ms < 0 || ms > kDelayMax)
+      return say("a delay is 0 to " + std::to_string(kDelayMax) + " ms");
+    kafka.set_delay(std::chrono::milliseconds(ms));
+    say("answers after " + std::to_string(ms) + " ms");
   } else if (!line.empty()) {
-    say("unknown command; there are `up` and `down`");
+    say("unknown command; there are `up`, `down` and `delay MS`");
   }
 }
 

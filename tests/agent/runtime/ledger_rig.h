@@ -40,6 +40,7 @@ class Rig {
     options.vfs = disk.vfs_name();
     options.disk = &disk;
     options.memory_budget = memory_budget;
+    options.linger = linger;
     options.is_driven = true;
     options.disk_quota = disk_quota;
     options.first_epoch = first_epoch;
@@ -104,6 +105,7 @@ class Rig {
   }
 
   EpochNumber first_epoch = 1;
+  std::chrono::milliseconds linger = LedgerOptions{}.linger;
   std::uint64_t disk_quota = 0;
   std::uint64_t reserve = 0;
   Vault vault;

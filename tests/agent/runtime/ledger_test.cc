@@ -520,5 +520,36 @@ TEST_CASE(
   CHECK(rig.ledger->loss().is_balanced());
 }
 
+TEST_CASE("what is delivered within a longer linger is never written, what is not is") {
+  Rig rig(1);
+  rig.linger = 200ms;
+  rig.open({});
+  REQUIRE(rig.ledger->flush(1s).ok());
+  bool is_delivered_safe = false;
+  bool is_early_safe = false;
+  bool is_late_safe = false;
+  rig.give(1, 2, [&is_delivered_safe] { is_delivered_safe = true; });
+  rig.clock.advance(60ms);
+  CHECK_FALSE(rig.ledger->drive_cut(false));
+  CHECK(rig.take(1) == std::vector<int>{1});
+  rig.ledger->drive_notify();
+  CHECK(is_delivered_safe);
+  rig.give(2, 3, [&is_early_safe] { is_early_safe = true; });
+  rig.clock.advance(10ms);  // who comes so much later has an epoch of his own
+  rig.give(3, 4, [&is_late_safe] { is_late_safe = true; });
+  CHECK(rig.take(1) == std::vector<int>{2});
+  rig.ledger->drive_notify();
+  CHECK(is_early_safe);
+  CHECK_FALSE(is_late_safe);
+  rig.clock.advance(199ms);
+  CHECK_FALSE(rig.ledger->drive_cut(false));
+  rig.clock.advance(1ms);
+  REQUIRE(rig.ledger->drive_cut(false));
+  REQUIRE(rig.ledger->drive_write().ok());
+  rig.ledger->drive_notify();
+  CHECK(is_late_safe);
+  CHECK(rig.ledger->loss().is_balanced());
+}
+
 }  // namespace
 }  // namespace runnel
