@@ -75,7 +75,7 @@ def main():
         agent = stand.start_flow("agent", flow, "--param", "agent.id=idle")
         agent.line("running ")
         started = time.monotonic() - began
-        wait_until("the subscription", lambda: broker.has_said("vehicle/idle"))
+        wait_until("the subscription", lambda: broker.has_said("vehicle/idle"), every=0.002)
         subscribed = time.monotonic() - began
         mine = watch(agent.process)
         burst(broker.uri)

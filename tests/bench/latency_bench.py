@@ -1,5 +1,5 @@
 """How long a message takes from its MQTT PUBLISH (QoS 1) to Kafka's acknowledgement, through mosquitto, an agent and a real Kafka: at 5,000 messages a second and at
-half of what the way carries; beside twice (one fsync and one round trip to Kafka), measured in the same run, and beside a bare relay that stores nothing, under the same load.
+half of what the way carries when messages come one by one, as from vehicles; beside twice (one fsync and one round trip to Kafka), measured in the same run, and beside a bare relay that stores nothing, under the same load.
 
     latency_bench.py [SECONDS]
 
@@ -18,7 +18,8 @@ from stand import Program  # noqa: E402
 FLOW = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "demo", "vehicle-telemetry-1.yaml")
 SECONDS = float(sys.argv[1]) if len(sys.argv) > 1 else 10
 RATE = 5000
-MOST = 100_000  # messages, for what the way carries
+MOST = 100_000  # messages, as fast as the broker takes them
+HALVINGS = 4  # of where it may lie what the way carries
 P50_MS_LIMIT, P99_MS_LIMIT = 10, 50
 
 
@@ -74,12 +75,25 @@ def main():
             agent.end()
             return found
 
+        def carried(most):
+            """The most messages a second that come one by one and get through as they come: what is published as fast as it goes shares packets and batches, and says more."""
+            least = RATE
+            for number in range(HALVINGS):
+                rate = (least + most) / 2
+                found = through(f"carries{number}", rate, int(rate * SECONDS / 4))
+                if found["published a second"] > 0.99 * rate and found["p99"] < P99_MS_LIMIT:
+                    least = rate
+                else:
+                    most = rate
+            return least
+
         limits = lambda: ask("limits", stand.kafka.bootstrap, stand.make_topic("limits"), stand.folder)
         through("warm", 1000, 2000)
         before = limits()
         steady = through("steady", RATE, int(RATE * SECONDS))
         most = through("most", 0, MOST)
-        half_rate = most["rate"] / 2
+        carries = carried(most["rate"])
+        half_rate = carries / 2
         bare_steady = through_bare("bare-steady", RATE, int(RATE * SECONDS))
         halves, bare_halves = [], []
         for number in range(ROUNDS):
@@ -91,7 +105,7 @@ def main():
     print(json.dumps({"value": steady["p50"], "unit": f"ms at p50, {RATE} messages/s", "raw": round(raw, 2), "ratio": round(steady["p50"] / raw, 2),
                       "is_within": steady["p50"] <= P50_MS_LIMIT and steady["p99"] <= P99_MS_LIMIT, "limits ms, p50 and p99": [P50_MS_LIMIT, P99_MS_LIMIT],
                       f"at {RATE}/s": steady, f"bare relay at {RATE}/s": bare_steady, "at half load": half,
-                      "bare relay at that load": bare_half, "half load, of the bare relay": {key: round(half[key] / bare_half[key], 2) for key in ("p50", "p99")}, "as fast as it goes": most, "limits before": before, "limits after": after}))
+                      "bare relay at that load": bare_half, "half load, of the bare relay": {key: round(half[key] / bare_half[key], 2) for key in ("p50", "p99")}, "carries": round(carries), "as fast as it goes": most, "limits before": before, "limits after": after}))
 
 
 if __name__ == "__main__":
