@@ -59,6 +59,13 @@ TEST_CASE("an array, one object and objects one behind the other are all records
   CHECK(convert(kJsonIn, kJsonOut, "").count == "0");
 }
 
+TEST_CASE("any number of arrays without a record are no record") {
+  std::string text;
+  for (int i = 0; i < 1'000'000; ++i) text += "[ ]";
+  CHECK(convert(kJsonIn, kJsonOut, text).content == "[]");
+  CHECK(convert(kJsonIn, kJsonOut, text + "[{\"a\":1}]").content == "[{\"a\":1}]");
+}
+
 TEST_CASE("of several fields with one name the last one counts, at the place of the first") {
   CHECK(convert(kJsonIn, kLines, R"({"a":1,"b":2,"a":{"c":1,"c":[3]},"b":null})").content ==
         R"({"a":{"c":[3]},"b":null})");
