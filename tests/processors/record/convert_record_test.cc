@@ -159,6 +159,20 @@ TEST_CASE("malformed CSV goes to failure as it came, with the line") {
   CHECK(convert(kCsvIn, kLines, "a,b\n1\n").content == "{\"a\":1,\"b\":null}");
 }
 
+TEST_CASE("a row of CSV is bounded with all its cells, quoted or not, and in their number") {
+  const RunnerService small{"CSVReader", {{"Maximum Record Size", "64 B"}}};
+  const std::string cell(40, 'x');
+  const std::string large = "the CSV in line 2: a row is larger than `Maximum Record Size`";
+  CHECK(convert(small, kLines, "a,b\n" + cell + "," + cell + "\n").problem == large);
+  CHECK(convert(small, kLines, "a,b\n\"" + cell + "\",\"" + cell + "\"\n").problem == large);
+  CHECK(convert(small, kLines, "a,b\n\"" + cell + "\"\n\"" + cell + "\"\n").count == "2");
+  const std::string many = "a row has more than 10000 fields";
+  CHECK(convert(kCsvIn, kLines, std::string(10'000, ',') + "\n").problem ==
+        "the CSV in line 1: " + many);
+  CHECK(convert(kCsvIn, kLines, "a,b\n" + std::string(10'000, ',') + "\n").problem ==
+        "the CSV in line 2: " + many);
+}
+
 TEST_CASE("JSON becomes CSV with the fields of all records as columns, and comes back as it was") {
   const std::string text =
       R"([{"a":1,"b":"x,y"},{"c":" z","a":-2.5},{"b":"say \"hi\"","c":""},{"a":null,"d":{"e":[1]}}])";
