@@ -173,6 +173,18 @@ TEST_CASE("a row of CSV is bounded with all its cells, quoted or not, and in the
         "the CSV in line 2: " + many);
 }
 
+TEST_CASE("a row of one field without a value is a row, wherever it stands") {
+  std::string text;
+  std::string expected;
+  for (int i = 0; i < 40'000; ++i) {
+    text += R"({"a":null})";
+    expected += "\"\"\n";
+  }
+  const RunnerService bare{"CSVRecordSetWriter", {{"Include Header Line", "false"}}};
+  CHECK(convert(kJsonIn, bare, text).content == expected);
+  CHECK(convert(kJsonIn, kCsvOut, text).content == "a\n" + expected);
+}
+
 TEST_CASE("JSON becomes CSV with the fields of all records as columns, and comes back as it was") {
   const std::string text =
       R"([{"a":1,"b":"x,y"},{"c":" z","a":-2.5},{"b":"say \"hi\"","c":""},{"a":null,"d":{"e":[1]}}])";
