@@ -116,6 +116,14 @@ Result<std::optional<std::vector<CsvRows::Cell>>> CsvRows::next() {
   }
 }
 
+Result<std::optional<std::vector<CsvRows::Cell>>> CsvRows::header() {
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  TRY_ASSIGN(row, next());
+  if (row && row->front().text.starts_with(kByteOrderMark))
+    row->front().text.erase(0, kByteOrderMark.size());
+  return row;
+}
+
 Result<char> csv_character(std::string_view property, std::string_view text) {
   if (text == "\\t") return '\t';
   if (text.size() == 1 && text[0] != '\n' && text[0] != '\r') return text[0];

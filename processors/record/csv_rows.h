@@ -38,6 +38,8 @@ class CsvRows {
   // The next row that is not empty, or none at the end. kInvalid: a quote without its end, or a row
   // that is too large or has more than kColumnsMax cells.
   Result<std::optional<std::vector<Cell>>> next();
+  // The same of the first one, which names the columns: a byte order mark is no part of it.
+  Result<std::optional<std::vector<Cell>>> header();
   // Of the row given last; counts from 1.
   std::uint64_t line() const { return row_line_; }
   Place place() const { return {source_.offset(), line_}; }
