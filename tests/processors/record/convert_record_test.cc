@@ -173,6 +173,14 @@ TEST_CASE("a row of CSV is bounded with all its cells, quoted or not, and in the
         "the CSV in line 2: " + many);
 }
 
+TEST_CASE("a name that a header of CSV has twice is not that of two fields") {
+  const Converted out = convert(kCsvIn, kLines, "a,b,a,,\n1,2,3,4,5\n");
+  CHECK(out.content == R"({"a":1,"b":2,"unknown_field_index_2":3,"":4,"unknown_field_index_4":5})");
+  CHECK(convert(kCsvIn, kCsvOut, "a,b,a\n1,2,3\n").content == "a,b,unknown_field_index_2\n1,2,3\n");
+  CHECK(convert(kCsvIn, kLines, "unknown_field_index_2,a,a\n1,2,3\n").problem ==
+        "the CSV in line 1: the header names `unknown_field_index_2` twice");
+}
+
 TEST_CASE("a row of one field without a value is a row, wherever it stands") {
   std::string text;
   std::string expected;
