@@ -82,13 +82,14 @@ Result<> ByteSink::flush() {
   return {};
 }
 
-Result<RecordSurvey> survey(RecordReader& reader) {
+Result<RecordSurvey> survey(RecordReader& reader, bool wants_columns) {
   RecordSurvey out;
   std::set<std::string> seen;
   while (true) {
     TRY_ASSIGN(record, reader.next());
     if (!record) break;
     ++out.count;
+    if (!wants_columns) continue;
     for (const Field& field : record->fields) {
       if (!seen.insert(field.name).second) continue;
       if (seen.size() > kColumnsMax) {

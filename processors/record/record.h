@@ -172,10 +172,11 @@ class ByteSink {
 // What a first reading of all records tells: to the end. kInvalid as RecordReader::next.
 struct RecordSurvey {
   std::uint64_t count = 0;
-  std::vector<std::string> columns;  // in the order of their first appearance; up to kColumnsMax
+  // Where they are wanted: in the order of their first appearance; up to kColumnsMax.
+  std::vector<std::string> columns;
 };
 inline constexpr std::size_t kColumnsMax = 10'000;
-Result<RecordSurvey> survey(RecordReader& reader);
+Result<RecordSurvey> survey(RecordReader& reader, bool wants_columns);
 
 // Appends the value as compact JSON, or indented by `indent` blanks a level (-1: compact).
 void append_json(std::string& out, const Value& value, bool leaves_out_nulls, int indent,
