@@ -14,7 +14,8 @@ namespace {
 
 // The shortest text that reads back as the same number, recognizable as one that is no integer.
 std::string number_text(double number) {
-  if (!std::isfinite(number)) return "null";
+  if (std::isnan(number)) return "NaN";
+  if (std::isinf(number)) return number < 0 ? "-Infinity" : "Infinity";
   std::string out = fmt::format("{}", number);
   if (out.find_first_of(".e") == std::string::npos) out += ".0";
   return out;
@@ -35,7 +36,11 @@ struct JsonAppender {
   void operator()(Value::Null) const { out += "null"; }
   void operator()(bool flag) const { out += flag ? "true" : "false"; }
   void operator()(std::int64_t number) const { out += std::to_string(number); }
-  void operator()(double number) const { out += number_text(number); }
+  // What JSON has no number for is a text there, as in NiFi.
+  void operator()(double number) const {
+    const std::string text = number_text(number);
+    out += std::isfinite(number) ? text : json_quoted(text);
+  }
   void operator()(const BigInteger& number) const { out += number.digits; }
   void operator()(const std::string& text) const { out += json_quoted(text); }
   void operator()(const Value::List& list) const {
@@ -109,6 +114,7 @@ void append_json(std::string& out, const Value& value, bool leaves_out_nulls, in
 std::string text_of(const Value& value) {
   if (value.is_null()) return {};
   if (const auto* text = std::get_if<std::string>(&value.held)) return *text;
+  if (const auto* number = std::get_if<double>(&value.held)) return number_text(*number);
   std::string out;
   append_json(out, value, false, -1, 0);
   return out;
