@@ -41,10 +41,11 @@ class CsvRecordWriter final : public RecordWriter {
     write_header();
     const std::size_t before = sink_.buffer().size();
     bool is_first = true;
+    std::size_t next = 0;
     for (const std::string& name : columns_) {
       if (!is_first) sink_.buffer() += manner_.separator;
       is_first = false;
-      const Value* value = record.find(name);
+      const Value* value = find_from(next, name, record.fields);
       if (value == nullptr || value->is_null()) {
         sink_.buffer() += config_.null_text;
       } else {

@@ -111,6 +111,20 @@ void append_json(std::string& out, const Value& value, bool leaves_out_nulls, in
   std::visit(JsonAppender{out, leaves_out_nulls, indent, level}, value.held);
 }
 
+void append_json(std::string& out, const Record& record, bool leaves_out_nulls, int indent) {
+  JsonAppender{out, leaves_out_nulls, indent, 0}(record.fields);
+}
+
+const Value* find_from(std::size_t& next, std::string_view name, const Value::Fields& fields) {
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    const std::size_t at = (next + i) % fields.size();
+    if (fields[at].name != name) continue;
+    next = at + 1;
+    return &fields[at].value;
+  }
+  return nullptr;
+}
+
 std::string text_of(const Value& value) {
   if (value.is_null()) return {};
   if (const auto* text = std::get_if<std::string>(&value.held)) return *text;

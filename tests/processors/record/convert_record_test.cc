@@ -193,6 +193,20 @@ TEST_CASE("a row of one field without a value is a row, wherever it stands") {
   CHECK(convert(kJsonIn, kCsvOut, text).content == "a\n" + expected);
 }
 
+TEST_CASE("as many columns as there may be are written, in the order of the first record") {
+  std::string text = "n0";
+  std::string row = "0";
+  for (int i = 1; i < 10'000; ++i) {
+    text += ",n" + std::to_string(i);
+    row += "," + std::to_string(i);
+  }
+  text += "\n";
+  for (int i = 0; i < 100; ++i) text += row + "\n";
+  CHECK(convert(kCsvIn, kCsvOut, text).content == text);
+  CHECK(convert(kJsonIn, kCsvOut, R"([{"a":1,"b":2},{"c":5,"b":4,"a":3},{"c":6}])").content ==
+        "a,b,c\n1,2,\n3,4,5\n,,6\n");
+}
+
 TEST_CASE("JSON becomes CSV with the fields of all records as columns, and comes back as it was") {
   const std::string text =
       R"([{"a":1,"b":"x,y"},{"c":" z","a":-2.5},{"b":"say \"hi\"","c":""},{"a":null,"d":{"e":[1]}}])";
