@@ -10,6 +10,7 @@
 #include <array>
 #include <deque>
 #include <map>
+#include <memory>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -75,6 +76,7 @@ struct MergeContentConfig {
 class MergeContent final : public Processor {
  public:
   using Config = MergeContentConfig;
+  static Result<std::unique_ptr<MergeContent>> make(Config config);
   explicit MergeContent(Config config) : config_(std::move(config)) {}
 
   Result<> start(Context& context) override;
@@ -199,6 +201,16 @@ ProcessorType merge_content() {
       .writes("merge.reason", "Why it was merged just then.");
 }
 
+Result<std::unique_ptr<MergeContent>> MergeContent::make(Config config) {
+  if (config.entries_max.value_or(kEntriesMax) < config.entries_min) {
+    return invalid("`Maximum Number of Entries` is below `Minimum Number of Entries`");
+  }
+  if (config.group_size_max && config.group_size_max->bytes < config.group_size_min.bytes) {
+    return invalid("`Maximum Group Size` is below `Minimum Group Size`");
+  }
+  return std::make_unique<MergeContent>(std::move(config));
+}
+
 Result<> MergeContent::start(Context& context) {
   context_ = &context;
   merged_ = context.relationship("merged");
@@ -211,9 +223,6 @@ Result<> MergeContent::start(Context& context) {
   header_ = std::move(header);
   footer_ = std::move(footer);
   demarcator_ = std::move(demarcator);
-  if (config_.entries_max && *config_.entries_max < config_.entries_min) {
-    return invalid("`Maximum Number of Entries` is below `Minimum Number of Entries`");
-  }
   return {};
 }
 

@@ -228,7 +228,9 @@ ProcessorType replace_text() {
 Result<std::unique_ptr<ReplaceText>> ReplaceText::make(Config config) {
   auto made = std::make_unique<ReplaceText>(std::move(config));
   const Config& given = made->config_;
-  if (given.strategy == ReplacementStrategy::kLiteralReplace && !given.search_value) {
+  const bool has_search = given.search_value && !(given.search_value->is_constant() &&
+                                                  given.search_value->constant().empty());
+  if (given.strategy == ReplacementStrategy::kLiteralReplace && !has_search) {
     return invalid("`Literal Replace` needs a `Search Value`");
   }
   if (given.strategy == ReplacementStrategy::kRegexReplace &&

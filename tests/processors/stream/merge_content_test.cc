@@ -106,6 +106,19 @@ TEST_CASE("pieces that disagree about how many there are, are a failure") {
                        "`fragment.count`"));
 }
 
+TEST_CASE("bounds of which the largest is below the least are refused") {
+  const auto error = [](PropertyValues values) {
+    return ProcessorRunner("MergeContent", std::move(values), {.must_start = false}).start_error();
+  };
+  const std::string entries = "`Maximum Number of Entries` is below `Minimum Number of Entries`";
+  CHECK(error({{"Minimum Number of Entries", "5"}, {"Maximum Number of Entries", "4"}})
+            .find(entries) != std::string::npos);
+  CHECK(error({{"Minimum Number of Entries", "10001"}}).find(entries) != std::string::npos);
+  CHECK(error({{"Minimum Group Size", "2 MB"}, {"Maximum Group Size", "1 MB"}})
+            .find("`Maximum Group Size` is below `Minimum Group Size`") != std::string::npos);
+  CHECK(error({{"Minimum Number of Entries", "5"}, {"Maximum Number of Entries", "5"}}).empty());
+}
+
 TEST_CASE("pieces without numbers are a failure") {
   const auto on = bench({{"Merge Strategy", "Defragment"}});
   on->enqueue("x",

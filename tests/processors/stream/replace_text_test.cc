@@ -27,6 +27,12 @@ TEST_CASE("literal text is taken as it stands") {
   CHECK(changed("a.b.c", {{"Replacement Strategy", "Literal Replace"},
                           {"Search Value", "."},
                           {"Replacement Value", "$1"}}) == "a$1b$1c");
+  const PropertyValues nothing{{"Replacement Strategy", "Literal Replace"},
+                               {"Search Value", ""},
+                               {"Replacement Value", "x"}};
+  CHECK(ProcessorRunner("ReplaceText", nothing, {.must_start = false})
+            .start_error()
+            .find("`Literal Replace` needs a `Search Value`") != std::string::npos);
 }
 
 TEST_CASE("lines get something before them or behind them") {
