@@ -76,7 +76,9 @@ ProcessorType fetch_distributed_map_cache() {
                  .max = 1 << 20})
       .relationship("success", "FlowFiles for which everything was found.")
       .relationship("not-found", "FlowFiles for which a key was not in the cache.")
-      .relationship("failure", "FlowFiles without a key, or with several and no attribute.")
+      .relationship("failure",
+                    "FlowFiles without a key or a name for the attribute, or with several keys and "
+                    "no attribute.")
       .input(InputRule::kRequired)
       .concurrent();
 }
@@ -106,6 +108,7 @@ Result<bool> FetchDistributedMapCache::fetch(Session& session, FlowFile flowfile
     return true;
   }
   TRY_ASSIGN(attribute, config_.attribute->of(flowfile));
+  if (attribute.empty()) return invalid("`Put Cache Value In Attribute` is empty for a FlowFile");
   const std::vector<std::string_view> keys = split(identifier, ',');
   std::vector<std::pair<std::string, std::string>> found;
   for (const std::string_view one : keys) {

@@ -76,9 +76,11 @@ ProcessorType attributes_to_json() {
           {.doc = "Attributes whose whole name matches are written, beside those of the list."})
       .property("Destination", &C::destination,
                 {.doc = "Where the object goes: attribute `JSONAttributes` or the content."})
-      .property("Include Core Attributes", &C::include_core_attributes,
-                {.doc = "Whether `uuid`, `filename`, `path` and NiFi's other core attributes are "
-                        "written with the others."})
+      .property(
+          "Include Core Attributes", &C::include_core_attributes,
+          {.doc = "Where all are written: whether `uuid`, `filename`, `path` and NiFi's other "
+                  "core attributes are among them. What the list or the expression names is "
+                  "written in any case, and nothing else."})
       .property("Null Value", &C::null_value,
                 {.doc = "An attribute of the list that is missing or empty is written as null, not "
                         "as the empty string."})
@@ -105,11 +107,10 @@ Result<std::unique_ptr<AttributesToJson>> AttributesToJson::make(Config config) 
 
 bool AttributesToJson::is_wanted(std::string_view name) const {
   if (listed_.contains(name)) return true;
-  const bool is_core =
-      std::find(kCoreAttributes.begin(), kCoreAttributes.end(), name) != kCoreAttributes.end();
-  if (is_core && !config_.include_core_attributes) return false;
   if (pattern_) return pattern_->matches(name);
-  return listed_.empty() || is_core;
+  if (!listed_.empty()) return false;
+  return config_.include_core_attributes ||
+         std::find(kCoreAttributes.begin(), kCoreAttributes.end(), name) == kCoreAttributes.end();
 }
 
 std::string AttributesToJson::json_of(FlowFile flowfile) const {

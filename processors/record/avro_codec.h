@@ -64,6 +64,8 @@ Result<Value> decode(ByteStream& from, const Step& step, std::size_t size_max);
 // numbers and flags that they spell where the type asks for those, numbers for texts, and an empty
 // text for null.
 Result<> encode(std::string& into, const Type& type, const Value& value);
+// The same of a record, for a type that is one.
+Result<> encode(std::string& into, const Type& type, const Value::Fields& fields);
 void append_number(std::string& into, std::int64_t number);
 
 }  // namespace runnel::avro

@@ -151,6 +151,17 @@ class Encoder {
     return {};
   }
 
+  Result<> record(const Type& type, const Value::Fields& fields, std::size_t depth) {
+    static const Value kNone;
+    std::size_t next = 0;  // they are mostly in the schema's order
+    for (const MemberField& field : type.fields) {
+      const Value* found = find_from(next, field.name, fields);
+      if (found == nullptr) found = field.default_value ? &*field.default_value : &kNone;
+      TRY(value(*field.type, *found, depth + 1).within("`" + field.name + "`"));
+    }
+    return {};
+  }
+
  private:
   static Error misfit(const Type& type, const Value& value) {
     const std::string shown = value.is_null() ? "null" : runnel::text_of(value).substr(0, 100);
@@ -200,24 +211,6 @@ class Encoder {
     return {};
   }
 
-  Result<> record(const Type& type, const Value::Fields& fields, std::size_t depth) {
-    static const Value kNone;
-    // Mostly in the schema's order.
-    std::size_t next = 0;
-    for (const MemberField& field : type.fields) {
-      const Value* found = nullptr;
-      for (std::size_t i = 0; i < fields.size() && found == nullptr; ++i) {
-        const std::size_t at = (next + i) % fields.size();
-        if (fields[at].name != field.name) continue;
-        found = &fields[at].value;
-        next = at + 1;
-      }
-      if (found == nullptr) found = field.default_value ? &*field.default_value : &kNone;
-      TRY(value(*field.type, *found, depth + 1).within("`" + field.name + "`"));
-    }
-    return {};
-  }
-
   std::string& into_;
 };
 
@@ -225,6 +218,10 @@ class Encoder {
 
 Result<> encode(std::string& into, const Type& type, const Value& value) {
   return Encoder(into).value(type, value, 0);
+}
+
+Result<> encode(std::string& into, const Type& type, const Value::Fields& fields) {
+  return Encoder(into).record(type, fields, 0);
 }
 
 void append_number(std::string& into, std::int64_t number) {

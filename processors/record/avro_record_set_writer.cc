@@ -59,7 +59,7 @@ class AvroRecordWriter final : public RecordWriter {
   Result<> write(const Record& record) override {
     ++count_;
     ++number_;
-    TRY(avro::encode(block_, schema_->root(), Value{record.fields})
+    TRY(avro::encode(block_, schema_->root(), record.fields)
             .within("record " + std::to_string(number_)));
     return block_.size() < kBlock ? Result<>() : settle();
   }

@@ -88,7 +88,7 @@ Result<std::uint64_t> ConvertRecord::convert(Session& session, FlowFile flowfile
   RecordSurvey seen;
   if (writer_->needs_columns()) {
     TRY_ASSIGN(scout, reader_->open(*content));
-    TRY_ASSIGN(surveyed, survey(*scout));
+    TRY_ASSIGN(surveyed, survey(*scout, true));
     seen = std::move(surveyed);
     content->rewind();
   }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "agent/base/bytes.h"
 #include "agent/sdk/describe.h"
@@ -106,15 +107,21 @@ class CsvRecordReader final : public RecordReader {
  private:
   // False: there is none.
   Result<bool> read_header() {
-    TRY_ASSIGN(row, rows_.next());
+    TRY_ASSIGN(row, rows_.header());
     has_header_ = true;
     if (!row) return false;
     if (!columns_.empty()) return true;  // inferred before
-    if (row->size() > kColumnsMax) return invalid("the CSV has too many columns");
-    for (CsvRows::Cell& cell : *row) columns_.push_back({std::move(cell.text), {}, false});
-    // A byte order mark is no part of the first name.
-    std::string& first = columns_.front().name;
-    if (first.starts_with("\xEF\xBB\xBF")) first.erase(0, 3);
+    std::set<std::string> seen;
+    for (std::size_t i = 0; i < row->size(); ++i) {
+      std::string name = std::move((*row)[i].text);
+      // NiFi's name for a field that the header has none for.
+      if (seen.contains(name)) name = "unknown_field_index_" + std::to_string(i);
+      if (!seen.insert(name).second) {
+        return invalid("the CSV in line " + std::to_string(rows_.line()) + ": the header names `" +
+                       name + "` twice");
+      }
+      columns_.push_back({std::move(name), {}, false});
+    }
     return true;
   }
 
@@ -215,7 +222,8 @@ ServiceType csv_reader() {
              "CSVReader",
              "Reads records from CSV whose first row names the fields. Quotes are doubled within "
              "quotes (RFC 4180); a row with fewer fields than the header has no value for the "
-             "rest, one with more is malformed.")
+             "rest, one with more is malformed. A name that the header has again is that of the "
+             "first; the other field is `unknown_field_index_2`, by its place from 0.")
       .property("Schema Access Strategy", &C::schema,
                 {.doc = "`infer-schema`: a column is of integers, decimals or `true` and `false` "
                         "where all its cells are written so (`007` is text), else of text; the "

@@ -39,11 +39,13 @@ class CsvRecordWriter final : public RecordWriter {
 
   Result<> write(const Record& record) override {
     write_header();
+    const std::size_t before = sink_.buffer().size();
     bool is_first = true;
+    std::size_t next = 0;
     for (const std::string& name : columns_) {
       if (!is_first) sink_.buffer() += manner_.separator;
       is_first = false;
-      const Value* value = record.find(name);
+      const Value* value = find_from(next, name, record.fields);
       if (value == nullptr || value->is_null()) {
         sink_.buffer() += config_.null_text;
       } else {
@@ -51,7 +53,7 @@ class CsvRecordWriter final : public RecordWriter {
       }
     }
     // One empty field would be an empty line, which is no row.
-    if (columns_.size() == 1 && sink_.buffer().ends_with('\n')) append_quoted("");
+    if (columns_.size() == 1 && sink_.buffer().size() == before) append_quoted("");
     sink_.buffer() += '\n';
     return sink_.settle();
   }

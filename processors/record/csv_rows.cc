@@ -41,8 +41,8 @@ Result<> CsvRows::take_size(std::size_t& size) const {
                  ": a row is larger than `Maximum Record Size`");
 }
 
-// The quote that begins it has been read.
-Result<> CsvRows::read_quoted(Cell& cell) {
+// The quote that begins it has been read; `size` is that of its row.
+Result<> CsvRows::read_quoted(Cell& cell, std::size_t& size) {
   cell.is_quoted = true;
   while (true) {
     TRY_ASSIGN(byte, source_.next());
@@ -58,7 +58,6 @@ Result<> CsvRows::read_quoted(Cell& cell) {
         return {};
       }
     }
-    std::size_t size = cell.text.size();
     TRY(take_size(size));
     cell.text += *byte;
   }
@@ -86,6 +85,7 @@ Result<std::optional<std::vector<CsvRows::Cell>>> CsvRows::next() {
       if (!is_empty) return std::optional(std::move(row));
       if (!byte) return std::optional<std::vector<Cell>>{};
       row.assign(1, {});
+      size = 0;
       is_any = false;
       row_line_ = line_;
       continue;
@@ -94,11 +94,15 @@ Result<std::optional<std::vector<CsvRows::Cell>>> CsvRows::next() {
     Cell& cell = row.back();
     if (*byte == manner_.separator) {
       settle(cell);
+      if (row.size() == kColumnsMax) {
+        return invalid("the CSV in line " + std::to_string(row_line_) + ": a row has more than " +
+                       std::to_string(kColumnsMax) + " fields");
+      }
       row.emplace_back();
       is_any = false;
     } else if (*byte == manner_.quote && (!is_any || is_behind_mark(cell))) {
       cell.text.clear();
-      TRY(read_quoted(cell));
+      TRY(read_quoted(cell, size));
       is_any = true;
     } else if (cell.is_quoted) {
       if (*byte != ' ') {  // blanks may follow the quote
@@ -110,6 +114,14 @@ Result<std::optional<std::vector<CsvRows::Cell>>> CsvRows::next() {
       cell.text += *byte;
     }
   }
+}
+
+Result<std::optional<std::vector<CsvRows::Cell>>> CsvRows::header() {
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  TRY_ASSIGN(row, next());
+  if (row && row->front().text.starts_with(kByteOrderMark))
+    row->front().text.erase(0, kByteOrderMark.size());
+  return row;
 }
 
 Result<char> csv_character(std::string_view property, std::string_view text) {

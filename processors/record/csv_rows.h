@@ -36,14 +36,16 @@ class CsvRows {
   CsvRows(ContentReader& content, CsvManner manner, Place at)
       : source_(content, at.offset), manner_(manner), line_(at.line) {}
   // The next row that is not empty, or none at the end. kInvalid: a quote without its end, or a row
-  // that is too large.
+  // that is too large or has more than kColumnsMax cells.
   Result<std::optional<std::vector<Cell>>> next();
+  // The same of the first one, which names the columns: a byte order mark is no part of it.
+  Result<std::optional<std::vector<Cell>>> header();
   // Of the row given last; counts from 1.
   std::uint64_t line() const { return row_line_; }
   Place place() const { return {source_.offset(), line_}; }
 
  private:
-  Result<> read_quoted(Cell& cell);
+  Result<> read_quoted(Cell& cell, std::size_t& size);
   Result<> take_size(std::size_t& size) const;
   // Whether all that stands before the byte just read is a byte order mark.
   bool is_behind_mark(const Cell& cell) const {

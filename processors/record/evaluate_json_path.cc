@@ -102,10 +102,12 @@ ProcessorType evaluate_json_path() {
       .property("Return Type", &C::return_type,
                 {.doc = "`scalar`: an object or array is a failure; `json`: anything, as JSON "
                         "text; `auto-detect`: scalar for attributes, json for content."})
-      .property("Maximum Content Size", &C::content_size_max,
-                {.doc = "A FlowFile with more content goes to `failure`.",
-                 .min = Size{1},
-                 .max = Size{64 << 20}})
+      .property(
+          "Maximum Content Size", &C::content_size_max,
+          {.doc = "A FlowFile with more content, or with more than 1,000,000 values in it, goes "
+                  "to `failure`.",
+           .min = Size{1},
+           .max = Size{64 << 20}})
       .dynamic_properties(
           &C::paths, {.name = "attribute", .doc = "The JSON path whose value it gets: `$.speed`."})
       .relationship("matched", "At least one path named something.")

@@ -47,8 +47,8 @@ class JsonRecordWriter final : public RecordWriter {
       out += '\n';
     }
     is_first_ = false;
-    append_json(out, Value{record.fields}, config_.suppress_nulls == SuppressNulls::kAlways,
-                config_.is_pretty ? 2 : -1, 0);
+    append_json(out, record, config_.suppress_nulls == SuppressNulls::kAlways,
+                config_.is_pretty ? 2 : -1);
     return sink_.settle();
   }
 

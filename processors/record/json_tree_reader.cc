@@ -76,28 +76,24 @@ class JsonRecordReader final : public RecordReader {
   // The first byte of the next record; none: there is no more.
   Result<std::optional<char>> begin_record() {
     if (source_.offset() == 0) TRY(skip_byte_order_mark());
-    TRY_ASSIGN(byte, next_visible());
-    if (!byte) {
-      if (is_in_array_) return malformed(source_.offset(), "the array does not end");
-      return byte;
-    }
-    if (!is_in_array_ && *byte == '[') {
+    while (true) {
+      TRY_ASSIGN(byte, next_visible());
+      if (!byte && !is_in_array_) return byte;
+      if (!byte) return malformed(source_.offset(), "the array does not end");
+      if (!is_in_array_ && *byte != '[') return byte;
+      const bool is_between = is_in_array_;
+      if (is_between && *byte == ']') {
+        is_in_array_ = false;
+        continue;
+      }
+      if (is_between && *byte != ',')
+        return malformed(source_.offset() - 1, "`,` or `]` is missing");
       is_in_array_ = true;
-      TRY_ASSIGN(inner, next_visible());
-      if (!inner) return malformed(source_.offset(), "the array does not end");
-      if (*inner != ']') return inner;
-      is_in_array_ = false;
-      return begin_record();
+      TRY_ASSIGN(first, next_visible());
+      if (!first) return malformed(source_.offset(), "the array does not end");
+      if (is_between || *first != ']') return first;
+      is_in_array_ = false;  // it is empty
     }
-    if (!is_in_array_) return byte;
-    if (*byte == ']') {
-      is_in_array_ = false;
-      return begin_record();
-    }
-    if (*byte != ',') return malformed(source_.offset() - 1, "`,` or `]` is missing");
-    TRY_ASSIGN(after, next_visible());
-    if (!after) return malformed(source_.offset(), "the array does not end");
-    return after;
   }
 
   // The text of the object whose brace has been read.

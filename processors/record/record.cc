@@ -14,7 +14,8 @@ namespace {
 
 // The shortest text that reads back as the same number, recognizable as one that is no integer.
 std::string number_text(double number) {
-  if (!std::isfinite(number)) return "null";
+  if (std::isnan(number)) return "NaN";
+  if (std::isinf(number)) return number < 0 ? "-Infinity" : "Infinity";
   std::string out = fmt::format("{}", number);
   if (out.find_first_of(".e") == std::string::npos) out += ".0";
   return out;
@@ -35,7 +36,11 @@ struct JsonAppender {
   void operator()(Value::Null) const { out += "null"; }
   void operator()(bool flag) const { out += flag ? "true" : "false"; }
   void operator()(std::int64_t number) const { out += std::to_string(number); }
-  void operator()(double number) const { out += number_text(number); }
+  // What JSON has no number for is a text there, as in NiFi.
+  void operator()(double number) const {
+    const std::string text = number_text(number);
+    out += std::isfinite(number) ? text : json_quoted(text);
+  }
   void operator()(const BigInteger& number) const { out += number.digits; }
   void operator()(const std::string& text) const { out += json_quoted(text); }
   void operator()(const Value::List& list) const {
@@ -82,13 +87,14 @@ Result<> ByteSink::flush() {
   return {};
 }
 
-Result<RecordSurvey> survey(RecordReader& reader) {
+Result<RecordSurvey> survey(RecordReader& reader, bool wants_columns) {
   RecordSurvey out;
   std::set<std::string> seen;
   while (true) {
     TRY_ASSIGN(record, reader.next());
     if (!record) break;
     ++out.count;
+    if (!wants_columns) continue;
     for (const Field& field : record->fields) {
       if (!seen.insert(field.name).second) continue;
       if (seen.size() > kColumnsMax) {
@@ -105,9 +111,24 @@ void append_json(std::string& out, const Value& value, bool leaves_out_nulls, in
   std::visit(JsonAppender{out, leaves_out_nulls, indent, level}, value.held);
 }
 
+void append_json(std::string& out, const Record& record, bool leaves_out_nulls, int indent) {
+  JsonAppender{out, leaves_out_nulls, indent, 0}(record.fields);
+}
+
+const Value* find_from(std::size_t& next, std::string_view name, const Value::Fields& fields) {
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    const std::size_t at = (next + i) % fields.size();
+    if (fields[at].name != name) continue;
+    next = at + 1;
+    return &fields[at].value;
+  }
+  return nullptr;
+}
+
 std::string text_of(const Value& value) {
   if (value.is_null()) return {};
   if (const auto* text = std::get_if<std::string>(&value.held)) return *text;
+  if (const auto* number = std::get_if<double>(&value.held)) return number_text(*number);
   std::string out;
   append_json(out, value, false, -1, 0);
   return out;

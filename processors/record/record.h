@@ -54,6 +54,10 @@ struct Field {
 
 inline bool Value::operator==(const Value& other) const { return held == other.held; }
 
+// The value of this name, searched for from `next` on, round and round; `next` is behind it then.
+// For who asks for many in about their order.
+const Value* find_from(std::size_t& next, std::string_view name, const Value::Fields& fields);
+
 // In the order in which they were read.
 struct Record {
   Value::Fields fields;
@@ -172,14 +176,17 @@ class ByteSink {
 // What a first reading of all records tells: to the end. kInvalid as RecordReader::next.
 struct RecordSurvey {
   std::uint64_t count = 0;
-  std::vector<std::string> columns;  // in the order of their first appearance; up to kColumnsMax
+  // Where they are wanted: in the order of their first appearance; up to kColumnsMax.
+  std::vector<std::string> columns;
 };
 inline constexpr std::size_t kColumnsMax = 10'000;
-Result<RecordSurvey> survey(RecordReader& reader);
+Result<RecordSurvey> survey(RecordReader& reader, bool wants_columns);
 
 // Appends the value as compact JSON, or indented by `indent` blanks a level (-1: compact).
 void append_json(std::string& out, const Value& value, bool leaves_out_nulls, int indent,
                  int level);
+// The same of a whole record.
+void append_json(std::string& out, const Record& record, bool leaves_out_nulls, int indent);
 // A scalar as text; lists and fields as JSON; null as nothing.
 std::string text_of(const Value& value);
 

@@ -122,7 +122,7 @@ Result<std::shared_ptr<const SimpleCsvFileLookup::Table>> SimpleCsvFileLookup::r
   FileContent content(config_.file);
   if (!content.is_open()) return unavailable("`" + config_.file + "` cannot be opened");
   CsvRows rows(content, {.separator = separator_});
-  TRY_ASSIGN(header, rows.next());
+  TRY_ASSIGN(header, rows.header());
   if (!header) return invalid("`" + config_.file + "` has no rows");
   const auto column = [&](const std::string& name) {
     const auto found = std::find_if(header->begin(), header->end(),

@@ -173,9 +173,8 @@ Result<SplitProgress> SplitRecord::begin(Session& session, FlowFile original) {
   TRY_ASSIGN(content, session.reader(original));
   TRY_ASSIGN(reader, reader_->open(*content));
   RecordMark front = reader->mark();
-  TRY_ASSIGN(seen, survey(*reader));
-  SplitRecordNote note{per_split, {}, std::move(front.note)};
-  if (writer_->needs_columns()) note.columns = std::move(seen.columns);
+  TRY_ASSIGN(seen, survey(*reader, writer_->needs_columns()));
+  SplitRecordNote note{per_split, std::move(seen.columns), std::move(front.note)};
   const std::uint64_t count = seen.count / per_split + (seen.count % per_split > 0 ? 1 : 0);
   if (count > kPiecesMax) {
     return invalid("it has more than " + std::string(kPiecesMaxText) + " pieces");

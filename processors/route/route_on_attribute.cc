@@ -22,7 +22,7 @@ struct EnumNames<RoutingStrategy> {
   static constexpr std::array<std::pair<RoutingStrategy, std::string_view>, 3> names{
       {{RoutingStrategy::kToPropertyName, "Route to Property name"},
        {RoutingStrategy::kIfAllMatch, "Route to 'match' if all match"},
-       {RoutingStrategy::kIfAnyMatches, "Route to 'matched' if any matches"}}};
+       {RoutingStrategy::kIfAnyMatches, "Route to 'match' if any matches"}}};
 };
 
 namespace {

@@ -10,7 +10,9 @@
 #include <array>
 #include <deque>
 #include <map>
+#include <memory>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "agent/base/bytes.h"
@@ -74,6 +76,7 @@ struct MergeContentConfig {
 class MergeContent final : public Processor {
  public:
   using Config = MergeContentConfig;
+  static Result<std::unique_ptr<MergeContent>> make(Config config);
   explicit MergeContent(Config config) : config_(std::move(config)) {}
 
   Result<> start(Context& context) override;
@@ -93,13 +96,17 @@ class MergeContent final : public Processor {
     SteadyTime began{};
     std::vector<Part> parts;
     std::uint64_t bytes = 0;
-    std::optional<std::uint64_t> expected;  // of a defragmentation
-    bool has_failed = false;
-    std::string reason;  // attribute merge.reason
+    // Of a defragmentation.
+    std::optional<std::uint64_t> expected;
+    std::unordered_set<std::uint64_t> indexes;
+    bool do_disagree = false;  // about how many they are
+    std::string reason;        // attribute merge.reason
+
+    bool is_whole() const { return !do_disagree && expected && parts.size() == *expected; }
   };
 
   void add(Session& session, FlowFile flowfile);
-  Bin& bin_for(const std::string& group, std::uint64_t bytes);
+  Bin& bin_for(const std::string& group, std::uint64_t bytes, std::uint64_t index);
   bool is_full(const Bin& bin) const;
   bool is_ripe(const Bin& bin) const;
   void retire(std::deque<Bin>::iterator bin, std::string_view reason);
@@ -149,7 +156,8 @@ ProcessorType merge_content() {
       .property("Merge Strategy", &C::merge_strategy,
                 {.doc = "`Bin-Packing Algorithm`: whatever comes, within the limits. `Defragment`: "
                         "the pieces of one FlowFile, by the "
-                        "`fragment.*` attributes, in their order."})
+                        "`fragment.*` attributes, in their order; one that comes twice waits for "
+                        "others of its own."})
       .property("Merge Format", &C::merge_format, {.doc = "How contents are put together."})
       .property(
           "Minimum Number of Entries", &C::entries_min,
@@ -186,10 +194,21 @@ ProcessorType merge_content() {
       .relationship("original", "The FlowFiles that went into them.")
       .relationship(
           "failure",
-          "Pieces that cannot be put together: one is missing, or the attributes are no numbers.")
+          "Pieces that cannot be put together: one is missing, they disagree about their number, "
+          "or the attributes are no numbers.")
       .writes("merge.count", "How many FlowFiles went into it.")
       .writes("merge.bin.age", "How old the bin was, ms.")
       .writes("merge.reason", "Why it was merged just then.");
+}
+
+Result<std::unique_ptr<MergeContent>> MergeContent::make(Config config) {
+  if (config.entries_max.value_or(kEntriesMax) < config.entries_min) {
+    return invalid("`Maximum Number of Entries` is below `Minimum Number of Entries`");
+  }
+  if (config.group_size_max && config.group_size_max->bytes < config.group_size_min.bytes) {
+    return invalid("`Maximum Group Size` is below `Minimum Group Size`");
+  }
+  return std::make_unique<MergeContent>(std::move(config));
 }
 
 Result<> MergeContent::start(Context& context) {
@@ -204,9 +223,6 @@ Result<> MergeContent::start(Context& context) {
   header_ = std::move(header);
   footer_ = std::move(footer);
   demarcator_ = std::move(demarcator);
-  if (config_.entries_max && *config_.entries_max < config_.entries_min) {
-    return invalid("`Maximum Number of Entries` is below `Minimum Number of Entries`");
-  }
   return {};
 }
 
@@ -249,10 +265,13 @@ void MergeContent::add(Session& session, FlowFile flowfile) {
     if (*count > 0) expected = static_cast<std::uint64_t>(*count);
   }
   const std::uint64_t size = flowfile.size();
-  Bin& bin = bin_for(group, size);
+  Bin& bin = bin_for(group, size, index);
+  bin.do_disagree = expected && bin.expected.value_or(*expected) != *expected;
   if (expected) bin.expected = expected;
+  if (config_.merge_strategy == MergeStrategy::kDefragment) bin.indexes.insert(index);
   bin.parts.push_back({session.hand_over(flowfile), index});
   bin.bytes += size;
+  if (bin.expected && bin.parts.size() > *bin.expected) bin.do_disagree = true;
   if (is_full(bin)) {
     const auto at =
         std::find_if(bins_.begin(), bins_.end(), [&](const Bin& one) { return &one == &bin; });
@@ -261,12 +280,16 @@ void MergeContent::add(Session& session, FlowFile flowfile) {
   }
 }
 
-MergeContent::Bin& MergeContent::bin_for(const std::string& group, std::uint64_t bytes) {
+MergeContent::Bin& MergeContent::bin_for(const std::string& group, std::uint64_t bytes,
+                                         std::uint64_t index) {
   for (auto bin = bins_.begin(); bin != bins_.end(); ++bin) {
     if (bin->group != group) continue;
-    const bool fits = config_.merge_strategy == MergeStrategy::kDefragment ||
-                      !config_.group_size_max ||
-                      bin->bytes + bytes <= config_.group_size_max->bytes;
+    if (config_.merge_strategy == MergeStrategy::kDefragment) {
+      if (!bin->indexes.contains(index)) return *bin;
+      continue;  // one that comes twice goes into another bin, as in NiFi
+    }
+    const bool fits =
+        !config_.group_size_max || bin->bytes + bytes <= config_.group_size_max->bytes;
     if (fits) return *bin;
     retire(bin, "the next FlowFile would exceed the group size");
     break;
@@ -276,6 +299,7 @@ MergeContent::Bin& MergeContent::bin_for(const std::string& group, std::uint64_t
                       .began = context_->clock().steady(),
                       .parts = {},
                       .expected = {},
+                      .indexes = {},
                       .reason = {}});
   if (config_.bin_age_max && bins_.size() == 1) {
     context_->wake_at(bins_.back().began + *config_.bin_age_max);
@@ -286,7 +310,7 @@ MergeContent::Bin& MergeContent::bin_for(const std::string& group, std::uint64_t
 // Nothing more fits in.
 bool MergeContent::is_full(const Bin& bin) const {
   if (config_.merge_strategy == MergeStrategy::kDefragment) {
-    return bin.expected && bin.parts.size() >= *bin.expected;
+    return bin.do_disagree || bin.is_whole();
   }
   if (bin.parts.size() >= config_.entries_max.value_or(kEntriesMax)) return true;
   return config_.group_size_max && bin.bytes >= config_.group_size_max->bytes;
@@ -310,9 +334,6 @@ void MergeContent::retire_ripe() {
 
 void MergeContent::retire(std::deque<Bin>::iterator bin, std::string_view reason) {
   bin->reason = reason;
-  if (config_.merge_strategy == MergeStrategy::kDefragment) {
-    bin->has_failed = !bin->expected || bin->parts.size() != *bin->expected;
-  }
   ready_.push_back(std::move(*bin));
   bins_.erase(bin);
 }
@@ -334,11 +355,15 @@ Result<> MergeContent::merge(Session& session, Bin bin) {
   std::vector<FlowFile> parts;
   parts.reserve(bin.parts.size());
   for (Part& part : bin.parts) parts.push_back(session.take_back(std::move(part.handed)));
-  if (bin.has_failed) {
+  if (config_.merge_strategy == MergeStrategy::kDefragment && !bin.is_whole()) {
+    const std::string missing = "are missing: " + std::to_string(parts.size()) + " of " +
+                                (bin.expected ? std::to_string(*bin.expected) : "?") + "; " +
+                                bin.reason;
     context_->bulletin(
         BulletinLevel::kError,
-        "fragments of `" + bin.group + "` are missing: " + std::to_string(parts.size()) + " of " +
-            (bin.expected ? std::to_string(*bin.expected) : "?") + "; " + bin.reason);
+        "fragments of `" + bin.group + "` " +
+            (bin.do_disagree ? "cannot be put together: they disagree about `fragment.count`"
+                             : missing));
     for (const FlowFile& part : parts) session.transfer(part, failure_);
     return {};
   }

@@ -1,7 +1,12 @@
 // ReplaceText: changes the content of each FlowFile as text, as a whole or line by line.
+//
+// By lines, content of any size streams through, of which one line stands in memory.
 
 #include <algorithm>
 #include <array>
+#include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -84,7 +89,12 @@ class ReplaceText final : public Processor {
     std::optional<Regex> pattern;
   };
 
-  Result<std::string> replaced(FlowFile flowfile, std::string_view content);
+  // kInvalid: this FlowFile cannot be changed.
+  Result<> change(Session& session, FlowFile flowfile);
+  Result<Job> job_for(FlowFile flowfile) const;
+  Result<> change_whole(Session& session, const Job& job) const;
+  Result<> add_to_whole(Session& session, const Job& job) const;
+  Result<> change_lines(Session& session, const Job& job) const;
   Result<> append_replaced(std::string& out, const Job& job, std::string_view text) const;
   bool is_chosen(bool is_first, bool is_last) const;
 
@@ -97,22 +107,91 @@ class ReplaceText final : public Processor {
 
 constexpr std::size_t kResultMax = 256 << 20;
 
+constexpr std::size_t kPiece = 64 << 10;
+
+Error too_large() { return invalid("the result is larger than 256 MB"); }
+
 // `${name}` in a text stands for the attribute; what is no attribute stays as it is.
-std::string substituted(std::string_view text, FlowFile flowfile) {
-  std::string out;
+Result<> append_substituted(std::string& out, std::string_view text, FlowFile flowfile) {
   while (true) {
     const std::size_t begin = text.find("${");
     const std::size_t end = begin == std::string_view::npos ? begin : text.find('}', begin);
     out += text.substr(0, begin);
     if (end == std::string_view::npos) {
       if (begin != std::string_view::npos) out += text.substr(begin);
-      return out;
+      return {};
     }
     const auto value = flowfile.attribute(text.substr(begin + 2, end - begin - 2));
     out += value ? *value : text.substr(begin, end + 1 - begin);
+    if (out.size() > kResultMax) return too_large();
     text.remove_prefix(end + 1);
   }
 }
+
+// Content line by line, of which one stands in memory, and the beginning of the next.
+class Lines {
+ public:
+  Lines(ContentReader& reader, std::size_t piece, std::size_t line_max)
+      : reader_(reader), piece_(std::max<std::size_t>(piece, 1)), line_max_(line_max) {}
+
+  struct Line {
+    std::string_view text;
+    std::string_view
+        end;  // its line feed, with the carriage return before it; the last may lack it
+    bool is_first = false;
+    bool is_last = false;
+  };
+
+  // The next line, which holds until the next call, or none. Empty content is one empty line.
+  // kInvalid: the line is too long.
+  Result<std::optional<Line>> next() {
+    std::size_t scanned = at_;
+    std::size_t end = std::string::npos;
+    while (true) {
+      end = buffer_.find('\n', scanned);
+      // Behind the line must be something, or the end of all, to know whether it is the last one.
+      if (is_at_end_ || (end != std::string::npos && end + 1 < buffer_.size())) break;
+      scanned = (end == std::string::npos ? buffer_.size() : end) - at_;
+      if (scanned > line_max_ + 1) return too_long();  // a carriage return is none of it
+      TRY(fill());
+    }
+    if (at_ == buffer_.size() && has_begun_) return std::optional<Line>{};
+    const bool has_end = end != std::string::npos;
+    const std::size_t next = has_end ? end + 1 : buffer_.size();
+    std::size_t text_end = has_end ? end : next;
+    if (has_end && text_end > at_ && buffer_[text_end - 1] == '\r') --text_end;
+    if (text_end - at_ > line_max_) return too_long();
+    const std::string_view all = buffer_;
+    const Line line{all.substr(at_, text_end - at_), all.substr(text_end, next - text_end),
+                    !has_begun_, is_at_end_ && next == buffer_.size()};
+    has_begun_ = true;
+    at_ = next;
+    return std::optional<Line>(line);
+  }
+
+ private:
+  static Error too_long() { return invalid("a line is longer than `Maximum Buffer Size`"); }
+
+  // Reads a piece behind what is left, which goes to the front.
+  Result<> fill() {
+    buffer_.erase(0, at_);
+    at_ = 0;
+    const std::size_t before = buffer_.size();
+    buffer_.resize(before + piece_);
+    TRY_ASSIGN(got, reader_.read(std::span<char>(buffer_).subspan(before)));
+    buffer_.resize(before + got);
+    is_at_end_ = got == 0;
+    return {};
+  }
+
+  ContentReader& reader_;
+  const std::size_t piece_;
+  const std::size_t line_max_;
+  std::string buffer_;
+  std::size_t at_ = 0;  // of the next line
+  bool is_at_end_ = false;
+  bool has_begun_ = false;
+};
 
 }  // namespace
 
@@ -134,10 +213,13 @@ ProcessorType replace_text() {
       .property("Replacement Value", &C::replacement_value,
                 {.doc = "What comes in its place; with `Regex Replace`, `$1` stands for the first "
                         "group. With `Prepend` and `Append`: what is added."})
-      .property("Maximum Buffer Size", &C::buffer_size_max,
-                {.doc = "A FlowFile with more content goes to `failure`.",
-                 .min = Size{1},
-                 .max = Size{256 << 20}})
+      .property(
+          "Maximum Buffer Size", &C::buffer_size_max,
+          {.doc = "A FlowFile with a longer line, or with more content where the whole text is "
+                  "changed at once, goes to `failure`. What is only added to the whole text, "
+                  "or takes its place, needs no buffer.",
+           .min = Size{1},
+           .max = Size{256 << 20}})
       .relationship("success", "Changed, or without anything to change.")
       .relationship("failure", "Too large, or the expression cannot be evaluated.")
       .concurrent();
@@ -146,7 +228,9 @@ ProcessorType replace_text() {
 Result<std::unique_ptr<ReplaceText>> ReplaceText::make(Config config) {
   auto made = std::make_unique<ReplaceText>(std::move(config));
   const Config& given = made->config_;
-  if (given.strategy == ReplacementStrategy::kLiteralReplace && !given.search_value) {
+  const bool has_search = given.search_value && !(given.search_value->is_constant() &&
+                                                  given.search_value->constant().empty());
+  if (given.strategy == ReplacementStrategy::kLiteralReplace && !has_search) {
     return invalid("`Literal Replace` needs a `Search Value`");
   }
   if (given.strategy == ReplacementStrategy::kRegexReplace &&
@@ -166,15 +250,12 @@ Result<std::unique_ptr<ReplaceText>> ReplaceText::make(Config config) {
 Result<> ReplaceText::on_trigger(Session& session) {
   FlowFile flowfile = session.get();
   if (!flowfile) return {};
-  const Result<std::string_view> content = session.content(flowfile, config_.buffer_size_max.bytes);
-  Result<std::string> changed = content.ok() ? replaced(flowfile, *content) : content.error();
+  const Result<> changed = change(session, flowfile);
   if (changed.ok()) {
-    if (*changed != *content) TRY(session.write(flowfile, *changed));
     session.transfer(flowfile, success_);
     return {};
   }
-  if (changed.code() == Code::kCorrupt || changed.code() == Code::kUnavailable)
-    return changed.error();
+  if (changed.code() != Code::kInvalid) return changed.error();
   context_->bulletin(BulletinLevel::kError,
                      "FlowFile " + flowfile.uuid() + ": " + changed.error().text());
   session.penalize(flowfile);
@@ -182,7 +263,21 @@ Result<> ReplaceText::on_trigger(Session& session) {
   return {};
 }
 
-Result<std::string> ReplaceText::replaced(FlowFile flowfile, std::string_view content) {
+Result<> ReplaceText::change(Session& session, FlowFile flowfile) {
+  TRY_ASSIGN(job, job_for(flowfile));
+  if (config_.evaluation_mode == EvaluationMode::kLineByLine) return change_lines(session, job);
+  switch (config_.strategy) {
+    case ReplacementStrategy::kAlwaysReplace:
+      return session.write(flowfile, job.replacement);
+    case ReplacementStrategy::kPrepend:
+    case ReplacementStrategy::kAppend:
+      return add_to_whole(session, job);
+    default:
+      return change_whole(session, job);
+  }
+}
+
+Result<ReplaceText::Job> ReplaceText::job_for(FlowFile flowfile) const {
   Job job{flowfile, {}, {}, pattern_};
   TRY_ASSIGN(replacement, config_.replacement_value.of(flowfile).within("`Replacement Value`"));
   job.replacement = std::move(replacement);
@@ -194,29 +289,68 @@ Result<std::string> ReplaceText::replaced(FlowFile flowfile, std::string_view co
     TRY_ASSIGN(pattern, Regex::compile(job.search).within("`Search Value`"));
     job.pattern = std::move(pattern);
   }
+  return job;
+}
+
+Result<> ReplaceText::change_whole(Session& session, const Job& job) const {
+  const Result<std::string_view> content =
+      session.content(job.flowfile, config_.buffer_size_max.bytes);
+  if (!content.ok()) {
+    if (content.code() == Code::kFull) return invalid(content.error().text());
+    return content.error();
+  }
   std::string out;
-  if (config_.evaluation_mode == EvaluationMode::kEntireText) {
-    TRY(append_replaced(out, job, content));
-    return out;
+  TRY(append_replaced(out, job, *content));
+  return out == *content ? Result<>() : session.write(job.flowfile, out);
+}
+
+// Something before the content, or behind it, whatever its size.
+Result<> ReplaceText::add_to_whole(Session& session, const Job& job) const {
+  if (job.replacement.empty()) return {};
+  const bool is_before = config_.strategy == ReplacementStrategy::kPrepend;
+  TRY_ASSIGN(reader, session.reader(job.flowfile));
+  TRY_ASSIGN(writer, session.writer(job.flowfile));
+  if (is_before) TRY(writer->write(job.replacement));
+  std::vector<char> piece(std::min<std::uint64_t>(job.flowfile.size() + 1, kPiece));
+  while (true) {
+    TRY_ASSIGN(got, reader->read(piece));
+    if (got == 0) break;
+    TRY(writer->write({piece.data(), got}));
   }
-  bool is_first = true;
-  while (!content.empty() || is_first) {
-    std::size_t end = content.find('\n');
-    const bool has_end = end != std::string_view::npos;
-    if (!has_end) end = content.size();
-    const std::size_t line_end = end > 0 && content[end - 1] == '\r' && has_end ? end - 1 : end;
-    const std::size_t next = has_end ? end + 1 : end;
-    const bool is_last = next == content.size();
-    if (is_chosen(is_first, is_last)) {
-      TRY(append_replaced(out, job, content.substr(0, line_end)));
+  if (!is_before) TRY(writer->write(job.replacement));
+  return writer->finish();
+}
+
+Result<> ReplaceText::change_lines(Session& session, const Job& job) const {
+  TRY_ASSIGN(reader, session.reader(job.flowfile));
+  Lines lines(*reader, std::min<std::uint64_t>(job.flowfile.size(), kPiece),
+              config_.buffer_size_max.bytes);
+  std::unique_ptr<ContentWriter> writer;  // of what is more than a piece
+  std::string out;
+  bool is_changed = false;
+  while (true) {
+    TRY_ASSIGN(line, lines.next());
+    if (!line) break;
+    if (is_chosen(line->is_first, line->is_last)) {
+      const std::size_t before = out.size();
+      TRY(append_replaced(out, job, line->text));
+      is_changed = is_changed || std::string_view(out).substr(before) != line->text;
     } else {
-      out += content.substr(0, line_end);
+      out += line->text;
     }
-    out += content.substr(line_end, next - line_end);
-    content.remove_prefix(next);
-    is_first = false;
+    out += line->end;
+    if (out.size() < kPiece) continue;
+    if (!writer) {
+      TRY_ASSIGN(opened, session.writer(job.flowfile));
+      writer = std::move(opened);
+    }
+    TRY(writer->write(out));
+    out.clear();
   }
-  return out;
+  if (!is_changed) return {};
+  if (!writer) return session.write(job.flowfile, out);
+  TRY(writer->write(out));
+  return writer->finish();
 }
 
 bool ReplaceText::is_chosen(bool is_first, bool is_last) const {
@@ -250,14 +384,14 @@ Result<> ReplaceText::append_replaced(std::string& out, const Job& job,
       out += job.replacement;
       return {};
     case ReplacementStrategy::kSubstituteVariables:
-      out += substituted(text, job.flowfile);
-      return {};
+      return append_substituted(out, text, job.flowfile);
     case ReplacementStrategy::kLiteralReplace: {
       if (job.search.empty()) return invalid("`Search Value` is empty");
       for (std::size_t at = text.find(job.search); at != std::string_view::npos;
            at = text.find(job.search)) {
         out += text.substr(0, at);
         out += job.replacement;
+        if (out.size() > kResultMax) return too_large();
         text.remove_prefix(at + job.search.size());
       }
       out += text;

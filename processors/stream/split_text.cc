@@ -231,7 +231,8 @@ Result<SplitText::Plan> SplitText::plan(Session& session, FlowFile flowfile,
   Plan plan;
   Planner planner(config_, plan);
   std::uint32_t header_lines = 0;
-  bool is_in_header = config_.header_line_count > 0 || config_.header_marker.has_value();
+  bool is_in_header =
+      config_.header_line_count > 0 || (config_.header_marker && !config_.header_marker->empty());
   while (is_in_header) {
     TRY_ASSIGN(has_line, head.next(line, kHeaderMax));
     if (!has_line) break;

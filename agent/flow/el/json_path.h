@@ -24,8 +24,10 @@ class JsonDocument {
  public:
   static constexpr std::size_t kMaxText = 64 * 1024 * 1024;
   static constexpr std::size_t kMaxDepth = 512;
+  static constexpr std::size_t kMaxNodes = 1'000'000;  // values; each takes some hundred bytes
 
-  // kInvalid with the byte offset when `text` is no JSON, or deeper or longer than the bounds.
+  // kInvalid with the byte offset when `text` is no JSON, or deeper, longer or of more values than
+  // the bounds.
   static Result<JsonDocument> parse(std::string_view text);
 
   struct Tree;

@@ -28,6 +28,7 @@ class Builder {
   bool null() { return scalar(JsonKind::kNull, {}); }
   bool boolean(bool value) {
     JsonNode* node = place();
+    if (node == nullptr) return false;
     node->kind = JsonKind::kBoolean;
     node->boolean = value;
     return true;
@@ -71,14 +72,19 @@ class Builder {
   }
 
  private:
-  // Where the next value goes. Pointers into `items` of the open ones stay good: only the innermost
-  // grows.
+  // Where the next value goes; nullptr: there are too many. Pointers into `items` of the open ones
+  // stay good: only the innermost grows.
   JsonNode* place() {
+    if (++nodes_ > JsonDocument::kMaxNodes) {
+      error = "the JSON has more than " + std::to_string(JsonDocument::kMaxNodes) + " values";
+      return nullptr;
+    }
     if (open_.empty()) return &root;
     return &open_.back()->items.emplace_back();
   }
   bool scalar(JsonKind kind, std::string text) {
     JsonNode* node = place();
+    if (node == nullptr) return false;
     node->kind = kind;
     node->text = std::move(text);
     return true;
@@ -89,6 +95,7 @@ class Builder {
       return false;
     }
     JsonNode* node = place();
+    if (node == nullptr) return false;
     node->kind = kind;
     open_.push_back(node);
     return true;
@@ -109,6 +116,7 @@ class Builder {
   }
 
   std::vector<JsonNode*> open_;
+  std::size_t nodes_ = 0;
 };
 
 }  // namespace

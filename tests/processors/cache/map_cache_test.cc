@@ -178,6 +178,15 @@ TEST_CASE("what was put is fetched as content, or into attributes, by another pr
   CHECK(fetch.taken("not-found").at(0).has("found.a") == false);
 }
 
+TEST_CASE("an attribute without a name gets no value") {
+  ProcessorRunner on("FetchDistributedMapCache",
+                     keyed({{"Put Cache Value In Attribute", "${no.such}"}}), with_cache());
+  on.enqueue("old", {{"key", "a"}});
+  on.run();
+  CHECK_FALSE(on.taken("failure").at(0).has(""));
+  CHECK(on.has_bulletin("`Put Cache Value In Attribute` is empty for a FlowFile"));
+}
+
 TEST_CASE("after a crash a key is remembered exactly when its FlowFile was sent on") {
   test::TempFolder folder;
   ProcessorRunner runner("DetectDuplicate", keyed(), with_cache());

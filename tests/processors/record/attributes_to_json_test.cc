@@ -37,10 +37,17 @@ TEST_CASE("those whose whole name matches are written, into the content") {
   CHECK(out.attribute("mime.type") == "application/json");
 }
 
-TEST_CASE("core attributes are written with the others") {
-  const TakenFlowFile out = written({{"Attributes List", "vehicle"}});
-  CHECK(out.attribute("JSONAttributes") == R"({"filename":"f","path":"./","uuid":")" +
-                                               out.attribute("uuid") + R"(","vehicle":"truck-1"})");
+TEST_CASE("core attributes are written with all others, but not with those that are named") {
+  const TakenFlowFile out = written({});
+  CHECK(out.attribute("JSONAttributes") ==
+        R"({"empty":"","filename":"f","path":"./","speed":"3","uuid":")" + out.attribute("uuid") +
+            R"(","vehicle":"truck-1"})");
+  CHECK(written({{"Attributes List", "vehicle"}}).attribute("JSONAttributes") ==
+        R"({"vehicle":"truck-1"})");
+  CHECK(written({{"Attributes List", "vehicle"},
+                 {"Attributes Regular Expression", "file.*"},
+                 {"Include Core Attributes", "false"}})
+            .attribute("JSONAttributes") == R"({"filename":"f","vehicle":"truck-1"})");
 }
 
 TEST_CASE("without core attributes the others are written") {

@@ -184,6 +184,16 @@ TEST_CASE("texts become what the schema asks for, so that CSV can be written") {
         R"([{"n":5,"d":1.5,"f":true,"t":"7","x":9},{"n":-1,"d":null,"f":false,"t":"q","x":9}])");
 }
 
+TEST_CASE("numbers that JSON has none for are texts there and in CSV, and come back") {
+  const std::string schema = record(field("d", R"("double")") + "," + field("f", R"("float")"));
+  const std::string text = R"([{"d":"NaN","f":"-Infinity"},{"d":"Infinity","f":0.5}])";
+  const Converted out = convert(kJsonIn, file_out(schema, "NONE"), text);
+  REQUIRE(out.problem == "");
+  CHECK(convert(kAvroIn, kJsonOut, out.content).content == text);
+  CHECK(convert(kAvroIn, {"CSVRecordSetWriter"}, out.content).content ==
+        "d,f\nNaN,-Infinity\nInfinity,0.5\n");
+}
+
 TEST_CASE("a value that does not fit is told with its record, its field and what it should be") {
   CHECK(problem_of(record(field("a", R"("int")")), R"([{"a":1},{"a":"x"}])") ==
         "record 2: `a`: `x` is no int");

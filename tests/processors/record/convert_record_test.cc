@@ -59,6 +59,13 @@ TEST_CASE("an array, one object and objects one behind the other are all records
   CHECK(convert(kJsonIn, kJsonOut, "").count == "0");
 }
 
+TEST_CASE("any number of arrays without a record are no record") {
+  std::string text;
+  for (int i = 0; i < 1'000'000; ++i) text += "[ ]";
+  CHECK(convert(kJsonIn, kJsonOut, text).content == "[]");
+  CHECK(convert(kJsonIn, kJsonOut, text + "[{\"a\":1}]").content == "[{\"a\":1}]");
+}
+
 TEST_CASE("of several fields with one name the last one counts, at the place of the first") {
   CHECK(convert(kJsonIn, kLines, R"({"a":1,"b":2,"a":{"c":1,"c":[3]},"b":null})").content ==
         R"({"a":{"c":[3]},"b":null})");
@@ -150,6 +157,54 @@ TEST_CASE("malformed CSV goes to failure as it came, with the line") {
   CHECK(problem("a,b\n1,\"2\n") == "the CSV in line 2: a quote has no end");
   CHECK(problem("a,b\n\"1\"x,2\n") == "the CSV in line 2: text behind the end of a quote");
   CHECK(convert(kCsvIn, kLines, "a,b\n1\n").content == "{\"a\":1,\"b\":null}");
+}
+
+TEST_CASE("a row of CSV is bounded with all its cells, quoted or not, and in their number") {
+  const RunnerService small{"CSVReader", {{"Maximum Record Size", "64 B"}}};
+  const std::string cell(40, 'x');
+  const std::string large = "the CSV in line 2: a row is larger than `Maximum Record Size`";
+  CHECK(convert(small, kLines, "a,b\n" + cell + "," + cell + "\n").problem == large);
+  CHECK(convert(small, kLines, "a,b\n\"" + cell + "\",\"" + cell + "\"\n").problem == large);
+  CHECK(convert(small, kLines, "a,b\n\"" + cell + "\"\n\"" + cell + "\"\n").count == "2");
+  const std::string many = "a row has more than 10000 fields";
+  CHECK(convert(kCsvIn, kLines, std::string(10'000, ',') + "\n").problem ==
+        "the CSV in line 1: " + many);
+  CHECK(convert(kCsvIn, kLines, "a,b\n" + std::string(10'000, ',') + "\n").problem ==
+        "the CSV in line 2: " + many);
+}
+
+TEST_CASE("a name that a header of CSV has twice is not that of two fields") {
+  const Converted out = convert(kCsvIn, kLines, "a,b,a,,\n1,2,3,4,5\n");
+  CHECK(out.content == R"({"a":1,"b":2,"unknown_field_index_2":3,"":4,"unknown_field_index_4":5})");
+  CHECK(convert(kCsvIn, kCsvOut, "a,b,a\n1,2,3\n").content == "a,b,unknown_field_index_2\n1,2,3\n");
+  CHECK(convert(kCsvIn, kLines, "unknown_field_index_2,a,a\n1,2,3\n").problem ==
+        "the CSV in line 1: the header names `unknown_field_index_2` twice");
+}
+
+TEST_CASE("a row of one field without a value is a row, wherever it stands") {
+  std::string text;
+  std::string expected;
+  for (int i = 0; i < 40'000; ++i) {
+    text += R"({"a":null})";
+    expected += "\"\"\n";
+  }
+  const RunnerService bare{"CSVRecordSetWriter", {{"Include Header Line", "false"}}};
+  CHECK(convert(kJsonIn, bare, text).content == expected);
+  CHECK(convert(kJsonIn, kCsvOut, text).content == "a\n" + expected);
+}
+
+TEST_CASE("as many columns as there may be are written, in the order of the first record") {
+  std::string text = "n0";
+  std::string row = "0";
+  for (int i = 1; i < 10'000; ++i) {
+    text += ",n" + std::to_string(i);
+    row += "," + std::to_string(i);
+  }
+  text += "\n";
+  for (int i = 0; i < 100; ++i) text += row + "\n";
+  CHECK(convert(kCsvIn, kCsvOut, text).content == text);
+  CHECK(convert(kJsonIn, kCsvOut, R"([{"a":1,"b":2},{"c":5,"b":4,"a":3},{"c":6}])").content ==
+        "a,b,c\n1,2,\n3,4,5\n,,6\n");
 }
 
 TEST_CASE("JSON becomes CSV with the fields of all records as columns, and comes back as it was") {

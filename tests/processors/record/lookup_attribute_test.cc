@@ -47,6 +47,14 @@ TEST_CASE("an attribute gets what the table has for its key; what is not there i
   check_balanced(runner.loss());
 }
 
+TEST_CASE("a byte order mark before a table is no part of its first column's name") {
+  const Table table("\xEF\xBB\xBFplate,depot\r\nA-1,North\r\n");
+  ProcessorRunner runner("LookupAttribute", kFound, {.services = {{"depots", table.service()}}});
+  runner.enqueue("", {{"plate", "a-1"}});
+  runner.run();
+  CHECK(runner.taken("matched").at(0).attribute("depot") == "North");
+}
+
 TEST_CASE("with empty values included nothing is unmatched, as NiFi has it") {
   const Table table("plate,depot\nA-2,\n");
   PropertyValues values = kFound;

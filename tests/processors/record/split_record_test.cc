@@ -166,6 +166,20 @@ TEST_CASE("a record that does not fit the writer's schema leaves no pieces, and 
   check_balanced(on.loss());
 }
 
+TEST_CASE("records of any number of fields are split where the format need not know them all") {
+  std::string text;
+  for (int i = 0; i < 10'001; ++i) text += "{\"v" + std::to_string(i) + "\":1}\n";
+  for (const bool is_json : {true, false}) {
+    ProcessorRunner on("SplitRecord", per_split("5001"),
+                       {.services = {{"in", kJsonIn}, {"out", is_json ? kLines : kCsvOut}}});
+    on.enqueue(text);
+    on.run();
+    CHECK(on.taken("splits").size() == (is_json ? 2 : 0));
+    CHECK(on.taken("failure").size() == (is_json ? 0 : 1));
+    check_balanced(on.loss());
+  }
+}
+
 TEST_CASE("names of fields that a state cannot hold fail a FlowFile of several sessions alone") {
   const std::string name(600'000, 'n');
   std::string text = "[{\"" + name + "a\":0},{\"" + name + "b\":0}";

@@ -56,7 +56,7 @@ TEST_CASE("where all conditions must hold, matched is reached only by those that
 
 TEST_CASE("where any condition suffices, matched is reached once") {
   PropertyValues values = kBySpeed;
-  values["Routing Strategy"] = "Route to 'matched' if any matches";
+  values["Routing Strategy"] = "Route to 'match' if any matches";
   const auto on = bench(values);
   on->enqueue("a", {{"speed", "100"}});
   on->enqueue("b", {{"speed", "50"}});
@@ -69,7 +69,7 @@ TEST_CASE("where any condition suffices, matched is reached once") {
 TEST_CASE("a strategy that needs matched is refused without it") {
   PropertyValues values = kBySpeed;
   CHECK(start_error(values, {"matched"}) == "");
-  values["Routing Strategy"] = "Route to 'matched' if any matches";
+  values["Routing Strategy"] = "Route to 'match' if any matches";
   CHECK(start_error(values, {"matched"}).find("`matched` must be connected") != std::string::npos);
 }
 

@@ -27,6 +27,12 @@ TEST_CASE("literal text is taken as it stands") {
   CHECK(changed("a.b.c", {{"Replacement Strategy", "Literal Replace"},
                           {"Search Value", "."},
                           {"Replacement Value", "$1"}}) == "a$1b$1c");
+  const PropertyValues nothing{{"Replacement Strategy", "Literal Replace"},
+                               {"Search Value", ""},
+                               {"Replacement Value", "x"}};
+  CHECK(ProcessorRunner("ReplaceText", nothing, {.must_start = false})
+            .start_error()
+            .find("`Literal Replace` needs a `Search Value`") != std::string::npos);
 }
 
 TEST_CASE("lines get something before them or behind them") {
@@ -57,9 +63,59 @@ TEST_CASE("attributes are put in for variables in the content") {
             {{"vehicle", "truck-1"}}) == "truck-1 at ${unknown}");
 }
 
+TEST_CASE("by lines, content of any size is changed; a line above the bound is a failure") {
+  std::string text;
+  std::string expected;
+  for (int i = 0; i < 20'000; ++i) {
+    text += "line " + std::to_string(i) + (i % 3 == 0 ? "\r\n" : "\n");
+    expected += "LINE " + std::to_string(i) + (i % 3 == 0 ? "\r\n" : "\n");
+  }
+  PropertyValues values{{"Maximum Buffer Size", "16 B"},
+                        {"Replacement Strategy", "Literal Replace"},
+                        {"Search Value", "line"},
+                        {"Replacement Value", "LINE"}};
+  CHECK(changed(text, values) == expected);
+  CHECK(changed(text + "a line too long for it", values) == "(failure)");
+  values["Line-by-Line Evaluation Mode"] = "Last-Line";
+  CHECK(changed(text + "line", values) == text + "LINE");
+  values["Line-by-Line Evaluation Mode"] = "Except-Last-Line";
+  CHECK(changed(text + "line", values) == expected + "line");
+  values["Line-by-Line Evaluation Mode"] = "First-Line";
+  CHECK(changed(text, values) == "LINE" + text.substr(4));
+}
+
+TEST_CASE("what is only added needs no buffer, whatever the content's size") {
+  const std::string text(100'000, 'x');
+  PropertyValues values{{"Maximum Buffer Size", "1 KB"},
+                        {"Evaluation Mode", "Entire text"},
+                        {"Replacement Strategy", "Append"},
+                        {"Replacement Value", "."}};
+  CHECK(changed(text, values) == text + ".");
+  values["Replacement Strategy"] = "Prepend";
+  CHECK(changed(text, values) == "." + text);
+  values["Replacement Strategy"] = "Always Replace";
+  CHECK(changed(text, values) == ".");
+}
+
+TEST_CASE("a result above its bound is a failure, however it is made") {
+  const std::string large(60'000, 'y');
+  for (const char* strategy : {"Literal Replace", "Regex Replace"}) {
+    CAPTURE(strategy);
+    CHECK(changed(std::string(5000, 'x'), {{"Replacement Strategy", strategy},
+                                           {"Search Value", "x"},
+                                           {"Replacement Value", large}}) == "(failure)");
+  }
+  std::string variables;
+  for (int i = 0; i < 5000; ++i) variables += "${a}";
+  CHECK(changed(variables,
+                {{"Replacement Strategy", "Substitute Variables"}, {"Replacement Value", ""}},
+                {{"a", std::string(60'000, 'z')}}) == "(failure)");
+}
+
 TEST_CASE("content above the bound is a failure") {
-  CHECK(changed(std::string(2000, 'x'),
-                {{"Maximum Buffer Size", "1 KB"}, {"Replacement Value", "y"}}) == "(failure)");
+  CHECK(changed(std::string(2000, 'x'), {{"Maximum Buffer Size", "1 KB"},
+                                         {"Evaluation Mode", "Entire text"},
+                                         {"Replacement Value", "y"}}) == "(failure)");
 }
 
 }  // namespace

@@ -55,6 +55,8 @@ TEST_CASE("header lines stand before each piece") {
   CHECK(split_up("#h\n#i\na\nb\n",
                  {{"Line Split Count", "1"}, {"Header Line Marker Characters", "#"}})
             .pieces == Pieces{"#h\n#i\na", "#h\n#i\nb"});
+  CHECK(split_up("a\nb\n", {{"Line Split Count", "1"}, {"Header Line Marker Characters", ""}})
+            .pieces == Pieces{"a", "b"});
 }
 
 TEST_CASE("a header stands before a piece that is larger than what stays in memory") {

@@ -188,6 +188,14 @@ TEST_CASE("depth, size and work are bounded") {
   REQUIRE_FALSE(too_deep.ok());
   CHECK(too_deep.error().text().find("levels deep") != std::string::npos);
 
+  // In few bytes are many values, each of which takes a hundred in memory.
+  std::string many = "[0";
+  for (std::size_t i = 2; i < JsonDocument::kMaxNodes; ++i) many += ",0";
+  CHECK(JsonDocument::parse(many + "]").ok());
+  const auto too_many = JsonDocument::parse(many + ",[]]");
+  REQUIRE_FALSE(too_many.ok());
+  CHECK(too_many.error().text() == "the JSON has more than 1000000 values");
+
   std::string filters = "$";
   for (int i = 0; i < 40; ++i) filters += "[?(@";
   CHECK(read(filters).find("nested too deep") != std::string::npos);
