@@ -11,6 +11,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -193,6 +194,37 @@ OpenFile& OpenFile::operator=(OpenFile&& other) noexcept {
 }
 
 OpenFile::~OpenFile() {
+// FAT has no second names for a file; NFS does not know how to rename unless; some have neither.
+Result<bool> move_if_absent(const std::string& from, const std::string& to) {
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
+  if (errno == EINVAL || errno == ENOSYS) {
+    if (::link(from.c_str(), to.c_str()) == 0) {
+      ::unlink(from.c_str());
+      return true;
+    }
+    if (errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS) {
+      struct stat status {};
+      if (::lstat(to.c_str(), &status) == 0) return false;
+      if (::rename(from.c_str(), to.c_str()) == 0) return true;
+    }
+  }
+  if (errno == EEXIST) return false;
+  return system_error("renaming to `" + to + "`", errno);
+}
+
+Result<> make_directories(const std::string& directory, std::optional<std::uint32_t> mode) {
+  for (std::size_t at = directory.find('/', 1);; at = directory.find('/', at + 1)) {
+    const std::string part = directory.substr(0, at);
+    if (::mkdir(part.c_str(), 0755) == 0) {
+      if (mode && ::chmod(part.c_str(), *mode) != 0)
+        return system_error("setting permissions of `" + part + "`", errno);
+    } else if (errno != EEXIST) {
+      return system_error("making `" + part + "`", errno);
+    }
+    if (at == std::string::npos) return {};
+  }
+}
+
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 

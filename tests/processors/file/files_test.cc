@@ -1,14 +1,27 @@
 // GetFile, ListFile, FetchFile and PutFile.
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
+#include <initializer_list>
 #include <iterator>
+#include <set>
 #include <string>
+#include <thread>
+#include <utility>
+#include <vector>
 
+#include "processors/registry.h"
 #include "tests/support/process.h"
 #include "tests/support/processor_runner.h"
 
@@ -199,6 +212,91 @@ TEST_CASE("FetchFile hangs on no pipe, and takes no device for a file") {
   }
   runner.run();
   CHECK(runner.count("failure") + runner.count("not.found") == 3);
+}
+
+// From now on these calls fail so, for the thread that calls this.
+void forbid(std::initializer_list<std::pair<long, int>> calls) {
+  std::vector<sock_filter> program{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr))};
+  for (const auto& [number, error] : calls) {
+    program.push_back(
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(number), 0, 1));
+    program.push_back(
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(error)));
+  }
+  program.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+  const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
+  REQUIRE(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+  REQUIRE(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0);
+}
+
+TEST_CASE("PutFile writes to file systems without second names or without renaming unless") {
+  for (const bool has_renaming : {true, false}) {
+    CAPTURE(has_renaming);
+    const test::TempFolder out;
+    std::size_t good = 0;
+    std::size_t bad = 0;
+    std::thread([&] {
+      forbid({{SYS_linkat, EPERM},
+#ifdef SYS_link
+              {SYS_link, EPERM},
+#endif
+              {has_renaming ? -2 : SYS_renameat2, EINVAL}});
+      ProcessorRunner runner("PutFile", {{"Directory", out.path()}});
+      runner.enqueue("1", {{"filename", "f"}});
+      runner.enqueue("2", {{"filename", "f"}});
+      runner.run();
+      good = runner.count("success");
+      bad = runner.count("failure");
+    }).join();
+    CHECK(good == 1);
+    CHECK(bad == 1);
+    CHECK(read(out.path() + "/f") == "1");
+    CHECK(std::distance(fs::directory_iterator(out.path()), fs::directory_iterator()) == 1);
+  }
+}
+
+TEST_CASE("PutFile gives new files and directories just the permissions that it is told") {
+  const test::TempFolder out;
+  const mode_t before = ::umask(0077);
+  ProcessorRunner runner("PutFile", {{"Directory", out.path() + "/a/b"},
+                                     {"Permissions", "0664"},
+                                     {"Directory Permissions", "2775"}});
+  runner.enqueue("x", {{"filename", "f"}});
+  runner.run();
+  ::umask(before);
+  CHECK(runner.count("success") == 1);
+  const auto mode_of = [](const std::string& path) {
+    struct stat status {};
+    REQUIRE(::stat(path.c_str(), &status) == 0);
+    return status.st_mode & 07777;
+  };
+  CHECK(mode_of(out.path() + "/a") == 02775);
+  CHECK(mode_of(out.path() + "/a/b") == 02775);
+  CHECK(mode_of(out.path() + "/a/b/f") == 0664);
+  CHECK_FALSE(find_processor_type("PutFile")->make({{"Permissions", "77777"}}).ok());
+}
+
+TEST_CASE("PutFile leaves content that cannot be read to the quarantine, and puts what is behind") {
+  const test::TempFolder out;
+  ProcessorRunner runner("PutFile", {{"Directory", out.path()}});
+  runner.stop();
+  runner.enqueue(std::string(100'000, 'x'), {{"filename", "large"}});
+  runner.enqueue("behind it", {{"filename", "small"}});
+  runner.flush();
+  {
+    std::fstream file(runner.state_dir() + "/content/1.blk",
+                      std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(2'000);
+    file.put('y');
+    REQUIRE(file.good());
+  }
+  runner.restart();
+  for (int i = 0; i < 3; ++i) runner.advance(1min);
+  CHECK(runner.count("success") == 1);
+  CHECK(runner.loss().quarantined == 1);
+  CHECK(runner.count("failure") == 0);
+  CHECK(std::distance(fs::directory_iterator(out.path()), fs::directory_iterator()) == 1);
+  check_balanced(runner.loss());
 }
 
 }  // namespace
