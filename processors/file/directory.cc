@@ -147,6 +147,11 @@ std::string absolute_path(const std::string& path) {
   const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
                                                          std::free);
   return real ? std::string(real.get()) : path;
+bool is_unchanged(const FileFacts& before, const FileFacts& now) {
+  return now.device == before.device && now.inode == before.inode && now.size == before.size &&
+         now.modified_ms == before.modified_ms;
+}
+
 }
 
 std::string permissions_text(std::uint32_t mode) {

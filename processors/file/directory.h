@@ -53,6 +53,9 @@ class OpenFile;
 // `directory` is left empty.
 Result<FileFacts> facts_of(const OpenFile& file, const std::string& path);
 
+// Whether it is the same file, and nobody has written to it between the two looks.
+bool is_unchanged(const FileFacts& before, const FileFacts& now);
+
 // The absolute path with symbolic links resolved; as given when that cannot be done.
 std::string absolute_path(const std::string& path);
 

@@ -81,10 +81,7 @@ class Claim {
   // was written to after it was read stays, and is taken again.
   Result<> remove() {
     const Result<FileFacts> now = facts_of(path_);
-    if (now.ok() && (now->size != as_read_.size || now->modified_ms != as_read_.modified_ms ||
-                     now->inode != as_read_.inode)) {
-      return {};
-    }
+    if (now.ok() && !is_unchanged(as_read_, *now)) return {};
     if (::unlink(path_.c_str()) == 0 || errno == ENOENT) return {};
     const int number = errno;
     is_stuck_ = true;

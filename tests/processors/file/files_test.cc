@@ -214,6 +214,87 @@ TEST_CASE("FetchFile hangs on no pipe, and takes no device for a file") {
   CHECK(runner.count("failure") + runner.count("not.found") == 3);
 }
 
+// Fetches `name` of each of two directories, and moves them to a third one.
+void fetch_two(const std::string& folder, const std::string& conflict) {
+  for (const std::string one : {"1", "2"}) {
+    fs::create_directory(folder + "/" + one);
+    write(folder + "/" + one + "/same", one);
+  }
+  ProcessorRunner runner("FetchFile", {{"Completion Strategy", "Move File"},
+                                       {"Move Destination Directory", folder + "/done/${date}"},
+                                       {"Move Conflict Strategy", conflict}});
+  for (const std::string one : {"1", "2"}) {
+    runner.enqueue("",
+                   {{"absolute.path", folder + "/" + one}, {"filename", "same"}, {"date", "5/6"}});
+  }
+  runner.run();
+  CHECK(runner.taken("success").size() == 2);
+  runner.flush();
+}
+
+TEST_CASE("FetchFile moves two files of one name that are fetched together as its strategy says") {
+  const test::TempFolder folder;
+  SUBCASE("Rename: both are kept") {
+    fetch_two(folder.path(), "Rename");
+    std::string all;
+    for (const auto& entry : fs::directory_iterator(folder.path() + "/done/5/6"))
+      all += read(entry.path());
+    CHECK((all == "12" || all == "21"));
+    CHECK(read(folder.path() + "/done/5/6/same") == "1");
+    CHECK_FALSE(fs::exists(folder.path() + "/2/same"));
+  }
+  SUBCASE("Keep Existing: the first one is kept") {
+    fetch_two(folder.path(), "Keep Existing");
+    CHECK(read(folder.path() + "/done/5/6/same") == "1");
+    CHECK_FALSE(fs::exists(folder.path() + "/2/same"));
+  }
+  SUBCASE("Replace File: the last one is kept") {
+    fetch_two(folder.path(), "Replace File");
+    CHECK(read(folder.path() + "/done/5/6/same") == "2");
+    CHECK_FALSE(fs::exists(folder.path() + "/2/same"));
+  }
+  SUBCASE("Fail: the second one stays where it is") {
+    fetch_two(folder.path(), "Fail");
+    CHECK(read(folder.path() + "/done/5/6/same") == "1");
+    CHECK(read(folder.path() + "/2/same") == "2");
+  }
+}
+
+TEST_CASE("FetchFile leaves a file alone that was written to after it was read") {
+  const test::TempFolder in;
+  write(in.path() + "/a", "first");
+  ProcessorRunner runner("FetchFile", {{"Completion Strategy", "Delete File"}});
+  runner.enqueue("", {{"absolute.path", in.path() + "/"}, {"filename", "a"}});
+  runner.run();
+  CHECK(runner.taken("success").at(0).content == "first");
+  write(in.path() + "/a", "second, which nobody has read");
+  runner.flush();
+  CHECK(runner.run_until([&] { return runner.has_bulletin("was changed after it was read"); }));
+  CHECK(read(in.path() + "/a") == "second, which nobody has read");
+}
+
+TEST_CASE("FetchFile moves files to another file system") {
+  const test::TempFolder in;
+  const test::TempFolder elsewhere("/dev/shm");
+  struct stat here {};
+  struct stat there {};
+  REQUIRE(::stat(in.path().c_str(), &here) == 0);
+  REQUIRE(::stat(elsewhere.path().c_str(), &there) == 0);
+  if (here.st_dev == there.st_dev) return;  // a machine without another one
+  write(in.path() + "/a", "content");
+  ProcessorRunner runner("FetchFile", {{"Completion Strategy", "Move File"},
+                                       {"Move Destination Directory", elsewhere.path() + "/done"}});
+  runner.enqueue("", {{"absolute.path", in.path() + "/"}, {"filename", "a"}});
+  runner.run();
+  CHECK(runner.taken("success").at(0).content == "content");
+  CHECK(fs::exists(in.path() + "/a"));  // it is not safe yet
+  runner.flush();
+  CHECK(runner.run_until([&] { return !fs::exists(in.path() + "/a"); }));
+  CHECK(read(elsewhere.path() + "/done/a") == "content");
+  const fs::directory_iterator left(elsewhere.path() + "/done");
+  CHECK(std::distance(left, fs::directory_iterator()) == 1);
+}
+
 // From now on these calls fail so, for the thread that calls this.
 void forbid(std::initializer_list<std::pair<long, int>> calls) {
   std::vector<sock_filter> program{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr))};
