@@ -16,6 +16,8 @@
 #include <cstring>
 #include <memory>
 
+#include "agent/base/bytes.h"
+
 namespace runnel {
 namespace {
 
@@ -38,8 +40,9 @@ void fill(FileFacts& facts, const struct stat& status) {
 
 bool passes(const DirectoryFilter& filter, const FileFacts& facts, std::int64_t now_ms) {
   const std::int64_t age = now_ms - facts.modified_ms;
-  // A file from the future (a clock that was set back) is only young where youth counts.
-  if (filter.age_ms_min > 0 && age < filter.age_ms_min) return false;
+  // A file from the future (a clock that was set back) is young as far as it is near: who writes to
+  // it now makes it of now.
+  if (filter.age_ms_min > 0 && std::abs(age) < filter.age_ms_min) return false;
   if (filter.age_ms_max && age > *filter.age_ms_max) return false;
   if (facts.size < filter.size_min) return false;
   return !filter.size_max || facts.size <= *filter.size_max;
@@ -75,8 +78,9 @@ class Walk {
       const std::string deeper = relative.empty() ? name : relative + "/" + name;
       return below == nullptr || go(below, path, deeper, depth + 1);
     }
-    if (filter_.name && !filter_.name->matches(name)) return true;
-    if (filter_.path && !filter_.path->matches(relative)) return true;
+    // A name may be any bytes; a pattern is for text.
+    if (filter_.name && !filter_.name->matches(to_utf8(name))) return true;
+    if (filter_.path && !filter_.path->matches(to_utf8(relative))) return true;
     if (S_ISLNK(status.st_mode) && ::stat(path.c_str(), &status) != 0) return true;
     if (!S_ISREG(status.st_mode)) return true;
     FileFacts facts{.path = path, .directory = directory, .relative = relative, .name = name};
@@ -143,15 +147,15 @@ Result<FileFacts> facts_of(const OpenFile& file, const std::string& path) {
   return facts;
 }
 
-std::string absolute_path(const std::string& path) {
-  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
-                                                         std::free);
-  return real ? std::string(real.get()) : path;
 bool is_unchanged(const FileFacts& before, const FileFacts& now) {
   return now.device == before.device && now.inode == before.inode && now.size == before.size &&
          now.modified_ms == before.modified_ms;
 }
 
+std::string absolute_path(const std::string& path) {
+  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
+                                                         std::free);
+  return real ? std::string(real.get()) : path;
 }
 
 std::string permissions_text(std::uint32_t mode) {
@@ -190,15 +194,6 @@ std::string joined_path(std::string_view directory, std::string_view name) {
   return path;
 }
 
-OpenFile& OpenFile::operator=(OpenFile&& other) noexcept {
-  if (this != &other) {
-    if (descriptor_ >= 0) ::close(descriptor_);
-    descriptor_ = other.release();
-  }
-  return *this;
-}
-
-OpenFile::~OpenFile() {
 // FAT has no second names for a file; NFS does not know how to rename unless; some have neither.
 Result<bool> move_if_absent(const std::string& from, const std::string& to) {
   if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
@@ -230,6 +225,15 @@ Result<> make_directories(const std::string& directory, std::optional<std::uint3
   }
 }
 
+OpenFile& OpenFile::operator=(OpenFile&& other) noexcept {
+  if (this != &other) {
+    if (descriptor_ >= 0) ::close(descriptor_);
+    descriptor_ = other.release();
+  }
+  return *this;
+}
+
+OpenFile::~OpenFile() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 

@@ -91,15 +91,15 @@ class OpenFile {
   int descriptor_ = -1;
 };
 
-// What errno says, as an error whose code tells what to do.
-Error system_error(std::string_view what, int number);
-// fsyncs a directory, so that a file's new name in it survives a power cut.
 // Gives a file another name, on the same file system; false: there is one of this name already.
 Result<bool> move_if_absent(const std::string& from, const std::string& to);
 // Makes a directory and those above it that are missing. `mode` as chmod, whatever the umask;
 // nothing: 0755 less the umask.
 Result<> make_directories(const std::string& directory, std::optional<std::uint32_t> mode = {});
 
+// What errno says, as an error whose code tells what to do.
+Error system_error(std::string_view what, int number);
+// fsyncs a directory, so that a file's new name in it survives a power cut.
 Result<> sync_directory(const std::string& directory);
 
 }  // namespace runnel

@@ -177,8 +177,10 @@ Result<std::unique_ptr<GetFile>> GetFile::make(Config config) {
   if (config.age_max.count() > 0) filter.age_ms_max = config.age_max.count();
   filter.size_min = config.size_min.bytes;
   if (config.size_max.bytes > 0) filter.size_max = config.size_max.bytes;
-  TRY_ASSIGN(name, Regex::compile(config.file_filter).within("property `File Filter`"));
-  filter.name = std::move(name);
+  if (config.file_filter != ".*") {  // for which a line end in a name is none of its letters
+    TRY_ASSIGN(name, Regex::compile(config.file_filter).within("property `File Filter`"));
+    filter.name = std::move(name);
+  }
   return std::make_unique<GetFile>(std::move(config), std::move(filter));
 }
 

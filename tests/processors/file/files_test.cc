@@ -70,6 +70,27 @@ TEST_CASE("GetFile takes a kept file at each run") {
   CHECK(fs::exists(in.path() + "/a"));
 }
 
+TEST_CASE("GetFile takes files of any name, and PutFile writes them under the same") {
+  const test::TempFolder in;
+  const test::TempFolder out;
+  const std::vector<std::string> names{"line\nend",
+                                       "\xfc"
+                                       "bung.txt",
+                                       std::string(255, 'x'), " b'\""};
+  for (const std::string& one : names) write(in.path() + "/" + one, one);
+  ProcessorRunner all("GetFile", {{"Input Directory", in.path()}, {"Keep Source File", "true"}});
+  all.advance(1s);
+  CHECK(all.count("success") == names.size());
+  ProcessorRunner some("GetFile", {{"Input Directory", in.path()}, {"File Filter", ".+\\.txt"}});
+  some.advance(1s);
+  CHECK(some.taken("success").at(0).attribute("filename") == names[1]);
+  ProcessorRunner puts("PutFile", {{"Directory", out.path()}});
+  for (const TakenFlowFile& one : all.taken("success"))
+    puts.enqueue(one.content, {{"filename", one.attribute("filename")}});
+  puts.run();
+  for (const std::string& one : names) CHECK(read(out.path() + "/" + one) == one);
+}
+
 TEST_CASE("GetFile says which directory is missing") {
   ProcessorRunner runner("GetFile", {{"Input Directory", "/nowhere/at/all"}});
   runner.advance(1s);
@@ -94,6 +115,49 @@ TEST_CASE("ListFile lists each file once, and again when it has changed") {
   fs::last_write_time(in.path() + "/a", fs::file_time_type::clock::now() + 5s);
   runner.advance(1s);
   CHECK(runner.taken("success").size() == 1);
+}
+
+void set_age(const std::string& path, const Clock& clock, std::chrono::milliseconds age) {
+  const std::int64_t ms = clock.wall_ms() - age.count();
+  const timespec at{.tv_sec = ms / 1000, .tv_nsec = 0};
+  const timespec times[] = {at, at};
+  REQUIRE(::utimensat(AT_FDCWD, path.c_str(), times, 0) == 0);
+}
+
+TEST_CASE("a file that was written before the clock was set back is old enough for GetFile") {
+  const test::TempFolder in;
+  ManualClock clock;
+  for (const std::string one : {"fresh", "old", "ahead", "future"})
+    write(in.path() + "/" + one, one);
+  set_age(in.path() + "/fresh", clock, 5s);
+  set_age(in.path() + "/old", clock, 90s);
+  set_age(in.path() + "/ahead", clock, -5s);
+  set_age(in.path() + "/future", clock, -87'600h);
+  ProcessorRunner runner("GetFile", {{"Input Directory", in.path()}, {"Minimum File Age", "1 min"}},
+                         {.clock = &clock});
+  runner.run();
+  std::set<std::string> names;
+  for (const TakenFlowFile& one : runner.taken("success")) names.insert(one.content);
+  CHECK(names == std::set<std::string>{"future", "old"});
+}
+
+TEST_CASE("ListFile says so when a file of the future keeps it from seeing others") {
+  const test::TempFolder in;
+  ManualClock clock;
+  write(in.path() + "/a", "A");
+  set_age(in.path() + "/a", clock, 1h);
+  ProcessorRunner runner("ListFile", {{"Input Directory", in.path()}}, {.clock = &clock});
+  runner.run();
+  CHECK(runner.taken("success").size() == 1);
+  write(in.path() + "/b", "B");
+  set_age(in.path() + "/b", clock, -87'600h);
+  clock.advance(1s);
+  runner.run();
+  CHECK(runner.taken("success").size() == 1);
+  CHECK_FALSE(runner.has_bulletin("yet to come"));
+  clock.advance(1s);
+  runner.run();
+  CHECK(runner.has_bulletin("yet to come: until then no older one is listed"));
 }
 
 TEST_CASE("FetchFile gets the content, and removes the file when that is safe") {
