@@ -70,6 +70,9 @@ class Engine {
   // again at the next start. The destructor waits for a call that is under way: whoever cannot wait
   // may leave the process without it, as everything committed is written.
   virtual Result<> stop(std::chrono::milliseconds deadline) = 0;
+  // The end is near: who waits for a call, to change the flow or to stop something, is refused at
+  // once, and so is who comes later, so that `stop` has its turn. Any thread.
+  virtual void hurry() {}
 
   // ---- the operator's hand
   virtual Result<> start_processor(std::string_view processor) = 0;

@@ -36,6 +36,7 @@ class EngineCore final : public Engine {
   std::shared_ptr<const Flow> flow() const override;
   Result<> stop(std::chrono::milliseconds deadline) override;
 
+  void hurry() override { is_ending_ = true; }
   Result<> start_processor(std::string_view processor) override;
   Result<> stop_processor(std::string_view processor) override;
   Result<> start_component(std::string_view which) override;
@@ -120,6 +121,7 @@ class EngineCore final : public Engine {
   Result<> stop_started(const std::vector<std::shared_ptr<Node>>& nodes) REQUIRES(control_);
   // kUnavailable: one of them did not come back from its call in time; none is paused then.
   Result<> pause_all(const std::vector<std::shared_ptr<Node>>& nodes) REQUIRES(control_);
+  bool is_paused(Node& node, SteadyTime deadline) const;
   void stop_all(const std::vector<std::shared_ptr<Node>>& nodes, std::chrono::milliseconds within);
   void connect(const Running& running);
   void disconnect(const Running& running);
@@ -171,6 +173,7 @@ class EngineCore final : public Engine {
   std::shared_ptr<const Running> running_ GUARDED_BY(view_);
   bool is_stopped_ GUARDED_BY(view_) = false;  // by an operator, as a whole
   std::uint64_t last_tap_ GUARDED_BY(view_) = 0;
+  std::atomic<bool> is_ending_{false};
 };
 
 }  // namespace runnel

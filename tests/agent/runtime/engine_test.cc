@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "tests/agent/runtime/stage.h"
 
@@ -775,6 +776,26 @@ TEST_CASE("a call that does not come back holds up neither an update nor who sto
 }
 
 TEST_CASE("a second engine on the same state directory is refused") {
+TEST_CASE("who waits for a call that does not come back does not hold up the end of the agent") {
+  clear_roles();
+  const TemporaryDirectory directory;
+  const auto engine = open_with_workers(directory, 2);  // whose patience is two minutes
+  role("source").to_make = 10;
+  role("sink").hangs = true;
+  REQUIRE(engine->start(three_hops().build()).ok());
+  role("sink").wait_for_seen(1);
+  Result<> stopped;
+  std::thread operators([&] { stopped = engine->stop_processor("sink"); });
+  engine->hurry();
+  operators.join();
+  CHECK(stopped.code() == Code::kUnavailable);
+  CHECK(engine->stop(40ms).error().text() == "still busy with a call: `sink`");
+  role("sink").hangs = false;
+  CHECK(engine->stop(10s).ok());
+  CHECK(engine->status().loss.is_balanced());
+  CHECK(engine->status().loss.queued + engine->status().loss.out == 10);
+}
+
   DrivenEngine engine;
   EngineOptions options;
   options.state_dir = engine.directory.path;
