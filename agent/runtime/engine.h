@@ -110,9 +110,9 @@ class Engine {
   // The FlowFile that has this uuid here; kNotFound when it was made by another agent.
   virtual Result<std::uint64_t> flowfile_of(std::string_view uuid) const = 0;
   // In the order in which they will be taken, as many as are in memory then: at least the batch
-  // that comes next.
-  virtual Result<std::vector<QueuedFlowFile>> list_queue(std::string_view connection,
-                                                         std::size_t limit) const = 0;
+  // that comes next. The one with which their attributes have `bytes_max` is the last.
+  virtual Result<std::vector<QueuedFlowFile>> list_queue(
+      std::string_view connection, std::size_t limit, std::size_t bytes_max = SIZE_MAX) const = 0;
   // kNotFound when it has gone on.
   virtual Result<PeekedFlowFile> peek(std::string_view connection, std::uint64_t flowfile,
                                       std::size_t content_max) const = 0;

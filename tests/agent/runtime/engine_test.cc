@@ -471,6 +471,7 @@ TEST_CASE("queues can be listed, peeked into, tapped and purged") {
   role("source").wake();
   engine.run();
   CHECK(tapped == std::vector<std::string>{"1", "2"});
+  CHECK(engine->list_queue("pass -> sink", 3, 1)->size() == 1);  // by the bytes of attributes
   const auto listed = engine->list_queue("pass -> sink", 3);
   REQUIRE(listed.ok());
   REQUIRE(listed->size() == 3);
@@ -775,7 +776,6 @@ TEST_CASE("a call that does not come back holds up neither an update nor who sto
   CHECK(engine->status().loss.out == 101);
 }
 
-TEST_CASE("a second engine on the same state directory is refused") {
 TEST_CASE("who waits for a call that does not come back does not hold up the end of the agent") {
   clear_roles();
   const TemporaryDirectory directory;
@@ -796,6 +796,7 @@ TEST_CASE("who waits for a call that does not come back does not hold up the end
   CHECK(engine->status().loss.queued + engine->status().loss.out == 10);
 }
 
+TEST_CASE("a second engine on the same state directory is refused") {
   DrivenEngine engine;
   EngineOptions options;
   options.state_dir = engine.directory.path;
