@@ -170,6 +170,45 @@ TEST_CASE("a FlowFile of very many attributes is shown in a time that is not squ
   CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(20));
 }
 
+std::chrono::nanoseconds processor_time() {
+  timespec used{};
+  REQUIRE(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) == 0);
+  return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
+}
+
+TEST_CASE("while there is no descriptor for who knocks, the server does not run in circles") {
+  Desk desk;
+  std::vector<Socket> held;
+  rlimit before{};
+  REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+  auto client = ControlClient::connect(desk.folder.path());
+  REQUIRE(client.ok());
+  REQUIRE(client->ask({{"command", "status"}}).ok());
+  auto second = Socket(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const rlimit none{static_cast<rlim_t>(second.fd() + 1), before.rlim_max};
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
+  while (true) {
+    Socket one(dup(second.fd()));
+    if (!one) break;
+    held.push_back(std::move(one));
+  }
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  (desk.folder.path() + "/control.sock").copy(address.sun_path, sizeof address.sun_path - 1);
+  const auto used = processor_time();
+  CHECK(connect(second.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  poll(nullptr, 0, 500);
+  const auto spent = processor_time() - used;
+  CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+  CHECK(spent < std::chrono::milliseconds(200));
+  held.clear();
+  // Who waited is heard then.
+  const std::string line = "{\"command\":\"status\"}\n";
+  CHECK(send(second.fd(), line.data(), line.size(), MSG_NOSIGNAL) ==
+        static_cast<ssize_t>(line.size()));
+  char answer[16] = {};
+  CHECK(recv(second.fd(), answer, sizeof answer, 0) > 0);
+}
+
 TEST_CASE("a tap shows what flows through, then ends") {
   Desk desk;
   std::size_t items = 0;
