@@ -60,7 +60,8 @@ std::size_t on_body(char* bytes, std::size_t, std::size_t size, void* opaque) {
   }
   if (exchange.request.into) {
     const Result<> written = exchange.request.into->write({bytes, size});
-    if (!written.ok()) exchange.storage_error = written.error();
+    if (!written.ok())
+      exchange.storage_error = unavailable("keeping the answer: " + written.error().text());
     return written.ok() ? size : 0;
   }
   std::string& kept = exchange.response.body;
@@ -313,7 +314,7 @@ class CurlClient final : public HttpClient {
       return std::move(exchange.response);
     }
     const std::string text = exchange.error[0] != 0 ? exchange.error : curl_easy_strerror(code);
-    if (exchange.storage_error) return corrupt(exchange.storage_error->text());
+    if (exchange.storage_error) return *exchange.storage_error;
     if (exchange.is_stalled) {
       return unavailable("nothing moved for " + period_text(exchange.request.read_timeout) +
                          ", or hardly anything");

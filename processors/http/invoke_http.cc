@@ -506,6 +506,8 @@ void InvokeHttp::set_facts(FlowFile flowfile, const Answer& answer,
 
 Result<> InvokeHttp::finish(Session& session, Answer answer) {
   FlowFile flowfile = session.take_back(std::move(answer.handed));
+  if (!answer.response.ok() && answer.response.code() == Code::kCorrupt)
+    return answer.response.error();  // its own content, which cannot be read
   if (!answer.response.ok()) {
     context_->bulletin(BulletinLevel::kWarning, answer.url + ": " + answer.response.error().text());
     session.penalize(flowfile);

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <fstream>
 #include <future>
 #include <map>
 #include <thread>
@@ -263,6 +264,29 @@ TEST_CASE("what is seen at another place is asked for by GET, without the body")
     CHECK(seen.back().request.method == "GET");
     CHECK(seen.back().body.empty());
   }
+}
+
+TEST_CASE("content that cannot be read is left to the quarantine, and what is behind it is sent") {
+  Server server;
+  ProcessorRunner runner("InvokeHTTP", {{"HTTP Method", "POST"}, {"Remote URL", server.url()}},
+                         {.clock = &system_clock()});
+  runner.stop();
+  runner.enqueue(std::string(100'000, 'x'));
+  runner.enqueue("behind it");
+  runner.flush();
+  {
+    std::fstream file(runner.state_dir() + "/content/1.blk",
+                      std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(2'000);
+    file.put('y');
+    REQUIRE(file.good());
+  }
+  runner.restart();
+  REQUIRE(runner.run_until([&] { return runner.loss().quarantined == 1; }));
+  REQUIRE(runner.run_until([&] { return runner.count("success") == 1; }));
+  CHECK(runner.count("failure") == 0);
+  CHECK(server.seen().back().body == "behind it");
+  check_balanced(runner.loss());
 }
 
 TEST_CASE("headers of one name make one attribute with all their values") {
