@@ -247,6 +247,7 @@ Result<bool> live(const Settings& settings, const Wakes& wakes, Engine& engine,
   const bool is_restart = wakes.wait(engine).value_or(false);
   tell_service_manager(is_restart ? "RELOADING=1" : "STOPPING=1");
   wakes.give_up_signals();
+  engine.hurry();
   log_info("agent", is_restart ? "beginning anew" : "stopping");
   return is_restart;
 }

@@ -41,7 +41,8 @@ class WaitingEngine final : public Engine {
   Result<ProvenanceLineage> lineage(std::uint64_t) const override { return refused(); }
   Result<ReplayAnswer> replay(const ReplayRequest&) override { return refused(); }
   Result<std::uint64_t> flowfile_of(std::string_view) const override { return refused(); }
-  Result<std::vector<QueuedFlowFile>> list_queue(std::string_view, std::size_t) const override {
+  Result<std::vector<QueuedFlowFile>> list_queue(std::string_view, std::size_t,
+                                                 std::size_t) const override {
     return refused();
   }
   Result<PeekedFlowFile> peek(std::string_view, std::uint64_t, std::size_t) const override {

@@ -115,7 +115,8 @@ Result<StatusJson> replay(Engine& engine, const Request& request) {
 }
 
 Result<StatusJson> queue_list(Engine& engine, const Request& request) {
-  TRY_ASSIGN(queued, engine.list_queue(text_of(request, "connection"), limit_of(request)));
+  TRY_ASSIGN(queued, engine.list_queue(text_of(request, "connection"), limit_of(request),
+                                       ControlLimits::kListBytes));
   StatusJson out = StatusJson::array();
   for (const QueuedFlowFile& one : queued) out.push_back(flowfile_json(one));
   return out;

@@ -13,7 +13,8 @@
 //                                                          ProvenanceLineage has them
 //   replay       uuid | flowfile | from_ms, to_ms; component, is_dry_run → what was replayed, and
 //                                                          what was not, and why
-//   queue_list   connection, limit                      → a list, in the order of taking
+//   queue_list   connection, limit                      → a list, in the order of taking; shorter
+//                                                          where attributes are large
 //   queue_peek   connection, flowfile (0: the first), content_max → a FlowFile with its content
 //   queue_purge  connection                             → {"removed_count": N}
 //   queue_attach parked, connection                     → {"moved_count": N}
@@ -44,7 +45,9 @@
 namespace runnel {
 
 struct ControlLimits {
-  static constexpr std::size_t kList = 1'000;       // FlowFiles or events of one answer
+  static constexpr std::size_t kList = 1'000;  // FlowFiles or events of one answer
+  // Of their attributes: those with which so many are reached are the last ones.
+  static constexpr std::size_t kListBytes = 16 << 20;
   static constexpr std::size_t kContent = 1 << 20;  // bytes of one FlowFile, peeked at
   static constexpr std::size_t kTapped = 100'000;   // FlowFiles of one tap
   static constexpr std::chrono::milliseconds kFlush{60'000};

@@ -16,6 +16,12 @@ namespace runnel {
 
 using SteadyClock = std::chrono::steady_clock;
 
+namespace {
+
+constexpr std::chrono::milliseconds kDeafTime{200};
+
+}  // namespace
+
 struct PollServer::Connection {
   Socket socket;
   std::unique_ptr<Conversation> conversation;
@@ -56,7 +62,8 @@ void PollServer::run() {
   while (!is_stopping_) {
     polled.clear();
     polled.push_back({event_.fd(), POLLIN, 0});
-    const bool has_room = connections_.size() < options_.connections_max;
+    const bool has_room =
+        connections_.size() < options_.connections_max && SteadyClock::now() >= deaf_until_;
     polled.push_back({listener_.fd(), static_cast<short>(has_room ? POLLIN : 0), 0});
     for (const auto& one : connections_) {
       const bool reads = !one->is_closing && one->in.size() < options_.input_max;
@@ -84,6 +91,7 @@ void PollServer::run() {
 int PollServer::patience_ms() const {
   auto patience = std::chrono::milliseconds(-1);
   const auto now = SteadyClock::now();
+  if (now < deaf_until_) patience = std::chrono::ceil<std::chrono::milliseconds>(deaf_until_ - now);
   for (const auto& one : connections_) {
     if (one->conversation->is_patient()) continue;
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(
@@ -95,6 +103,9 @@ int PollServer::patience_ms() const {
 
 void PollServer::accept_new() {
   Socket socket(accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  // Who waits would be told of at once, again and again.
+  if (!socket && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+    deaf_until_ = SteadyClock::now() + kDeafTime;
   if (!socket) return;
   auto connection = std::make_unique<Connection>();
   connection->socket = std::move(socket);

@@ -69,6 +69,8 @@ class PollServer {
   Socket event_;
   std::atomic<bool> is_stopping_{false};
   std::vector<std::unique_ptr<Connection>> connections_;
+  // Until then nobody new is listened to: there was no descriptor for one.
+  std::chrono::steady_clock::time_point deaf_until_{};
   std::thread thread_;
 };
 

@@ -70,6 +70,9 @@ class Engine {
   // again at the next start. The destructor waits for a call that is under way: whoever cannot wait
   // may leave the process without it, as everything committed is written.
   virtual Result<> stop(std::chrono::milliseconds deadline) = 0;
+  // The end is near: who waits for a call, to change the flow or to stop something, is refused at
+  // once, and so is who comes later, so that `stop` has its turn. Any thread.
+  virtual void hurry() {}
 
   // ---- the operator's hand
   virtual Result<> start_processor(std::string_view processor) = 0;
@@ -107,9 +110,9 @@ class Engine {
   // The FlowFile that has this uuid here; kNotFound when it was made by another agent.
   virtual Result<std::uint64_t> flowfile_of(std::string_view uuid) const = 0;
   // In the order in which they will be taken, as many as are in memory then: at least the batch
-  // that comes next.
-  virtual Result<std::vector<QueuedFlowFile>> list_queue(std::string_view connection,
-                                                         std::size_t limit) const = 0;
+  // that comes next. The one with which their attributes have `bytes_max` is the last.
+  virtual Result<std::vector<QueuedFlowFile>> list_queue(
+      std::string_view connection, std::size_t limit, std::size_t bytes_max = SIZE_MAX) const = 0;
   // kNotFound when it has gone on.
   virtual Result<PeekedFlowFile> peek(std::string_view connection, std::uint64_t flowfile,
                                       std::size_t content_max) const = 0;

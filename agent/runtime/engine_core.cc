@@ -14,6 +14,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::chrono::milliseconds kDrainLook = 5ms;
+constexpr std::chrono::milliseconds kEndingLook = 50ms;
 constexpr std::size_t kDrivenSlices = 100'000;
 
 // Keeps those running that run now and are of both lists.
@@ -237,12 +238,21 @@ Result<> EngineCore::start_all(const std::vector<std::shared_ptr<Node>>& nodes,
   return {};
 }
 
+// Before the deadline, or before the end is near.
+bool EngineCore::is_paused(Node& node, SteadyTime deadline) const {
+  while (true) {
+    const auto now = std::chrono::steady_clock::now();
+    if (node.pause(std::min(deadline, now + kEndingLook))) return true;
+    if (now >= deadline || is_ending_) return false;
+  }
+}
+
 // Nobody waits for ever for a call that does not come back: on a file system that hangs, for one.
 Result<> EngineCore::pause_all(const std::vector<std::shared_ptr<Node>>& nodes) {
   const auto deadline = std::chrono::steady_clock::now() + options_.call_patience;
   std::string busy;
   for (const std::shared_ptr<Node>& node : sources_first(nodes)) {
-    if (!node->pause(deadline))
+    if (!is_paused(*node, deadline))
       busy += (busy.empty() ? "`" : ", `") + node->plan().model.path + "`";
   }
   if (busy.empty()) return {};

@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -35,6 +36,7 @@ class EngineCore final : public Engine {
   Result<> update(std::shared_ptr<const Flow> flow) override;
   std::shared_ptr<const Flow> flow() const override;
   Result<> stop(std::chrono::milliseconds deadline) override;
+  void hurry() override { is_ending_ = true; }
 
   Result<> start_processor(std::string_view processor) override;
   Result<> stop_processor(std::string_view processor) override;
@@ -54,8 +56,8 @@ class EngineCore final : public Engine {
   Result<ProvenanceLineage> lineage(std::uint64_t flowfile) const override;
   Result<ReplayAnswer> replay(const ReplayRequest& request) override;
   Result<std::uint64_t> flowfile_of(std::string_view uuid) const override;
-  Result<std::vector<QueuedFlowFile>> list_queue(std::string_view connection,
-                                                 std::size_t limit) const override;
+  Result<std::vector<QueuedFlowFile>> list_queue(std::string_view connection, std::size_t limit,
+                                                 std::size_t bytes_max = SIZE_MAX) const override;
   Result<PeekedFlowFile> peek(std::string_view connection, std::uint64_t flowfile,
                               std::size_t content_max) const override;
   std::vector<ComponentState> states() const override;
@@ -119,6 +121,7 @@ class EngineCore final : public Engine {
   Result<> start_all(const std::vector<std::shared_ptr<Node>>& nodes, bool tolerates_absence);
   Result<> stop_started(const std::vector<std::shared_ptr<Node>>& nodes) REQUIRES(control_);
   // kUnavailable: one of them did not come back from its call in time; none is paused then.
+  bool is_paused(Node& node, SteadyTime deadline) const;
   Result<> pause_all(const std::vector<std::shared_ptr<Node>>& nodes) REQUIRES(control_);
   void stop_all(const std::vector<std::shared_ptr<Node>>& nodes, std::chrono::milliseconds within);
   void connect(const Running& running);
@@ -170,6 +173,7 @@ class EngineCore final : public Engine {
   mutable Mutex view_;
   std::shared_ptr<const Running> running_ GUARDED_BY(view_);
   bool is_stopped_ GUARDED_BY(view_) = false;  // by an operator, as a whole
+  std::atomic<bool> is_ending_{false};
   std::uint64_t last_tap_ GUARDED_BY(view_) = 0;
 };
 

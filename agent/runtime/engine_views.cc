@@ -259,20 +259,23 @@ Result<std::uint64_t> EngineCore::attach(std::string_view parked, std::string_vi
 }
 
 Result<std::vector<QueuedFlowFile>> EngineCore::list_queue(std::string_view connection,
-                                                           std::size_t limit) const {
+                                                           std::size_t limit,
+                                                           std::size_t bytes_max) const {
   TRY_ASSIGN(queue, find_queue(connection));
   // What an earlier run has left, or what was paged out, lies on disk only. What cannot be read has
   // been told, and is not queued any more.
   const Result<> read = ledger_->page_in(*queue);
   if (!read.ok() && read.code() != Code::kCorrupt) return read.error();
   std::vector<QueuedFlowFile> found;
+  std::size_t bytes = 0;
   Lock lock(ledger_->mutex());
   queue->held();
   queue->each([&](Queue::Position position, const FlowRecord& record, bool is_taken) {
     queue->held();
-    if (found.size() >= limit) return false;
+    if (found.size() >= limit || bytes >= bytes_max) return false;
     found.push_back(shown(record, queue->queued_at_ms(position), *ledger_));
     found.back().is_taken = is_taken;
+    for (const auto& [name, value] : found.back().attributes) bytes += name.size() + value.size();
     return true;
   });
   return found;

@@ -11,9 +11,12 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+
+#include "agent/base/bytes.h"
 
 namespace runnel {
 namespace {
@@ -37,8 +40,9 @@ void fill(FileFacts& facts, const struct stat& status) {
 
 bool passes(const DirectoryFilter& filter, const FileFacts& facts, std::int64_t now_ms) {
   const std::int64_t age = now_ms - facts.modified_ms;
-  // A file from the future (a clock that was set back) is only young where youth counts.
-  if (filter.age_ms_min > 0 && age < filter.age_ms_min) return false;
+  // A file from the future (a clock that was set back) is young as far as it is near: who writes to
+  // it now makes it of now.
+  if (filter.age_ms_min > 0 && std::abs(age) < filter.age_ms_min) return false;
   if (filter.age_ms_max && age > *filter.age_ms_max) return false;
   if (facts.size < filter.size_min) return false;
   return !filter.size_max || facts.size <= *filter.size_max;
@@ -74,8 +78,9 @@ class Walk {
       const std::string deeper = relative.empty() ? name : relative + "/" + name;
       return below == nullptr || go(below, path, deeper, depth + 1);
     }
-    if (filter_.name && !filter_.name->matches(name)) return true;
-    if (filter_.path && !filter_.path->matches(relative)) return true;
+    // A name may be any bytes; a pattern is for text.
+    if (filter_.name && !filter_.name->matches(to_utf8(name))) return true;
+    if (filter_.path && !filter_.path->matches(to_utf8(relative))) return true;
     if (S_ISLNK(status.st_mode) && ::stat(path.c_str(), &status) != 0) return true;
     if (!S_ISREG(status.st_mode)) return true;
     FileFacts facts{.path = path, .directory = directory, .relative = relative, .name = name};
@@ -142,6 +147,11 @@ Result<FileFacts> facts_of(const OpenFile& file, const std::string& path) {
   return facts;
 }
 
+bool is_unchanged(const FileFacts& before, const FileFacts& now) {
+  return now.device == before.device && now.inode == before.inode && now.size == before.size &&
+         now.modified_ms == before.modified_ms;
+}
+
 std::string absolute_path(const std::string& path) {
   const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
                                                          std::free);
@@ -182,6 +192,37 @@ std::string joined_path(std::string_view directory, std::string_view name) {
   if (!path.empty() && path.back() != '/') path += '/';
   path += name;
   return path;
+}
+
+// FAT has no second names for a file; NFS does not know how to rename unless; some have neither.
+Result<bool> move_if_absent(const std::string& from, const std::string& to) {
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
+  if (errno == EINVAL || errno == ENOSYS) {
+    if (::link(from.c_str(), to.c_str()) == 0) {
+      ::unlink(from.c_str());
+      return true;
+    }
+    if (errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS) {
+      struct stat status {};
+      if (::lstat(to.c_str(), &status) == 0) return false;
+      if (::rename(from.c_str(), to.c_str()) == 0) return true;
+    }
+  }
+  if (errno == EEXIST) return false;
+  return system_error("renaming to `" + to + "`", errno);
+}
+
+Result<> make_directories(const std::string& directory, std::optional<std::uint32_t> mode) {
+  for (std::size_t at = directory.find('/', 1);; at = directory.find('/', at + 1)) {
+    const std::string part = directory.substr(0, at);
+    if (::mkdir(part.c_str(), 0755) == 0) {
+      if (mode && ::chmod(part.c_str(), *mode) != 0)
+        return system_error("setting permissions of `" + part + "`", errno);
+    } else if (errno != EEXIST) {
+      return system_error("making `" + part + "`", errno);
+    }
+    if (at == std::string::npos) return {};
+  }
 }
 
 OpenFile& OpenFile::operator=(OpenFile&& other) noexcept {

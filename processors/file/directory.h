@@ -53,6 +53,9 @@ class OpenFile;
 // `directory` is left empty.
 Result<FileFacts> facts_of(const OpenFile& file, const std::string& path);
 
+// Whether it is the same file, and nobody has written to it between the two looks.
+bool is_unchanged(const FileFacts& before, const FileFacts& now);
+
 // The absolute path with symbolic links resolved; as given when that cannot be done.
 std::string absolute_path(const std::string& path);
 
@@ -87,6 +90,12 @@ class OpenFile {
  private:
   int descriptor_ = -1;
 };
+
+// Gives a file another name, on the same file system; false: there is one of this name already.
+Result<bool> move_if_absent(const std::string& from, const std::string& to);
+// Makes a directory and those above it that are missing. `mode` as chmod, whatever the umask;
+// nothing: 0755 less the umask.
+Result<> make_directories(const std::string& directory, std::optional<std::uint32_t> mode = {});
 
 // What errno says, as an error whose code tells what to do.
 Error system_error(std::string_view what, int number);

@@ -1,7 +1,8 @@
 // FetchFile: gives each FlowFile the content of the file that it names.
 //
 // Moving or deleting the file afterwards happens only when the FlowFile with its new content is
-// safe.
+// safe, and only if nobody has written to it since it was read. What is to go to another file
+// system is copied there under a hidden name before.
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -77,7 +78,7 @@ class FetchFile final : public Processor {
   Result<std::string> path_of(FlowFile flowfile) const;
   void fail(Session& session, FlowFile flowfile, Relationship to, NotedAs level,
             std::string_view why) const;
-  Result<> complete(Session& session, FlowFile flowfile, const std::string& path) const;
+  Result<> complete(Session& session, FlowFile flowfile, const FileFacts& file) const;
 
   const Config config_;
   Context* context_ = nullptr;
@@ -87,19 +88,81 @@ class FetchFile final : public Processor {
   Relationship failure_;
 };
 
-bool exists(const std::string& path) {
+// What becomes of a file when its FlowFile is safe. Destroyed without that, all is as it was.
+class Completion {
+ public:
+  // `directory`: where it is moved to; empty: it is deleted.
+  Completion(FileFacts as_read, std::string directory, MoveConflict conflict)
+      : as_read_(std::move(as_read)), directory_(std::move(directory)), conflict_(conflict) {}
+  ~Completion() {
+    if (!copy_.empty()) ::unlink(copy_.c_str());
+  }
+  Completion(const Completion&) = delete;
+  Completion& operator=(const Completion&) = delete;
+
+  std::string target() const { return joined_path(directory_, as_read_.name); }
+  // Where it is to be moved to another file system: puts a copy there.
+  Result<> copy_across(Session& session, FlowFile flowfile);
+  // Returns why the file stays.
+  Result<> carry_out();
+
+ private:
+  Result<> remove() const;
+  Result<bool> move_to(const std::string& target);
+
+  const FileFacts as_read_;
+  const std::string directory_;
+  const MoveConflict conflict_;
+  std::string copy_;  // its path
+};
+
+Result<> Completion::copy_across(Session& session, FlowFile flowfile) {
   struct stat status {};
-  return ::lstat(path.c_str(), &status) == 0;
+  if (::stat(directory_.c_str(), &status) != 0) return system_error("`" + directory_ + "`", errno);
+  if (status.st_dev == as_read_.device) return {};
+  const std::string path = joined_path(directory_, "." + flowfile.uuid() + ".part");
+  TRY_ASSIGN(file,
+             OpenFile::open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, as_read_.mode & 0777));
+  copy_ = path;
+  TRY(export_content(session, flowfile, file));
+  return file.sync();
 }
 
-// Where a file may be moved to under this strategy; empty: leave the one there and delete ours.
-Result<std::string> destination_of(const std::string& directory, const std::string& name,
-                                   MoveConflict strategy) {
-  std::string target = joined_path(directory, name);
-  if (!exists(target) || strategy == MoveConflict::kReplaceFile) return target;
-  if (strategy == MoveConflict::kKeepExisting) return std::string();
-  if (strategy == MoveConflict::kFail) return invalid("`" + target + "` exists already");
-  return joined_path(directory, random_uuid().text() + "." + name);
+Result<> Completion::carry_out() {
+  const Result<FileFacts> now = facts_of(as_read_.path);
+  if (!now.ok() && now.code() == Code::kNotFound) return {};  // somebody else took it
+  if (!now.ok() || !is_unchanged(as_read_, *now))
+    return unavailable("it was changed after it was read, and stays where it is");
+  if (directory_.empty()) return remove();
+  const bool is_copied = !copy_.empty();
+  TRY_ASSIGN(is_moved, move_to(target()));
+  if (!is_moved && conflict_ == MoveConflict::kFail)
+    return invalid("`" + target() + "` exists already");
+  if (!is_moved && conflict_ == MoveConflict::kRename) {
+    // The name is nobody's.
+    TRY(move_to(joined_path(directory_, random_uuid().text() + "." + as_read_.name)));
+    is_moved = true;
+  }
+  return is_copied || !is_moved ? remove() : Result<>();
+}
+
+Result<> Completion::remove() const {
+  if (::unlink(as_read_.path.c_str()) == 0 || errno == ENOENT) return {};
+  return system_error("removing it", errno);
+}
+
+// False: there is a file of this name, which is not to be replaced.
+Result<bool> Completion::move_to(const std::string& target) {
+  const std::string& from = copy_.empty() ? as_read_.path : copy_;
+  if (conflict_ != MoveConflict::kReplaceFile) {
+    TRY_ASSIGN(is_moved, move_if_absent(from, target));
+    if (is_moved) copy_.clear();
+    return is_moved;
+  }
+  if (std::rename(from.c_str(), target.c_str()) != 0)
+    return system_error("renaming to `" + target + "`", errno);
+  copy_.clear();
+  return true;
 }
 
 }  // namespace
@@ -176,21 +239,23 @@ Result<> FetchFile::on_trigger(Session& session) {
          "`" + *path + "` may not be read");
     return {};
   }
-  const Result<FileFacts> facts = facts_of(*path);
-  const Result<OpenFile> file = facts.ok() ? OpenFile::open(*path, O_RDONLY) : facts.error();
+  const Result<FileFacts> facts = facts_of(*path);  // no pipe or device is opened
+  const Result<OpenFile> file =
+      facts.ok() ? OpenFile::open(*path, O_RDONLY | O_NONBLOCK) : facts.error();
   if (!file.ok()) {
     const bool is_missing = file.code() == Code::kNotFound;
     fail(session, flowfile, is_missing ? not_found_ : failure_,
          is_missing ? config_.when_not_found : NotedAs::kError, file.error().text());
     return {};
   }
+  TRY_ASSIGN(as_read, facts_of(*file, *path));  // before the first byte: a later one shows
   const Result<> imported = import_content(session, flowfile, *file);
   if (!imported.ok()) {
     if (imported.code() == Code::kFull) return imported;  // it stays queued until there is room
     fail(session, flowfile, failure_, NotedAs::kError, imported.error().text());
     return {};
   }
-  const Result<> completed = complete(session, flowfile, *path);
+  const Result<> completed = complete(session, flowfile, as_read);
   if (!completed.ok()) {
     fail(session, flowfile, failure_, NotedAs::kError, completed.error().text());
     return {};
@@ -200,25 +265,31 @@ Result<> FetchFile::on_trigger(Session& session) {
   return {};
 }
 
-Result<> FetchFile::complete(Session& session, FlowFile flowfile, const std::string& path) const {
+Result<> FetchFile::complete(Session& session, FlowFile flowfile, const FileFacts& file) const {
   if (config_.completion_strategy == CompletionStrategy::kNone) return {};
-  std::string target;
-  if (config_.completion_strategy == CompletionStrategy::kMoveFile) {
-    TRY_ASSIGN(directory, config_.move_destination->of(flowfile));
-    if (::mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST) {
-      return system_error("making `" + directory + "`", errno);
-    }
-    TRY_ASSIGN(chosen,
-               destination_of(directory, path.substr(path.rfind('/') + 1), config_.move_conflict));
-    target = std::move(chosen);
+  const bool is_move = config_.completion_strategy == CompletionStrategy::kMoveFile;
+  std::string directory;
+  if (is_move) {
+    TRY_ASSIGN(given, config_.move_destination->of(flowfile));
+    if (given.empty()) return invalid("`Move Destination Directory` has no value");
+    TRY(make_directories(given));
+    directory = std::move(given);
   }
-  session.when_safe([path, target, context = context_] {
-    const int failed =
-        target.empty() ? ::unlink(path.c_str()) : std::rename(path.c_str(), target.c_str());
-    if (failed != 0 && errno != ENOENT) {
+  const auto completion =
+      std::make_shared<Completion>(file, std::move(directory), config_.move_conflict);
+  if (is_move) {
+    struct stat status {};
+    // What is told here goes to `failure`; who comes in later is seen when it is moved.
+    if (config_.move_conflict == MoveConflict::kFail &&
+        ::lstat(completion->target().c_str(), &status) == 0)
+      return invalid("`" + completion->target() + "` exists already");
+    TRY(completion->copy_across(session, flowfile));
+  }
+  session.when_safe([completion, path = file.path, context = context_] {
+    const Result<> done = completion->carry_out();
+    if (!done.ok())
       context->bulletin(BulletinLevel::kWarning,
-                        system_error("after fetching, `" + path + "`", errno).text());
-    }
+                        "after fetching, `" + path + "`: " + done.error().text());
   });
   return {};
 }

@@ -81,10 +81,7 @@ class Claim {
   // was written to after it was read stays, and is taken again.
   Result<> remove() {
     const Result<FileFacts> now = facts_of(path_);
-    if (now.ok() && (now->size != as_read_.size || now->modified_ms != as_read_.modified_ms ||
-                     now->inode != as_read_.inode)) {
-      return {};
-    }
+    if (now.ok() && !is_unchanged(as_read_, *now)) return {};
     if (::unlink(path_.c_str()) == 0 || errno == ENOENT) return {};
     const int number = errno;
     is_stuck_ = true;
@@ -180,8 +177,10 @@ Result<std::unique_ptr<GetFile>> GetFile::make(Config config) {
   if (config.age_max.count() > 0) filter.age_ms_max = config.age_max.count();
   filter.size_min = config.size_min.bytes;
   if (config.size_max.bytes > 0) filter.size_max = config.size_max.bytes;
-  TRY_ASSIGN(name, Regex::compile(config.file_filter).within("property `File Filter`"));
-  filter.name = std::move(name);
+  if (config.file_filter != ".*") {  // for which a line end in a name is none of its letters
+    TRY_ASSIGN(name, Regex::compile(config.file_filter).within("property `File Filter`"));
+    filter.name = std::move(name);
+  }
   return std::make_unique<GetFile>(std::move(config), std::move(filter));
 }
 

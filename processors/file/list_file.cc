@@ -56,7 +56,8 @@ class ListFile final : public Processor {
   Relationship success_;
 };
 
-constexpr std::size_t kListMax = 1000;  // FlowFiles in one session; the rest follows at once
+constexpr std::size_t kListMax = 1000;     // FlowFiles in one session; the rest follows at once
+constexpr std::int64_t kAheadMs = 60'000;  // what the clock of a file server may be ahead
 constexpr std::string_view kLatest = "listing.latest_ms";
 constexpr std::string_view kSeen = "listing.seen:";  // + path, of files modified at just that time
 
@@ -66,7 +67,10 @@ ProcessorType list_file() {
   using C = ListFileConfig;
   return Describe<ListFile>("ListFile",
                             "Makes an empty FlowFile of each file in a directory that is new or "
-                            "was changed. FetchFile gets the content.")
+                            "was changed, by its time of modification: what comes with an older "
+                            "one than the newest that was listed (moved there, copied with its "
+                            "time, written while the clock was behind) is not seen. FetchFile gets "
+                            "the content.")
       .property("Input Directory", &C::input_directory,
                 {.doc = "The directory to look into.", .required = true})
       .property("Recurse Subdirectories", &C::recurse,
@@ -121,6 +125,13 @@ Result<> ListFile::on_trigger(Session& session) {
   const std::string latest_text = session.state(kLatest).value_or("");
   std::int64_t latest =
       latest_text.empty() ? INT64_MIN : parse_int(latest_text).value_or(INT64_MIN);
+  const std::int64_t now_ms = context_->clock().wall_ms();
+  if (latest > now_ms + kAheadMs) {
+    context_->bulletin(BulletinLevel::kWarning,
+                       "the newest file that was listed is of " + iso_time(latest) +
+                           ", which is yet to come: until then no older one is listed. If the "
+                           "clock was wrong then, clear the state of this processor");
+  }
   std::map<std::string, bool, std::less<>> seen;
   session.each_state([&](std::string_view key, std::string_view) {
     if (key.starts_with(kSeen)) seen.emplace(key.substr(kSeen.size()), true);
@@ -129,17 +140,16 @@ Result<> ListFile::on_trigger(Session& session) {
   // Memory is bounded by what one session takes.
   std::multimap<std::int64_t, FileFacts> fresh;
   bool has_more = false;
-  TRY(each_file(config_.input_directory.value, filter_, context_->clock().wall_ms(),
-                [&](const FileFacts& file) {
-                  if (file.modified_ms < latest) return true;
-                  if (file.modified_ms == latest && seen.contains(file.path)) return true;
-                  fresh.emplace(file.modified_ms, file);
-                  if (fresh.size() > kListMax) {
-                    fresh.erase(std::prev(fresh.end()));
-                    has_more = true;
-                  }
-                  return true;
-                }));
+  TRY(each_file(config_.input_directory.value, filter_, now_ms, [&](const FileFacts& file) {
+    if (file.modified_ms < latest) return true;
+    if (file.modified_ms == latest && seen.contains(file.path)) return true;
+    fresh.emplace(file.modified_ms, file);
+    if (fresh.size() > kListMax) {
+      fresh.erase(std::prev(fresh.end()));
+      has_more = true;
+    }
+    return true;
+  }));
   if (fresh.empty()) return {};
   for (const auto& [modified_ms, file] : fresh) {
     emit(session, file);

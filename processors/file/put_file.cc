@@ -46,7 +46,8 @@ class PutFile final : public Processor {
  public:
   using Config = PutFileConfig;
   static Result<std::unique_ptr<PutFile>> make(Config config);
-  PutFile(Config config, std::uint32_t mode, std::uint32_t directory_mode)
+  PutFile(Config config, std::optional<std::uint32_t> mode,
+          std::optional<std::uint32_t> directory_mode)
       : config_(std::move(config)), mode_(mode), directory_mode_(directory_mode) {}
 
   Result<> start(Context& context) override {
@@ -59,28 +60,28 @@ class PutFile final : public Processor {
 
  private:
   Result<> put(Session& session, FlowFile flowfile, const std::string& directory) const;
-  Result<> make_directory(const std::string& directory) const;
 
   const Config config_;
-  const std::uint32_t mode_;
-  const std::uint32_t directory_mode_;
+  const std::optional<std::uint32_t> mode_;
+  const std::optional<std::uint32_t> directory_mode_;
   Context* context_ = nullptr;
   Relationship success_;
   Relationship failure_;
 };
 
-Result<std::uint32_t> octal(const std::optional<std::string>& text, std::uint32_t fallback,
-                            std::string_view property) {
-  if (!text) return fallback;
+Result<std::optional<std::uint32_t>> octal(const std::optional<std::string>& text,
+                                           std::string_view property) {
+  if (!text) return std::optional<std::uint32_t>();
   std::uint32_t mode = 0;
   for (const char c : *text) {
-    if (c < '0' || c > '7' || mode > 07777) {
+    const bool is_digit = c >= '0' && c <= '7';
+    if (is_digit) mode = mode * 8 + static_cast<std::uint32_t>(c - '0');
+    if (!is_digit || mode > 07777) {
       return invalid("property `" + std::string(property) + "`: `" + *text +
                      "` is no octal number such as 0644");
     }
-    mode = mode * 8 + static_cast<std::uint32_t>(c - '0');
   }
-  return mode;
+  return std::optional<std::uint32_t>(mode);
 }
 
 // How many files a directory holds, counted up to `enough`.
@@ -120,8 +121,8 @@ ProcessorType put_file() {
 }
 
 Result<std::unique_ptr<PutFile>> PutFile::make(Config config) {
-  TRY_ASSIGN(mode, octal(config.permissions, 0644, "Permissions"));
-  TRY_ASSIGN(directory_mode, octal(config.directory_permissions, 0755, "Directory Permissions"));
+  TRY_ASSIGN(mode, octal(config.permissions, "Permissions"));
+  TRY_ASSIGN(directory_mode, octal(config.directory_permissions, "Directory Permissions"));
   return std::make_unique<PutFile>(std::move(config), mode, directory_mode);
 }
 
@@ -135,21 +136,12 @@ Result<> PutFile::on_trigger(Session& session) {
     session.transfer(flowfile, success_);
     return {};
   }
+  if (put_result.code() == Code::kCorrupt) return put_result.error();  // of its content
   context_->bulletin(BulletinLevel::kError,
                      "FlowFile " + flowfile.uuid() + ": " + put_result.error().text());
   session.penalize(flowfile);
   session.transfer(flowfile, failure_);
   return {};
-}
-
-Result<> PutFile::make_directory(const std::string& directory) const {
-  for (std::size_t at = directory.find('/', 1);; at = directory.find('/', at + 1)) {
-    const std::string part = directory.substr(0, at);
-    if (::mkdir(part.c_str(), directory_mode_) != 0 && errno != EEXIST) {
-      return system_error("making `" + part + "`", errno);
-    }
-    if (at == std::string::npos) return {};
-  }
 }
 
 Result<> PutFile::put(Session& session, FlowFile flowfile, const std::string& directory) const {
@@ -160,7 +152,7 @@ Result<> PutFile::put(Session& session, FlowFile flowfile, const std::string& di
     return invalid("attribute `filename` is no file name: `" + file_name.substr(0, 200) + "`");
   }
   if (directory.empty()) return invalid("`Directory` has no value");
-  if (config_.create_missing_directories) TRY(make_directory(directory));
+  if (config_.create_missing_directories) TRY(make_directories(directory, directory_mode_));
   const std::string target = joined_path(directory, file_name);
   const bool is_there = ::access(target.c_str(), F_OK) == 0;
   if (is_there && config_.conflict_resolution == ConflictResolution::kIgnore) return {};
@@ -174,10 +166,11 @@ Result<> PutFile::put(Session& session, FlowFile flowfile, const std::string& di
     }
   }
   const std::string temporary = joined_path(directory, "." + flowfile.uuid() + ".part");
-  TRY_ASSIGN(file, OpenFile::open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode_));
+  TRY_ASSIGN(file, OpenFile::open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW,
+                                  mode_.value_or(0644)));
   Result<> written = export_content(session, flowfile, file);
   if (written.ok()) written = file.sync();
-  if (written.ok() && config_.permissions && ::fchmod(file.descriptor(), mode_) != 0) {
+  if (written.ok() && mode_ && ::fchmod(file.descriptor(), *mode_) != 0) {
     written = system_error("setting permissions", errno);
   }
   // Without `replace`, a file that has come in the meantime is not overwritten.
@@ -186,9 +179,13 @@ Result<> PutFile::put(Session& session, FlowFile flowfile, const std::string& di
       written = system_error("renaming to `" + target + "`", errno);
     }
   } else if (written.ok()) {
-    if (::link(temporary.c_str(), target.c_str()) != 0)
-      written = system_error("`" + target + "`", errno);
-    ::unlink(temporary.c_str());
+    const Result<bool> moved = move_if_absent(temporary, target);
+    if (moved.ok() && !*moved) {
+      ::unlink(temporary.c_str());
+      if (config_.conflict_resolution == ConflictResolution::kIgnore) return {};
+      return invalid("`" + target + "` exists already");
+    }
+    if (!moved.ok()) written = moved.error();
   }
   if (!written.ok()) {
     ::unlink(temporary.c_str());

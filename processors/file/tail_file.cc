@@ -92,8 +92,9 @@ class TailFile final : public Processor {
     std::string extension;  // with the dot
     std::string directory;  // as it was given, with a slash at the end
     std::string absolute_directory;
-    std::string uri;           // for provenance
-    bool was_missing = false;  // at the last look into the directory
+    std::string uri;            // for provenance
+    bool was_missing = false;   // at the last look into the directory
+    bool is_rest_read = false;  // since it is missing
   };
   // One pass over one piece of a file.
   struct Reading {
@@ -107,7 +108,7 @@ class TailFile final : public Processor {
 
   static Tailed tailed_of(std::string path);
   Result<> look_up(Session& session);
-  Result<> tail(Session& session, const Tailed& tailed);
+  Result<> tail(Session& session, Tailed& tailed);
   void begin(const OpenFile& file, const FileFacts& facts, const Tailed& tailed, TailState& state);
   Result<bool> finish_rotated(Session& session, const Tailed& tailed, TailState& state,
                               bool is_replaced);
@@ -205,7 +206,9 @@ ProcessorType tail_file() {
       .property("Rolling Filename Pattern", &C::rolling_pattern,
                 {.doc = "Which files in the same directory are rotated versions; `${filename}` is "
                         "the tailed file's name without its last extension, "
-                        "`*` and `?` stand for anything and any one character."})
+                        "`*` and `?` stand for anything and any one character. Compressed ones "
+                        "are told, and not read: let them be compressed one rotation later "
+                        "(logrotate: `delaycompress`)."})
       .property("Post-Rotation Tail Period", &C::post_rotation_period,
                 {.doc = "A rotated file is read until nothing was appended to it for so long: its "
                         "writer may go on for a moment before it opens the new one.",
@@ -263,9 +266,8 @@ Result<> TailFile::on_trigger(Session& session) {
   for (std::size_t i = 0; i < files_.size(); ++i) {
     const std::size_t at = (first_ + i) % files_.size();
     const Result<> done = tail(session, files_[at]);
-    if (!done.ok() && config_.tail_mode == TailMode::kMultipleFile && lines_ == 0 &&
-        done.code() == Code::kUnavailable) {
-      // One that cannot be read does not keep us from the others.
+    if (!done.ok() && config_.tail_mode == TailMode::kMultipleFile && done.code() != Code::kFull) {
+      // One that cannot be read does not keep us from the others; it has made no lines.
       context_->bulletin(BulletinLevel::kError, done.error().text());
       continue;
     }
@@ -331,7 +333,7 @@ Result<> TailFile::look_up(Session& session) {
   for (Tailed& old : files_) {
     const auto is_it = [&old](const Tailed& one) { return one.path == old.path; };
     if (std::any_of(files.begin(), files.end(), is_it)) continue;
-    if (old.was_missing) {
+    if (old.was_missing && old.is_rest_read) {
       session.remove_state(old.state_key);
     } else {
       old.was_missing = true;
@@ -343,7 +345,8 @@ Result<> TailFile::look_up(Session& session) {
   return {};
 }
 
-Result<> TailFile::tail(Session& session, const Tailed& tailed) {
+// An error other than kFull has made no lines and changed nothing.
+Result<> TailFile::tail(Session& session, Tailed& tailed) {
   const std::optional<std::string> saved = session.state(tailed.state_key);
   TailState state;
   if (saved) {
@@ -355,7 +358,9 @@ Result<> TailFile::tail(Session& session, const Tailed& tailed) {
   if (!file.ok()) {
     if (file.code() != Code::kNotFound) return file.error();
     if (!saved) return {};  // not there yet
+    tailed.is_rest_read = false;
     TRY(finish_rotated(session, tailed, state, false));
+    tailed.is_rest_read = !is_slice_full();
   } else {
     TRY_ASSIGN(facts, facts_of(*file, tailed.path));
     if (!saved) begin(*file, facts, tailed, state);
@@ -392,7 +397,7 @@ void TailFile::begin(const OpenFile& file, const FileFacts& facts, const Tailed&
 Result<bool> TailFile::finish_rotated(Session& session, const Tailed& tailed, TailState& state,
                                       bool is_replaced) {
   const std::vector<FileFacts> rolled = rolled_files(tailed.path, config_.rolling_pattern);
-  const std::optional<std::size_t> ours = find_rolled(rolled, state);
+  TRY_ASSIGN(ours, find_rolled(rolled, state));
   if (!ours && is_replaced && state.position > 0) {
     context_->bulletin(
         BulletinLevel::kWarning,
@@ -402,13 +407,24 @@ Result<bool> TailFile::finish_rotated(Session& session, const Tailed& tailed, Ta
             std::to_string(state.position) + " is missing");
   }
   const std::int64_t last_seen_ms = state.modified_ms;
+  const std::uint32_t lines_before = lines_;
   for (std::size_t i = ours.value_or(0); i < rolled.size(); ++i) {
     if (!ours && rolled[i].modified_ms <= last_seen_ms) continue;
+    if (i != ours && is_compressed(rolled[i].name)) {
+      context_->bulletin(
+          BulletinLevel::kWarning,
+          "`" + rolled[i].path + "` is compressed, and is not read: what it holds is missing");
+      if (!ours) state.modified_ms = rolled[i].modified_ms;  // once
+      continue;
+    }
     if (i != ours) state = fresh_state(rolled[i]);
     const bool has_newer = i + 1 < rolled.size();
-    TRY_ASSIGN(is_done, read_rolled(session, tailed, state, rolled[i].path,
-                                    has_newer || is_replaced, has_newer));
-    if (!is_done) return false;
+    const Result<bool> is_done =
+        read_rolled(session, tailed, state, rolled[i].path, has_newer || is_replaced, has_newer);
+    // What was read of those before it counts; the next look meets the error alone.
+    if (!is_done.ok() && (is_done.code() == Code::kFull || lines_ == lines_before))
+      return is_done.error();
+    if (!is_done.ok() || !*is_done) return false;
   }
   return true;
 }
@@ -446,13 +462,14 @@ Result<> TailFile::read(Session& session, const Reading& reading) {
   std::string batch;  // of the mode `Flow file per batch`
   const std::uint64_t began = state.position;
   while (!is_slice_full()) {
-    TRY_ASSIGN(got, reading.file.read_at(state.position, buffer_.data(), buffer_.size()));
-    if (got == 0) break;
-    const bool is_at_end = reading.is_finished && state.position + got >= reading.facts.size;
-    TRY_ASSIGN(used, take_lines(session, reading, {buffer_.data(), got}, is_at_end, batch));
+    const auto got = reading.file.read_at(state.position, buffer_.data(), buffer_.size());
+    if (!got.ok() && state.position == began) return got.error();
+    if (!got.ok() || *got == 0) break;
+    const bool is_at_end = reading.is_finished && state.position + *got >= reading.facts.size;
+    TRY_ASSIGN(used, take_lines(session, reading, {buffer_.data(), *got}, is_at_end, batch));
     state.position += used;
     if (used > 0) continue;
-    if (got < buffer_.size()) break;  // a line whose end is not written yet
+    if (*got < buffer_.size()) break;  // a line whose end is not written yet
     buffer_.resize(std::min<std::size_t>(buffer_.size() * 2, config_.line_size_max.bytes + 1));
   }
   if (!batch.empty()) TRY(emit(session, reading.tailed, began, batch));

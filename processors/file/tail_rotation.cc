@@ -5,6 +5,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "agent/base/log.h"
@@ -63,6 +64,13 @@ std::string name_of_file(const std::string& path) {
   return slash == std::string::npos ? path : path.substr(slash + 1);
 }
 
+bool is_compressed(std::string_view name) {
+  constexpr std::array<std::string_view, 8> kEnds{".gz",  ".bz2", ".xz",  ".zst",
+                                                  ".lz4", ".lzo", ".zip", ".Z"};
+  return std::any_of(kEnds.begin(), kEnds.end(),
+                     [name](std::string_view end) { return name.ends_with(end); });
+}
+
 std::vector<FileFacts> rolled_files(const std::string& path, std::string_view pattern) {
   const std::string name = name_of_file(path);
   const std::string glob = glob_of(name, pattern);
@@ -84,22 +92,22 @@ std::vector<FileFacts> rolled_files(const std::string& path, std::string_view pa
   return rolled;
 }
 
-std::optional<std::size_t> find_rolled(const std::vector<FileFacts>& rolled,
-                                       const TailState& state) {
-  const auto is_it = [&state](const FileFacts& facts) {
-    if (facts.size < state.position) return false;
-    const Result<OpenFile> file = OpenFile::open(facts.path, O_RDONLY);
-    return file.ok() && has_marks(state, *file);
-  };
+Result<std::optional<std::size_t>> find_rolled(const std::vector<FileFacts>& rolled,
+                                               const TailState& state) {
   for (std::size_t i = 0; i < rolled.size(); ++i) {
-    const bool is_inode = rolled[i].device == state.device && rolled[i].inode == state.inode;
-    if (is_inode && is_it(rolled[i])) return i;
+    if (rolled[i].device != state.device || rolled[i].inode != state.inode) continue;
+    if (rolled[i].size < state.position) continue;
+    const Result<OpenFile> file = OpenFile::open(rolled[i].path, O_RDONLY);
+    if (!file.ok() && file.code() != Code::kNotFound) return file.error();
+    if (file.ok() && has_marks(state, *file)) return std::optional(i);
   }
-  if (state.head_size == 0) return std::nullopt;
+  if (state.head_size == 0) return std::optional<std::size_t>();
   for (std::size_t i = 0; i < rolled.size(); ++i) {
-    if (rolled[i].modified_ms >= state.modified_ms && is_it(rolled[i])) return i;
+    if (rolled[i].modified_ms < state.modified_ms || rolled[i].size < state.position) continue;
+    const Result<OpenFile> file = OpenFile::open(rolled[i].path, O_RDONLY);
+    if (file.ok() && has_marks(state, *file)) return std::optional(i);
   }
-  return std::nullopt;
+  return std::optional<std::size_t>();
 }
 
 }  // namespace runnel

@@ -23,9 +23,12 @@ bool matches_glob(std::string_view glob, std::string_view text);
 std::vector<FileFacts> rolled_files(const std::string& path, std::string_view pattern);
 
 // Which of them is the file of the state: the same inode, or, copied and truncated, the same bytes
-// in a file that was changed since.
-std::optional<std::size_t> find_rolled(const std::vector<FileFacts>& rolled,
-                                       const TailState& state);
+// in a file that was changed since. An error: it seems to be there, but cannot be looked into now.
+Result<std::optional<std::size_t>> find_rolled(const std::vector<FileFacts>& rolled,
+                                               const TailState& state);
+
+// Whether a rotated version was compressed, by its name.
+bool is_compressed(std::string_view name);
 
 // "/a/b.log" -> "/a" and "b.log"; "b.log" -> "." and "b.log".
 std::string directory_of(const std::string& path);

@@ -60,7 +60,8 @@ std::size_t on_body(char* bytes, std::size_t, std::size_t size, void* opaque) {
   }
   if (exchange.request.into) {
     const Result<> written = exchange.request.into->write({bytes, size});
-    if (!written.ok()) exchange.storage_error = written.error();
+    if (!written.ok())
+      exchange.storage_error = unavailable("keeping the answer: " + written.error().text());
     return written.ok() ? size : 0;
   }
   std::string& kept = exchange.response.body;
@@ -68,12 +69,21 @@ std::size_t on_body(char* bytes, std::size_t, std::size_t size, void* opaque) {
   return size;
 }
 
+// What is asked for after "see other" is asked for by GET, whatever was sent before. (Of the body
+// curl takes care.)
+void follow_by_get(const Exchange& exchange, std::string_view status) {
+  if (!status.starts_with("303") || exchange.request.method == "HEAD") return;
+  curl_easy_setopt(exchange.easy.get(), CURLOPT_CUSTOMREQUEST, "GET");
+}
+
 std::size_t on_header(char* bytes, std::size_t, std::size_t size, void* opaque) {
+  const auto& exchange = *static_cast<Exchange*>(opaque);
   auto& response = static_cast<Exchange*>(opaque)->response;
   const std::string_view line = trimmed(std::string_view(bytes, size));
   if (line.starts_with("HTTP/")) {  // of the last answer, after redirects
     response.headers.clear();
     const std::size_t code = line.find(' ');
+    if (code != std::string_view::npos) follow_by_get(exchange, line.substr(code + 1));
     const std::size_t text = code == std::string_view::npos ? code : line.find(' ', code + 1);
     response.status_message =
         text == std::string_view::npos ? "" : std::string(line.substr(text + 1));
@@ -304,7 +314,7 @@ class CurlClient final : public HttpClient {
       return std::move(exchange.response);
     }
     const std::string text = exchange.error[0] != 0 ? exchange.error : curl_easy_strerror(code);
-    if (exchange.storage_error) return corrupt(exchange.storage_error->text());
+    if (exchange.storage_error) return *exchange.storage_error;
     if (exchange.is_stalled) {
       return unavailable("nothing moved for " + period_text(exchange.request.read_timeout) +
                          ", or hardly anything");

@@ -5,6 +5,7 @@
 // answers are routed as NiFi routes them: 2xx to `success` with a FlowFile for the answer to
 // `response`, 5xx to `retry`, other statuses to `no retry`, no answer to `failure`.
 
+#include <algorithm>
 #include <array>
 #include <deque>
 #include <string>
@@ -165,6 +166,22 @@ std::string without_user(std::string_view url) {
   const std::size_t at = url.substr(0, end).rfind('@');
   if (at == url.npos || at < host) return std::string(url);
   return std::string(url.substr(0, host)).append(url.substr(at + 1));
+}
+
+// Of several with one name (Set-Cookie) the values stand together, as in NiFi.
+void set_headers(FlowFile made, const HttpResponse& response) {
+  const auto& headers = response.headers;
+  for (auto one = headers.begin(); one != headers.end(); ++one) {
+    const auto is_same = [one](const auto& other) {
+      return equal_ignoring_case(other.first, one->first);
+    };
+    if (std::any_of(headers.begin(), one, is_same)) continue;
+    std::string values = one->second;
+    for (auto more = std::find_if(one + 1, headers.end(), is_same); more != headers.end();
+         more = std::find_if(more + 1, headers.end(), is_same))
+      values += ", " + more->second;
+    made.set(one->first, to_utf8(values));
+  }
 }
 
 std::string date_now(std::int64_t wall_ms) {
@@ -376,7 +393,7 @@ Result<> InvokeHttp::make_response(Session& session, FlowFile made, const Answer
                                    const HttpResponse& response, ProvenanceKind kind) {
   if (response.into) TRY(session.write(made, *response.into));
   set_facts(made, answer, response);
-  for (const auto& [name, value] : response.headers) made.set(name, to_utf8(value));
+  set_headers(made, response);
   session.event(made, kind, without_user(response.effective_url));
   session.transfer(made, response_);
   return {};
@@ -489,6 +506,8 @@ void InvokeHttp::set_facts(FlowFile flowfile, const Answer& answer,
 
 Result<> InvokeHttp::finish(Session& session, Answer answer) {
   FlowFile flowfile = session.take_back(std::move(answer.handed));
+  if (!answer.response.ok() && answer.response.code() == Code::kCorrupt)
+    return answer.response.error();  // its own content, which cannot be read
   if (!answer.response.ok()) {
     context_->bulletin(BulletinLevel::kWarning, answer.url + ": " + answer.response.error().text());
     session.penalize(flowfile);

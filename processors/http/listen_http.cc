@@ -381,8 +381,9 @@ ServedResponse ListenHttp::take(const ServedRequest& request, ServedBody& body) 
                ? ServedResponse{.status = 400, .body = received.error().text() + "\n"}
                : kBusy;
   }
-  arrival.uri = (config_.certificate_file ? "https://" : "http://") + request.remote_address +
-                to_utf8(request.path);
+  const bool is_https = config_.certificate_file || config_.ssl_context;
+  arrival.uri =
+      (is_https ? "https://" : "http://") + request.remote_address + to_utf8(request.path);
   set_attributes(request, arrival);
   const Result<Ticket> ticket = intake_->deliver(std::move(arrival));
   if (!ticket.ok() || !wait_until_safe(*ticket)) return kBusy;

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -56,6 +57,8 @@ class Child {
   // Reads what is there; waits at most so long (-1 ms: for ever), or until `stop` can be read.
   // False at the end of the output.
   bool read(std::chrono::milliseconds at_most, int stop, const OnOutput& on_output);
+  // Waits for its end, however long it runs without an output, or until `stop` can be read.
+  void wait_for_end(int stop) const;
   // Ends it when it still runs (SIGTERM, after a second SIGKILL), and returns how it ended.
   std::string finish(bool is_killed);
 
@@ -149,7 +152,13 @@ Result<std::unique_ptr<Child>> Child::start(const std::vector<std::string>& word
   sigset_t none;
   sigemptyset(&none);
   posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+  // The agent ignores it, and a program would, too: `yes | head` relies on it.
+  sigset_t usual;
+  sigemptyset(&usual);
+  sigaddset(&usual, SIGPIPE);
+  posix_spawnattr_setsigdefault(&attributes, &usual);
+  posix_spawnattr_setflags(&attributes,
+                           POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
   std::vector<char*> arguments;
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
@@ -178,6 +187,18 @@ bool Child::read(std::chrono::milliseconds at_most, int stop, const OnOutput& on
   if (got < 0) return errno == EINTR || errno == EAGAIN;
   if (got == 0) return false;
   return on_output(std::string_view(bytes.data(), static_cast<std::size_t>(got)));
+}
+
+// Where the system has no descriptor of a process to wait for, it is looked at.
+void Child::wait_for_end(int stop) const {
+  const OpenFile end(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
+  std::array<pollfd, 2> waiting{{{stop, POLLIN, 0}, {end.descriptor(), POLLIN, 0}}};
+  while (waiting[0].revents == 0) {
+    siginfo_t ended{};
+    if (::waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT) != 0) return;
+    if (ended.si_pid != 0) return;
+    ::poll(waiting.data(), waiting.size(), end ? -1 : static_cast<int>(kWait.count()));
+  }
 }
 
 std::string Child::finish(bool is_killed) {
@@ -267,7 +288,7 @@ Result<> ExecuteProcess::on_trigger(Session& session) {
     session.transfer(flowfile, success_);
     if (context_->is_scheduled()) context_->wake();  // for the rest, before the next moment
   }
-  if (!context_->is_scheduled() || is_running_) return {};
+  if (!context_->is_scheduled() || (thread_.joinable() && is_running_)) return {};
   if (thread_.joinable()) thread_.join();
   is_running_ = true;
   thread_ = std::thread([this] {
@@ -303,10 +324,11 @@ void ExecuteProcess::run() {
       deliver(std::exchange(output, {}));
     }
   }
+  if (!output.empty()) deliver(std::move(output));
+  if (!is_stopping_) (*child)->wait_for_end(stop_event_.descriptor());
   const std::string ended = (*child)->finish(is_stopping_);
   if (!ended.empty() && !is_stopping_)
     context_->bulletin(BulletinLevel::kWarning, "`" + words_[0] + "`: " + ended);
-  if (!output.empty()) deliver(std::move(output));
 }
 
 // How long to wait for more output; -1 ms: for ever.

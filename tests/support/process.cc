@@ -112,8 +112,8 @@ void Process::end(int number) {
   pid_ = -1;
 }
 
-TempFolder::TempFolder() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "runnel-test-XXXXXX").string();
+TempFolder::TempFolder(const std::filesystem::path& in) {
+  std::string pattern = (in / "runnel-test-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp");
   ::chmod(pattern.c_str(), 0777);
   path_ = pattern;

@@ -3,12 +3,17 @@
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
 #include <netinet/in.h>
+#include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -149,6 +154,59 @@ TEST_CASE("nonsense is refused with a text, and the connection goes on") {
   CHECK(client.ask({{"command", "bulletins"}, {"since_id", -1}}).ok());
   CHECK(client.ask({{"command", std::string(70'000, 'x')}}).code() == Code::kUnavailable);
   CHECK(desk.ask({{"command", "status"}}).ok());
+}
+
+TEST_CASE("a FlowFile of very many attributes is shown in a time that is not squared") {
+  Desk desk;
+  desk.engine.attributes.clear();
+  for (int i = 0; i < 100'000; ++i) desk.engine.attributes.emplace_back(std::to_string(i), "v");
+  const auto began = std::chrono::steady_clock::now();
+  const auto list = desk.ask({{"command", "queue_list"}, {"connection", "a -> b"}});
+  REQUIRE(list.ok());
+  const StatusJson& shown = list->at(0)["attributes"];
+  CHECK(shown.size() == 100'000);
+  CHECK(shown["99999"] == "v");
+  // Looking each name up among those before it takes minutes.
+  CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(20));
+}
+
+std::chrono::nanoseconds processor_time() {
+  timespec used{};
+  REQUIRE(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) == 0);
+  return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
+}
+
+TEST_CASE("while there is no descriptor for who knocks, the server does not run in circles") {
+  Desk desk;
+  std::vector<Socket> held;
+  rlimit before{};
+  REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+  auto client = ControlClient::connect(desk.folder.path());
+  REQUIRE(client.ok());
+  REQUIRE(client->ask({{"command", "status"}}).ok());
+  auto second = Socket(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const rlimit none{static_cast<rlim_t>(second.fd() + 1), before.rlim_max};
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
+  while (true) {
+    Socket one(dup(second.fd()));
+    if (!one) break;
+    held.push_back(std::move(one));
+  }
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  (desk.folder.path() + "/control.sock").copy(address.sun_path, sizeof address.sun_path - 1);
+  const auto used = processor_time();
+  CHECK(connect(second.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  poll(nullptr, 0, 500);
+  const auto spent = processor_time() - used;
+  CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+  CHECK(spent < std::chrono::milliseconds(200));
+  held.clear();
+  // Who waited is heard then.
+  const std::string line = "{\"command\":\"status\"}\n";
+  CHECK(send(second.fd(), line.data(), line.size(), MSG_NOSIGNAL) ==
+        static_cast<ssize_t>(line.size()));
+  char answer[16] = {};
+  CHECK(recv(second.fd(), answer, sizeof answer, 0) > 0);
 }
 
 TEST_CASE("a tap shows what flows through, then ends") {

@@ -139,8 +139,8 @@ class FakeEngine final : public Engine {
     if (uuid == "u7") return std::uint64_t{7};
     return not_found("no FlowFile `" + std::string(uuid) + "`");
   }
-  Result<std::vector<QueuedFlowFile>> list_queue(std::string_view,
-                                                 std::size_t limit) const override {
+  Result<std::vector<QueuedFlowFile>> list_queue(std::string_view, std::size_t limit,
+                                                 std::size_t) const override {
     if (limit == 0) return std::vector<QueuedFlowFile>{};
     return std::vector{queued()};
   }
@@ -171,18 +171,19 @@ class FakeEngine final : public Engine {
     for (const auto& [number, tap] : taps) tap({.flowfile = queued(), .content = content});
     return taps.size();
   }
-  static QueuedFlowFile queued() {
+  QueuedFlowFile queued() const {
     QueuedFlowFile out;
     out.id = 7;
     out.uuid = "u7";
     out.size = 5;
-    out.attributes = {{"filename", "a.txt"}, {"odd", "\xff"}};
+    out.attributes = attributes;
     return out;
   }
 
   Status state;
   std::vector<Bulletin> said;
   std::string content = "hello";
+  decltype(QueuedFlowFile::attributes) attributes{{"filename", "a.txt"}, {"odd", "\xff"}};
   std::vector<std::string> done;
   mutable ProvenanceQuery last_query;
   ProvenanceLineage known_lineage;

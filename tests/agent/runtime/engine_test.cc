@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "tests/agent/runtime/stage.h"
 
@@ -470,6 +471,7 @@ TEST_CASE("queues can be listed, peeked into, tapped and purged") {
   role("source").wake();
   engine.run();
   CHECK(tapped == std::vector<std::string>{"1", "2"});
+  CHECK(engine->list_queue("pass -> sink", 3, 1)->size() == 1);  // by the bytes of attributes
   const auto listed = engine->list_queue("pass -> sink", 3);
   REQUIRE(listed.ok());
   REQUIRE(listed->size() == 3);
@@ -772,6 +774,26 @@ TEST_CASE("a call that does not come back holds up neither an update nor who sto
   CHECK(engine->stop(5s).ok());
   CHECK(engine->status().loss.is_balanced());
   CHECK(engine->status().loss.out == 101);
+}
+
+TEST_CASE("who waits for a call that does not come back does not hold up the end of the agent") {
+  clear_roles();
+  const TemporaryDirectory directory;
+  const auto engine = open_with_workers(directory, 2);  // whose patience is two minutes
+  role("source").to_make = 10;
+  role("sink").hangs = true;
+  REQUIRE(engine->start(three_hops().build()).ok());
+  role("sink").wait_for_seen(1);
+  Result<> stopped;
+  std::thread operators([&] { stopped = engine->stop_processor("sink"); });
+  engine->hurry();
+  operators.join();
+  CHECK(stopped.code() == Code::kUnavailable);
+  CHECK(engine->stop(40ms).error().text() == "still busy with a call: `sink`");
+  role("sink").hangs = false;
+  CHECK(engine->stop(10s).ok());
+  CHECK(engine->status().loss.is_balanced());
+  CHECK(engine->status().loss.queued + engine->status().loss.out == 10);
 }
 
 TEST_CASE("a second engine on the same state directory is refused") {

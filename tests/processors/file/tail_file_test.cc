@@ -2,12 +2,14 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 
 #include "processors/file/tail_rotation.h"
 #include "processors/file/tail_state.h"
@@ -236,6 +238,107 @@ TEST_CASE("several files are tailed, each gets its turn, one that goes is forgot
   for (int i = 0; i < 4; ++i) runner.advance(2s);
   CHECK_FALSE(runner.state().contains("tail:" + log.folder.path() + "/a.txt"));
   CHECK(runner.state().contains("tail:" + log.folder.path() + "/b.txt"));
+}
+
+PropertyValues several(const Log& log) {
+  return {{"File to Tail", "[ab]\\.txt"},
+          {"tail-mode", "Multiple file"},
+          {"tail-base-directory", log.folder.path()},
+          {"Include Delimiter", "false"},
+          {"Rolling Filename Pattern", "${filename}.txt.*"},
+          {"Post-Rotation Tail Period", "0 sec"},
+          {"Lookup frequency", "1 min"}};
+}
+
+TEST_CASE("one of several that cannot be read does not keep the others back, whoever is first") {
+  for (const std::string bad : {"a", "b"}) {
+    CAPTURE(bad);
+    const Log log;
+    const std::string bad_path = log.folder.path() + "/" + bad + ".txt";
+    const std::string good_path = log.folder.path() + (bad == "a" ? "/b.txt" : "/a.txt");
+    log.append("1\n", bad_path);
+    log.append("2\n", good_path);
+    ProcessorRunner runner("TailFile", several(log));
+    CHECK(lines(runner).size() == 4);
+    fs::remove(bad_path);
+    fs::create_directory(bad_path);
+    for (const std::string more : {"3", "4"}) {
+      log.append(more + "\n", good_path);
+      CHECK(lines(runner) == more + "|");
+    }
+    CHECK(runner.has_bulletin("is no regular file"));
+  }
+}
+
+TEST_CASE(
+    "what was read before a rotated version that cannot be read counts, and it is read later") {
+  const Log log;
+  const std::string path = log.folder.path() + "/a.txt";
+  log.append("1\n", path);
+  ProcessorRunner runner("TailFile", several(log));
+  CHECK(lines(runner) == "1|");
+  log.append("2\n", path);
+  fs::rename(path, path + ".2");
+  log.append("3\n", path + ".1");
+  fs::last_write_time(path + ".1", fs::last_write_time(path + ".2") + 1s);
+  fs::permissions(path + ".1", fs::perms::none);
+  log.append("4\n", path);
+  std::string all;
+  std::thread([&] {
+    ::setfsuid(65534);  // of this thread: root may read everything
+    all = lines(runner);
+    all += lines(runner);
+  }).join();
+  CHECK(all == "2|");
+  CHECK(runner.has_bulletin("a.txt.1"));
+  fs::permissions(path + ".1", fs::perms::all);
+  CHECK(lines(runner) == "3|4|");
+}
+
+TEST_CASE("the rest of one of several that was rotated away is read before it is forgotten") {
+  const Log log;
+  const std::string path = log.folder.path() + "/a.txt";
+  log.append("1\n", path);
+  ProcessorRunner runner("TailFile", several(log), {.output_limit = {.count = 1, .bytes = 0}});
+  runner.advance(1s);
+  CHECK(runner.count("success") == 1);
+  std::string many;
+  for (int i = 0; i < 300; ++i) many += "x\n";
+  log.append(many, path);
+  fs::rename(path, path + ".1");
+  std::size_t taken = runner.taken("success").size();
+  // The queue behind is full for longer than it takes to look into the directory twice.
+  for (int i = 0; i < 5; ++i) runner.advance(2min);
+  taken += runner.taken("success").size();
+  for (int i = 0; i < 5; ++i) {
+    runner.advance(2min);
+    taken += runner.taken("success").size();
+  }
+  CHECK(taken == 301);
+  CHECK_FALSE(runner.state().contains("tail:" + path));
+}
+
+TEST_CASE("rotated versions that were compressed are told, and are not taken for lines") {
+  const Log log;
+  log.append("1\n");
+  ProcessorRunner runner("TailFile", log.properties({{"Post-Rotation Tail Period", "0 sec"}}));
+  CHECK(lines(runner) == "1|");
+  log.append("2\n");
+  // Two rotations while it was away, the older one compressed.
+  fs::remove(log.path);
+  log.append("\x1f\x8bzipped\n", log.path + ".2.gz");
+  log.append("3\n", log.path + ".1");
+  const auto now = fs::file_time_type::clock::now();
+  fs::last_write_time(log.path + ".2.gz", now + 1s);
+  fs::last_write_time(log.path + ".1", now + 2s);
+  CHECK(lines(runner) == "3|");
+  CHECK(runner.has_bulletin("app.log.2.gz` is compressed"));
+  log.append("4\n");
+  CHECK(lines(runner) == "4|");
+  std::size_t told = 0;
+  for (const Bulletin& one : runner.bulletins())
+    told += one.text.find("is compressed") != one.text.npos;
+  CHECK(told == 1);
 }
 
 TEST_CASE("what cannot be read is told, with its name") {

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <fstream>
 #include <future>
 #include <map>
 #include <thread>
@@ -70,6 +71,8 @@ class Server {
     seen_.push_back(std::move(seen));
     if (request.path == "/moved")
       return {.status = 307, .body = "moved", .headers = {{"Location", "/there"}}};
+    if (request.path == "/see")
+      return {.status = 303, .body = "see", .headers = {{"Location", "/there"}}};
     if (request.path == "/loop")
       return {.status = 302, .body = "", .headers = {{"Location", "/loop"}}};
     return response_;
@@ -246,6 +249,57 @@ TEST_CASE("redirects are followed with the body, ten at most, or not at all") {
   loops.enqueue("x");
   CHECK(way_of(loops) == "failure");
   CHECK(loops.has_bulletin("redirects"));
+}
+
+TEST_CASE("what is seen at another place is asked for by GET, without the body") {
+  Server server;
+  for (const std::string method : {"POST", "PUT", "PATCH", "DELETE", "GET"}) {
+    CAPTURE(method);
+    ProcessorRunner runner("InvokeHTTP",
+                           {{"HTTP Method", method}, {"Remote URL", server.url("/see")}});
+    runner.enqueue("body");
+    CHECK(way_of(runner) == "success");
+    const auto seen = server.seen();
+    CHECK(seen.back().request.path == "/there");
+    CHECK(seen.back().request.method == "GET");
+    CHECK(seen.back().body.empty());
+  }
+}
+
+TEST_CASE("content that cannot be read is left to the quarantine, and what is behind it is sent") {
+  Server server;
+  ProcessorRunner runner("InvokeHTTP", {{"HTTP Method", "POST"}, {"Remote URL", server.url()}},
+                         {.clock = &system_clock()});
+  runner.stop();
+  runner.enqueue(std::string(100'000, 'x'));
+  runner.enqueue("behind it");
+  runner.flush();
+  {
+    std::fstream file(runner.state_dir() + "/content/1.blk",
+                      std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(2'000);
+    file.put('y');
+    REQUIRE(file.good());
+  }
+  runner.restart();
+  REQUIRE(runner.run_until([&] { return runner.loss().quarantined == 1; }));
+  REQUIRE(runner.run_until([&] { return runner.count("success") == 1; }));
+  CHECK(runner.count("failure") == 0);
+  CHECK(server.seen().back().body == "behind it");
+  check_balanced(runner.loss());
+}
+
+TEST_CASE("headers of one name make one attribute with all their values") {
+  Server server;
+  server.answers({.status = 200,
+                  .body = "",
+                  .headers = {{"Set-Cookie", "a=1"}, {"Warning", "w"}, {"set-cookie", "b=2"}}});
+  ProcessorRunner runner("InvokeHTTP", {{"Remote URL", server.url()}});
+  runner.enqueue("");
+  CHECK(way_of(runner) == "success");
+  const auto answer = runner.taken("response").at(0);
+  CHECK(answer.attribute("Set-Cookie") == "a=1, b=2");
+  CHECK(answer.attribute("Warning") == "w");
 }
 
 TEST_CASE("large bodies are streamed both ways, and an answer above the bound is a failure") {

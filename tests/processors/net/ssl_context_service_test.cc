@@ -95,6 +95,7 @@ TEST_CASE("one service serves a listener and who posts to it, with names proved 
   REQUIRE(taken.size() == 1);
   CHECK(taken[0].content == "over TLS");
   CHECK(taken[0].attribute("http.subject.dn") == "/CN=truck");
+  CHECK(listener.events(ProvenanceKind::kReceive).at(0).uri.starts_with("https://"));
 }
 
 TEST_CASE("a listener wants a certificate of its service, too") {

@@ -1,6 +1,7 @@
 // ExecuteProcess starts its program by its schedule, and makes FlowFiles of what it prints.
 
 #include <doctest/doctest.h>
+#include <signal.h>
 
 #include "processors/registry.h"
 #include "tests/support/processor_runner.h"
@@ -42,6 +43,28 @@ TEST_CASE("a program that goes on is not started twice, and is ended by stop") {
   for (int i = 0; i < 5; ++i) runner.advance(1s);
   runner.stop();
   CHECK(runner.taken("success").size() == 1);
+}
+
+TEST_CASE("a program that has closed its output and goes on is ended by stop, too") {
+  ProcessorRunner runner(
+      "ExecuteProcess",
+      {{"Command", "sh"}, {"Command Arguments", "-c 'echo begun; exec >&- 2>&-; sleep 1000'"}});
+  runner.advance(1s);
+  REQUIRE(runner.run_until([&] { return runner.count("success") == 1; }));
+  for (int i = 0; i < 5; ++i) runner.advance(1s);
+  const auto began = std::chrono::steady_clock::now();
+  runner.stop();
+  CHECK(std::chrono::steady_clock::now() - began < 20s);
+  CHECK(runner.taken("success").size() == 1);
+}
+
+TEST_CASE("a program has the signals that programs have: who writes to nobody ends") {
+  ::signal(SIGPIPE, SIG_IGN);  // as the agent does
+  ProcessorRunner runner("ExecuteProcess",
+                         {{"Command", "sh"}, {"Command Arguments", "-c 'kill -PIPE $$; echo on'"}});
+  runner.advance(1s);
+  CHECK(runner.run_until([&] { return runner.has_bulletin("ended by signal 13"); }));
+  CHECK(runner.taken("success").empty());
 }
 
 TEST_CASE("much output is cut into FlowFiles of a bounded size, and none of it is missing") {
