@@ -103,6 +103,7 @@ class JsonRecordReader final : public RecordReader {
     bool is_text = false;
     bool is_escaped = false;
     while (depth > 0) {
+      if (!is_escaped) text_ += source_.until(is_text ? "\"\\" : "\"{}[]");
       TRY_ASSIGN(byte, source_.next());
       if (!byte) return malformed(source_.offset(), "the object does not end");
       const char c = *byte;

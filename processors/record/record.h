@@ -141,6 +141,15 @@ class ByteSource {
     ++offset_;
     return std::optional<char>(buffer_[at_++]);
   }
+  // What is at hand before the first of `ends`, and is passed over: one look at each byte where
+  // nothing but an end says anything.
+  std::string_view until(std::string_view ends) {
+    const std::string_view ahead(buffer_.get() + at_, end_ - at_);
+    const std::string_view passed = ahead.substr(0, ahead.find_first_of(ends));
+    at_ += passed.size();
+    offset_ += passed.size();
+    return passed;
+  }
   // Puts the last byte back.
   void unread() {
     --at_;
