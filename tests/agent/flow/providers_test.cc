@@ -199,6 +199,16 @@ TEST_CASE("a flow of a hub may use the providers that the agent's settings name,
   CHECK_FALSE(some->provide({.kind = Kind::kEnvironment, .include = "*"}).ok());
   CHECK_FALSE(some->provide({.kind = Kind::kDirectory, .path = folder.path + "/../etc"}).ok());
   CHECK_FALSE(some->provide({.kind = Kind::kCredentials}).ok());
+  // What is written like a pattern of the list and takes more than that is refused.
+  const auto middle = ProviderAllowance::parse("environment:*_FLEET_*, environment:RUNNEL_T?");
+  REQUIRE(middle.ok());
+  REQUIRE(::setenv("RUNNEL_TOKEN", "secret", 1) == 0);
+  REQUIRE(::setenv("A_FLEET_B", "7", 1) == 0);
+  CHECK(middle->provide({.kind = Kind::kEnvironment, .include = "*_FLEET_*"}).value().size() == 1);
+  CHECK_FALSE(middle->provide({.kind = Kind::kEnvironment, .include = "*[_FLEET_]*"}).ok());
+  CHECK_FALSE(middle->provide({.kind = Kind::kEnvironment, .include = "RUNNEL_T*"}).ok());
+  ::unsetenv("RUNNEL_TOKEN");
+  ::unsetenv("A_FLEET_B");
   for (const char* bad : {"everything", "file", "directory:", "file:/a,vault:x"}) {
     CHECK_FALSE_MESSAGE(ProviderAllowance::parse(bad).ok(), bad);
   }
