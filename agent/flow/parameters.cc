@@ -2,6 +2,8 @@
 
 #include "agent/flow/parameters.h"
 
+#include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "agent/base/bytes.h"
@@ -11,11 +13,20 @@ namespace runnel {
 namespace {
 
 constexpr std::size_t kProblemsMax = 10;  // of one value
+constexpr std::size_t kNamesMax = 2'000;  // among so many one is sought that may be meant
+
+using Span = PropertySource::Span;
+
+// The first of them that begins behind `offset`.
+std::vector<Span>::const_iterator behind(const std::vector<Span>& spans, std::size_t offset) {
+  return std::upper_bound(spans.begin(), spans.end(), offset,
+                          [](std::size_t at, const Span& span) { return at < span.offset; });
+}
 
 // Collects the value, and where each piece of it stands.
 class Composer {
  public:
-  Composer(PutIn& out, const std::vector<PropertySource::Span>& spans, std::size_t at_most)
+  Composer(PutIn& out, const std::vector<Span>& spans, std::size_t at_most)
       : out_(out), at_most_(at_most) {
     written_.spans = spans;
   }
@@ -23,10 +34,10 @@ class Composer {
   void copy(std::string_view text, std::size_t offset) {
     if (text.empty() || !has_room(text.size(), offset)) return;
     add_span(place(offset));
-    for (const PropertySource::Span& span : written_.spans) {
-      if (span.offset <= offset || span.offset >= offset + text.size()) continue;
+    for (auto span = behind(written_.spans, offset);
+         span != written_.spans.end() && span->offset < offset + text.size(); ++span) {
       out_.spans.push_back(
-          {out_.value.size() + (span.offset - offset), span.at, span.is_parameter});
+          {out_.value.size() + (span->offset - offset), span->at, span->is_parameter});
     }
     out_.value += text;
   }
@@ -48,15 +59,13 @@ class Composer {
     return false;
   }
 
-  PropertySource::Span place(std::size_t offset) const {
-    bool is_fixed = true;
-    for (const PropertySource::Span& span : written_.spans) {
-      if (span.offset <= offset) is_fixed = span.is_parameter;
-    }
+  Span place(std::size_t offset) const {
+    const auto next = behind(written_.spans, offset);
+    const bool is_fixed = next == written_.spans.begin() || std::prev(next)->is_parameter;
     return {0, written_.place_of(offset), is_fixed};
   }
 
-  void add_span(PropertySource::Span span) {
+  void add_span(Span span) {
     span.offset = out_.value.size();
     out_.spans.push_back(span);
   }
@@ -67,11 +76,23 @@ class Composer {
   bool is_full_ = false;
 };
 
+std::string cure(std::string_view name, const ParameterScope& scope) {
+  if (scope.count() > kNamesMax) return {};
+  const std::vector<std::string> names = scope.names();
+  std::string out = did_you_mean(name, names);
+  if (!out.empty()) return out;
+  return names.empty() ? "; the flow has no `parameters`" : "; there are " + listed(names);
+}
+
 }  // namespace
 
 const Parameter* ParameterScope::find(std::string_view name) const {
   const auto found = own_.find(name);
   if (found != own_.end()) return found->second;
+  if (context_ != nullptr) {
+    const auto theirs = context_->find(name);
+    if (theirs != context_->end()) return &theirs->second;
+  }
   return outer_ == nullptr ? nullptr : outer_->find(name);
 }
 
@@ -79,12 +100,21 @@ std::vector<std::string> ParameterScope::names() const {
   std::set<std::string> all;
   for (const ParameterScope* scope = this; scope != nullptr; scope = scope->outer_) {
     for (const auto& [name, parameter] : scope->own_) all.insert(name);
+    if (scope->context_ == nullptr) continue;
+    for (const auto& [name, parameter] : *scope->context_) all.insert(name);
   }
   return {all.begin(), all.end()};
 }
 
+std::size_t ParameterScope::count() const {
+  std::size_t sum = 0;
+  for (const ParameterScope* scope = this; scope != nullptr; scope = scope->outer_)
+    sum += scope->own_.size() + (scope->context_ == nullptr ? 0 : scope->context_->size());
+  return sum;
+}
+
 PutIn put_in(std::string_view written, const std::vector<PropertySource::Span>& spans,
-             const ParameterScope& scope, std::size_t at_most) {
+             const ParameterScope& scope, std::size_t at_most, bool explains) {
   PutIn out;
   Composer composer(out, spans, at_most);
   std::size_t done = 0;
@@ -112,15 +142,11 @@ PutIn put_in(std::string_view written, const std::vector<PropertySource::Span>& 
         done = end + 1;
         continue;
       }
-      const std::vector<std::string> names = scope.names();
-      std::string cure = did_you_mean(name, names);
-      if (cure.empty()) {
-        cure = names.empty() ? "; the flow has no `parameters`" : "; there are " + listed(names);
-      }
-      out.problems.push_back({brace, "unknown parameter " + backquoted(name) + cure});
+      out.problems.push_back(
+          {brace, explains ? "unknown parameter " + backquoted(name) + cure(name, scope) : ""});
     } else {
       out.is_sensitive = out.is_sensitive || parameter->is_sensitive;
-      if (parameter->is_sensitive && parameter->value) out.secrets.push_back(*parameter->value);
+      if (parameter->is_sensitive && parameter->value) out.secrets.insert(*parameter->value);
       if (parameter->value) composer.put(*parameter->value, brace);
     }
     done = end + 1;

@@ -149,7 +149,8 @@ void read_properties(const YamlNode& node, ComponentNode& component, const Param
       continue;
     }
     const auto spans = reading.document.spans_of(*entry.value);
-    PutIn put = put_in(*written, spans, scope, FlowReadLimits::kValue);
+    PutIn put =
+        put_in(*written, spans, scope, FlowReadLimits::kValue, !reading.complaints.is_full());
     source.written = *written;
     source.spans = spans;
     for (const PutIn::Problem& problem : put.problems) {

@@ -35,6 +35,7 @@ struct FlowReadLimits {
   static constexpr std::size_t kNodes =
       250'000;  // keys, values, lists, maps; as often as aliases repeat them
   static constexpr std::size_t kGroupDepth = 16;      // of process groups
+  static constexpr std::size_t kContextDepth = 64;    // of parameter contexts that inherit others
   static constexpr std::size_t kName = 256;           // bytes
   static constexpr std::size_t kValue = 1024 * 1024;  // bytes of a property, parameters put in
   static constexpr std::size_t kValues = 16 * 1024 * 1024;  // of all properties together

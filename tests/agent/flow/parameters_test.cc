@@ -54,6 +54,29 @@ TEST_CASE("what cannot be put in is a problem with its place") {
   CHECK(large.problems[0].text == "the value is longer than 100 B with its parameters");
 }
 
+TEST_CASE("what many parameters in one value cost grows with its length only") {
+  constexpr std::size_t kLines = 100'000;
+  const Parameter secret{"s", std::string(10'000, 'x'), "", true, {}};
+  const Parameter small{"t", "y", "", false, {}};
+  ParameterScope scope;
+  scope.add(secret);
+  scope.add(small);
+  std::string written;
+  std::vector<PropertySource::Span> spans;
+  for (std::size_t i = 0; i < kLines; ++i) {
+    spans.push_back({written.size(), {static_cast<std::uint32_t>(i + 1), 3}, false});
+    written += "#{t}\n";
+  }
+  const PutIn put = put_in(written, spans, scope, 1'000'000);
+  CHECK(put.value.size() == 2 * kLines);
+  PropertySource source;
+  source.spans = put.spans;
+  CHECK(source.place_of(put.value.size() - 1) == Position{kLines, 7});
+  std::string secrets;
+  for (std::size_t i = 0; i < kLines; ++i) secrets += "#{s}";
+  CHECK(put_in(secrets, {{0, {1, 1}, false}}, scope, 1'000'000).secrets.size() == 1);
+}
+
 TEST_CASE("places are kept across what is put in") {
   const Given given;
   const PutIn put = given.put("ab #{broker} cd");
