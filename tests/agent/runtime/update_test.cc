@@ -184,6 +184,81 @@ TEST_CASE("a flow that an operator has stopped stays stopped when it is updated"
   CHECK(engine.processor("pass").state == RunState::kRunning);
 }
 
+TEST_CASE(
+    "a processor that an operator has stopped stays so over updates, as long as it is there") {
+  clear_roles();
+  DrivenEngine engine;
+  REQUIRE(engine->start(base().build()).ok());
+  REQUIRE(engine->stop_processor("pass").ok());
+  REQUIRE(engine->update(with_note("new").build()).ok());
+  CHECK(engine.processor("pass").state == RunState::kStopped);
+  CHECK(engine.processor("sink").state == RunState::kRunning);
+  // A new connection behind it changes it, too; who is new runs.
+  auto wider = with_note("new");
+  wider.processor("other", "TestSink").connect("pass.failure", "other");
+  REQUIRE(engine->update(wider.build()).ok());
+  CHECK(engine.processor("pass").state == RunState::kStopped);
+  CHECK(engine.processor("other").state == RunState::kRunning);
+  REQUIRE(engine->start_processor("pass").ok());
+  REQUIRE(engine->update(base().build()).ok());
+  CHECK(engine.processor("pass").state == RunState::kRunning);
+  // One of that name that comes later is another one.
+  REQUIRE(engine->stop_processor("pass").ok());
+  auto without = FlowBuilder();
+  without.processor("source", "TestSource");
+  REQUIRE(engine->update(without.build()).ok());
+  REQUIRE(engine->update(base().build()).ok());
+  CHECK(engine.processor("pass").state == RunState::kRunning);
+}
+
+TEST_CASE(
+    "what an operator has started against the flow's word runs on, until the flow says anew") {
+  clear_roles();
+  DrivenEngine engine;
+  const auto flow = [](const std::string& note, bool is_stopped) {
+    auto builder = FlowBuilder();
+    builder.processor("source", "TestSource")
+        .processor("sink", "TestSink",
+                   [&](ProcessorNode& node) {
+                     node.properties["Note"] = note;
+                     node.is_stopped = is_stopped;
+                   })
+        .connect("source", "sink");
+    return builder.build();
+  };
+  REQUIRE(engine->start(flow("one", true)).ok());
+  CHECK(engine.processor("sink").state == RunState::kStopped);
+  REQUIRE(engine->start_processor("sink").ok());
+  REQUIRE(engine->update(flow("two", true)).ok());
+  CHECK(engine.processor("sink").state == RunState::kRunning);
+  // An update that is refused leaves it running.
+  role("sink").start_fails = 1;
+  REQUIRE_FALSE(engine->update(flow("three", true)).ok());
+  CHECK(engine.processor("sink").state == RunState::kRunning);
+  REQUIRE(engine->update(flow("two", false)).ok());
+  REQUIRE(engine->update(flow("two", true)).ok());
+  CHECK(engine.processor("sink").state == RunState::kStopped);
+}
+
+TEST_CASE("in a flow that is stopped, what an operator has started singly goes on over an update") {
+  clear_roles();
+  DrivenEngine engine;
+  REQUIRE(engine->start(base().build()).ok());
+  REQUIRE(engine->stop_processor("sink").ok());
+  REQUIRE(engine->stop_flow().ok());
+  REQUIRE(engine->start_processor("pass").ok());
+  REQUIRE(engine->update(with_note("new").build()).ok());
+  CHECK(engine.processor("pass").state == RunState::kRunning);
+  CHECK(engine.processor("source").state == RunState::kStopped);
+  REQUIRE(engine->stop_flow().ok());
+  REQUIRE(engine->update(base().build()).ok());
+  CHECK(engine.processor("pass").state == RunState::kStopped);
+  REQUIRE(engine->start_flow().ok());
+  CHECK(engine.processor("sink").state == RunState::kRunning);
+  REQUIRE(engine->update(with_note("last").build()).ok());
+  CHECK(engine.processor("pass").state == RunState::kRunning);
+}
+
 TEST_CASE("what a replaced sink had in flight is delivered by the new one") {
   clear_roles();
   DrivenEngine engine;
