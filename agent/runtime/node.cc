@@ -188,6 +188,7 @@ void Node::stop() {
   // Nobody of this processor is called any more; after another start there is a new line.
   host_.ledger.close_line(wiring_.line);
   for (const auto& task : tasks_) task->stop_processor();
+  yield_until_ns_ = 0;
   wiring_.line = host_.ledger.open_line();
   cycle_wiring_.line = wiring_.line;
 }
