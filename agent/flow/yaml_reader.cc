@@ -67,8 +67,11 @@ class GroupReader {
     for (const auto& [name, value] : reading_.options.parameters) {
       const bool is_contexts = contexts_.give(name, value);
       if (is_contexts || used.contains(name) || is_built_in_parameter(name)) continue;
-      reading_.complaints.add({}, "a value was given for the parameter " + backquoted(name) +
-                                      ", which the flow does not have" + did_you_mean(name, names));
+      reading_.complaints.add(
+          {},
+          "a value was given for the parameter " + backquoted(name) +
+              ", which the flow does not have" + did_you_mean(name, names),
+          reading_.options.may_give_others ? Severity::kWarning : Severity::kError);
     }
   }
 

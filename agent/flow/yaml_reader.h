@@ -52,6 +52,9 @@ struct FlowReadOptions {
   // A provider that has nothing here (kNotFound) is worth a warning only; then as without
   // `provide`.
   bool may_lack_providers = false;
+  // Values for parameters that the flow does not have are worth a warning only: who gave them wrote
+  // them for several flows.
+  bool may_give_others = false;
 };
 
 struct FlowReading {
