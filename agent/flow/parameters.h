@@ -1,7 +1,9 @@
 // Parameters: puts the values of `#{name}` into the text of properties.
 //
 // `##{` is a literal `#{`; of a longer row of `#`, each pair is one literal `#`, as NiFi has it.
-// Values are put in as they stand, once: what looks like a parameter within a value is text.
+// Values are put in as they stand, once: what looks like a parameter within a value is text. Where
+// an expression has its subject or an argument, and nothing but the parameter stands there, it is a
+// value: `literal("…")`, or text in quotes.
 
 #pragma once
 
