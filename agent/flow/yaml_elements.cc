@@ -205,7 +205,10 @@ void read_order(const YamlNode& node, Connection& connection, Reading& reading) 
     Fields fields(node, "`order`", reading.complaints);
     connection.order = QueueOrder::kAttribute;
     fields.require("attribute");
-    connection.order_attribute = fields.text("attribute").value_or("");
+    const auto attribute = fields.text("attribute");
+    connection.order_attribute = attribute.value_or("");
+    if (attribute && attribute->empty())
+      reading.complaints.add(node.at, "`attribute` must not be empty");
     fields.refuse_others();
     return;
   }
