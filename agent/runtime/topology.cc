@@ -121,6 +121,13 @@ class Planner {
     return std::move(topology_);
   }
 
+  // After an error: what was attached for this flow is parked, as it was before, or empty.
+  void give_up() {
+    for (const PlannedQueue& one : topology_.queues) {
+      if (!known_.contains(one.queue->id())) ledger_.park(*one.queue, flow_.name);
+    }
+  }
+
  private:
   Result<> attach_queues() {
     for (const Connection* connection : all_connections(flow_)) {
@@ -308,7 +315,10 @@ QueueSpec queue_spec_of(const Connection& connection) {
 Result<Topology> plan_flow(const Flow& flow, std::span<const ProcessorType> types,
                            const FlowServices& services, const GroupGates& gates, Ledger& ledger,
                            const std::map<std::string, Queue*, std::less<>>& known) {
-  return Planner(flow, types, services, gates, ledger, known).plan();
+  Planner planner(flow, types, services, gates, ledger, known);
+  Result<Topology> planned = planner.plan();
+  if (!planned.ok()) planner.give_up();
+  return planned;
 }
 
 }  // namespace runnel

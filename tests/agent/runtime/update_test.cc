@@ -172,6 +172,29 @@ TEST_CASE("an unknown type is refused before anything is touched") {
   CHECK(role("pass").stops == 0);
 }
 
+TEST_CASE(
+    "what is parked is still shown when the update that had its connection again is refused") {
+  clear_roles();
+  DrivenEngine engine;
+  role("source").to_make = 7;
+  const auto flow = [](bool has_slow, const char* extra) {
+    FlowBuilder builder;
+    builder.processor("source", "TestSource");
+    if (extra != nullptr) builder.processor("odd", extra);
+    if (!has_slow) return builder.build();
+    builder.processor("slow", "TestSink", [](ProcessorNode& node) { node.is_stopped = true; })
+        .connect("source", "slow");
+    return builder.build();
+  };
+  REQUIRE(engine->start(flow(true, nullptr)).ok());
+  engine.run();
+  REQUIRE(engine->update(flow(false, nullptr)).ok());
+  REQUIRE_FALSE(engine->update(flow(true, "NoSuchType")).ok());
+  CHECK(engine.connection("source -> slow").is_parked);
+  CHECK(engine.connection("source -> slow").count == 7);
+  engine.check_balanced();
+}
+
 TEST_CASE("a flow that an operator has stopped stays stopped when it is updated") {
   clear_roles();
   DrivenEngine engine;
