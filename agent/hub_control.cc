@@ -181,10 +181,12 @@ Result<std::vector<std::string>> HubControl::apply_flow(const DeliveredFlow& flo
       flow.text,
       {.file = "the hub's flow",
        .parameters = parameters_,
-       .provide = [this](const ParameterProvider& one) { return providers_.provide(one); }},
+       .provide = [this](const ParameterProvider& one) { return providers_.provide(one); },
+       .may_give_others = true},
       component_specs());
   try_to_make(reading);
   if (!reading.ok()) return invalid(text_of(reading.complaints));
+  for (const Complaint& one : reading.complaints) log_warn("agent", text_of(one), {});
   reading.flow->id = flow.id;
   reading.flow->version = flow.version;
   const std::string name = reading.flow->name;

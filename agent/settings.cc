@@ -269,7 +269,9 @@ std::string settings_page() {
                        "# Settings of `runnel-agent run --config agent.yaml`. Each key is also an "
                        "option of the\n"
                        "# command line, which goes before this file: `hub_ca` is `--hub-ca`.\n") +
-         "\n# Values of the flow's parameters, before those that the flow itself gives.\n"
+         "\n# Values of the flow's parameters, before those that the flow itself gives. Those that "
+         "a "
+         "flow of\n# the hub does not have are passed over, with a line of the log.\n"
          "# parameters:\n#   broker: tcp://127.0.0.1:1883\n";
 }
 

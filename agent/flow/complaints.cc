@@ -34,10 +34,15 @@ std::vector<Complaint> Complaints::take() {
 
 std::string backquoted(std::string_view word) {
   std::string out("`");
-  for (const char c : to_utf8(word.substr(0, kShownWord))) {
+  std::size_t shown = std::min(word.size(), kShownWord);
+  // Not in the middle of a character.
+  while (shown < word.size() && shown > 0 &&
+         (static_cast<unsigned char>(word[shown]) & 0xC0) == 0x80)
+    --shown;
+  for (const char c : to_utf8(word.substr(0, shown))) {
     out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
   }
-  if (word.size() > kShownWord) out += "…";
+  if (word.size() > shown) out += "…";
   return out + '`';
 }
 

@@ -54,7 +54,7 @@ Result<unsigned> parse_value(const Range& range, std::string_view text) {
   return static_cast<unsigned>(*number);
 }
 
-// One part of a list: `*`, `5`, `1-5`, `0/15`, `*/2`, `10-50/5`.
+// One part of a list: `*`, `5`, `1-5`, `0/15`, `*/2`, `/2` (the same, as Quartz has it), `10-50/5`.
 template <typename Visit>
 Result<> parse_part(const Range& range, std::string_view part, Visit&& visit) {
   unsigned step = 1;
@@ -64,7 +64,7 @@ Result<> parse_part(const Range& range, std::string_view part, Visit&& visit) {
     if (!parsed.ok() || *parsed < 1 || *parsed > range.max) return bad(range, part);
     step = static_cast<unsigned>(*parsed);
   }
-  const std::string_view base = part.substr(0, slash);
+  const std::string_view base = slash == 0 ? "*" : part.substr(0, slash);
   unsigned from = range.min;
   unsigned to = range.max;
   const std::size_t dash = base.find('-');

@@ -3,6 +3,7 @@
 #include "agent/flow/model.h"
 
 #include <algorithm>
+#include <iterator>
 #include <tuple>
 
 #include "agent/base/ids.h"
@@ -81,14 +82,13 @@ bool has_error(const std::vector<Complaint>& complaints) {
 }
 
 Position PropertySource::place_of(std::size_t offset) const {
-  const Span* last = nullptr;
-  for (const Span& span : spans) {
-    if (span.offset > offset) break;
-    last = &span;
-  }
-  if (last == nullptr) return value_at;
-  Position at = last->at;
-  if (!last->is_parameter) at.column += static_cast<std::uint32_t>(offset - last->offset);
+  const auto next =
+      std::upper_bound(spans.begin(), spans.end(), offset,
+                       [](std::size_t wanted, const Span& span) { return wanted < span.offset; });
+  if (next == spans.begin()) return value_at;
+  const Span& last = *std::prev(next);
+  Position at = last.at;
+  if (!last.is_parameter) at.column += static_cast<std::uint32_t>(offset - last.offset);
   return at;
 }
 

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -153,16 +154,30 @@ Result<ProviderAllowance> ProviderAllowance::parse(std::string_view list) {
   return out;
 }
 
+bool ProviderAllowance::has(const std::string& wanted) const {
+  return std::any_of(patterns_.begin(), patterns_.end(), [&wanted](const std::string& one) {
+    return ::fnmatch(one.c_str(), wanted.c_str(), 0) == 0;
+  });
+}
+
+// `include` is a pattern itself, which may be written as one of the list and take more than that:
+// `*[_ID_]*` where `*_ID_*` is allowed. So each name must be in the list, too.
+bool ProviderAllowance::has_all(const ParameterProvider& provider,
+                                const ProvidedValues& values) const {
+  if (provider.kind != ParameterProvider::Kind::kEnvironment) return true;
+  return std::all_of(values.begin(), values.end(), [&](const auto& value) {
+    return has(text_of({.kind = provider.kind, .include = value.first}));
+  });
+}
+
 Result<ProvidedValues> ProviderAllowance::provide(const ParameterProvider& provider) const {
   const std::string wanted = text_of(provider);
-  const bool leaves = provider.path.find("..") != std::string::npos;
-  for (const std::string& one : patterns_) {
-    if (!leaves && ::fnmatch(one.c_str(), wanted.c_str(), 0) == 0) {
-      return provide_parameters(provider);
-    }
-  }
-  return invalid("this agent's settings do not allow " + backquoted(wanted) +
-                 " to flows of a hub (`hub_parameter_providers`)");
+  const Error refused = invalid("this agent's settings do not allow " + backquoted(wanted) +
+                                " to flows of a hub (`hub_parameter_providers`)");
+  if (provider.path.find("..") != std::string::npos || !has(wanted)) return refused;
+  TRY_ASSIGN(values, provide_parameters(provider));
+  if (!has_all(provider, values)) return refused;
+  return values;
 }
 
 }  // namespace runnel

@@ -41,6 +41,9 @@ class ProviderAllowance {
   Result<ProvidedValues> provide(const ParameterProvider& provider) const;
 
  private:
+  bool has(const std::string& wanted) const;
+  bool has_all(const ParameterProvider& provider, const ProvidedValues& values) const;
+
   std::vector<std::string> patterns_;
 };
 

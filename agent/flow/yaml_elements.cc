@@ -149,7 +149,8 @@ void read_properties(const YamlNode& node, ComponentNode& component, const Param
       continue;
     }
     const auto spans = reading.document.spans_of(*entry.value);
-    PutIn put = put_in(*written, spans, scope, FlowReadLimits::kValue);
+    PutIn put =
+        put_in(*written, spans, scope, FlowReadLimits::kValue, !reading.complaints.is_full());
     source.written = *written;
     source.spans = spans;
     for (const PutIn::Problem& problem : put.problems) {
@@ -204,7 +205,10 @@ void read_order(const YamlNode& node, Connection& connection, Reading& reading) 
     Fields fields(node, "`order`", reading.complaints);
     connection.order = QueueOrder::kAttribute;
     fields.require("attribute");
-    connection.order_attribute = fields.text("attribute").value_or("");
+    const auto attribute = fields.text("attribute");
+    connection.order_attribute = attribute.value_or("");
+    if (attribute && attribute->empty())
+      reading.complaints.add(node.at, "`attribute` must not be empty");
     fields.refuse_others();
     return;
   }

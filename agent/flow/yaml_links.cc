@@ -44,6 +44,10 @@ class Linker {
       complain_unknown(end.at, name);
       return written;
     }
+    const bool is_group = std::holds_alternative<const ProcessGroup*>(found->second);
+    if (dot != std::string::npos && rest.empty() && !is_group) {
+      complaints_.add(end.at, "nothing stands behind the `.` of " + backquoted(written));
+    }
     if (const auto* processor = std::get_if<const ProcessorNode*>(&found->second)) {
       to_processor(end, **processor, from, rest);
     } else if (const auto* group = std::get_if<const ProcessGroup*>(&found->second)) {

@@ -2,6 +2,7 @@
 
 #include "agent/flow/yaml_parameters.h"
 
+#include <algorithm>
 #include <array>
 
 #include "agent/flow/yaml_fields.h"
@@ -29,11 +30,13 @@ void ParameterContexts::read(const YamlNode& node) {
     fields.refuse_others();
     contexts_.push_back(std::move(context));
   }
+  for (const ParameterContext& context : contexts_) by_name_.emplace(context.name, &context);
   for (const ParameterContext& context : contexts_) {
     for (const NamedPlace& one : context.inherits) {
       if (find(one.name) == nullptr) complain_unknown(one.name, one.at);
     }
   }
+  for (const ParameterContext& context : contexts_) depth_of(context);
 }
 
 void ParameterContexts::read_provider(const YamlNode& node, ParameterContext& context) {
@@ -92,13 +95,12 @@ std::vector<std::string> ParameterContexts::parameter_names() const {
 }
 
 const ParameterContext* ParameterContexts::find(const std::string& name) const {
-  for (const ParameterContext& one : contexts_) {
-    if (one.name == name) return &one;
-  }
-  return nullptr;
+  const auto found = by_name_.find(name);
+  return found == by_name_.end() ? nullptr : found->second;
 }
 
 void ParameterContexts::complain_unknown(const std::string& name, Position at) const {
+  if (reading_.complaints.is_full()) return reading_.complaints.add(at, {});
   std::vector<std::string> names;
   for (const ParameterContext& one : contexts_) names.push_back(one.name);
   std::string cure = did_you_mean(name, names);
@@ -115,7 +117,7 @@ void ParameterContexts::add_to(ParameterScope& scope, const std::string& name, P
   const Resolved* resolved = resolve(*context);
   if (resolved == nullptr) return;
   if (resolved->is_open) scope.set_open();
-  for (const auto& [key, parameter] : resolved->parameters) scope.add(parameter);
+  scope.set_context(resolved->parameters);
 }
 
 // What is there already comes first; but a value that is missing is filled, and what is sensitive
@@ -154,14 +156,37 @@ void ParameterContexts::add_provided(const ParameterContext& context, Resolved& 
   }
 }
 
-// nullptr: a circle, which has been complained of.
-const ParameterContexts::Resolved* ParameterContexts::resolve(const ParameterContext& context) {
-  if (const auto known = resolved_.find(&context); known != resolved_.end()) return &known->second;
-  if (!inside_.insert(&context).second) {
+// How deep it inherits; nothing: in a circle or too deep, which has been complained of.
+std::optional<std::size_t> ParameterContexts::depth_of(const ParameterContext& context) {
+  constexpr std::size_t kMax = FlowReadLimits::kContextDepth;
+  if (const auto known = depths_.find(&context); known != depths_.end()) return known->second;
+  if (inside_.contains(&context)) {
     reading_.complaints.add(context.at, "parameter context " + backquoted(context.name) +
                                             " inherits itself, over what it inherits");
-    return nullptr;
+    return std::nullopt;
   }
+  inside_.insert(&context);
+  std::optional<std::size_t> depth = 0;
+  for (const NamedPlace& one : context.inherits) {
+    const ParameterContext* inherited = depth && *depth <= kMax ? find(one.name) : nullptr;
+    if (inherited == nullptr) continue;
+    const auto theirs = inside_.size() > kMax ? std::optional(kMax) : depth_of(*inherited);
+    depth = theirs ? std::optional(std::max(*depth, *theirs + 1)) : std::nullopt;
+  }
+  if (depth && *depth > kMax) {
+    reading_.complaints.add(context.at, "parameter contexts inherit each other more than " +
+                                            std::to_string(kMax) + " deep");
+    depth.reset();
+  }
+  inside_.erase(&context);
+  return depths_[&context] = depth;
+}
+
+// nullptr: it inherits itself or too deep, or all of them are too large, which has been complained
+// of.
+const ParameterContexts::Resolved* ParameterContexts::resolve(const ParameterContext& context) {
+  if (const auto known = resolved_.find(&context); known != resolved_.end()) return &known->second;
+  if (!depth_of(context) || resolved_count_ > FlowReadLimits::kNodes) return nullptr;
   Resolved out;
   for (const Parameter& one : context.parameters) add(out, one);
   if (context.provider) add_provided(context, out);
@@ -173,6 +198,13 @@ const ParameterContexts::Resolved* ParameterContexts::resolve(const ParameterCon
     out.is_open = out.is_open || theirs->is_open;
     for (const auto& [name, parameter] : theirs->parameters) add(out, parameter);
   }
+  resolved_count_ += out.parameters.size();
+  if (resolved_count_ > FlowReadLimits::kNodes) {
+    reading_.complaints.add(context.at, "parameter contexts have more than " +
+                                            std::to_string(FlowReadLimits::kNodes) +
+                                            " parameters, with those that they inherit");
+    return nullptr;
+  }
   for (const Parameter& one : context.parameters) {
     const Parameter& meant = out.parameters.find(one.name)->second;
     if (meant.value || out.is_open) continue;
@@ -181,7 +213,6 @@ const ParameterContexts::Resolved* ParameterContexts::resolve(const ParameterCon
                                         "=VALUE`, by `value`, by a provider or by a context that "
                                         "is inherited");
   }
-  inside_.erase(&context);
   return &resolved_.emplace(&context, std::move(out)).first->second;
 }
 

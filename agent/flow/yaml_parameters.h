@@ -4,8 +4,10 @@
 
 #include <deque>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/flow/yaml_elements.h"
@@ -27,21 +29,25 @@ class ParameterContexts {
 
  private:
   struct Resolved {
-    std::map<std::string, Parameter, std::less<>> parameters;
+    ParameterMap parameters;
     bool is_open = false;
   };
 
   void read_provider(const YamlNode& node, ParameterContext& context);
   const ParameterContext* find(const std::string& name) const;
   void complain_unknown(const std::string& name, Position at) const;
+  std::optional<std::size_t> depth_of(const ParameterContext& context);
   const Resolved* resolve(const ParameterContext& context);
   void add_provided(const ParameterContext& context, Resolved& into);
   static void add(Resolved& into, const Parameter& parameter);
 
   std::vector<ParameterContext>& contexts_;
   Reading& reading_;
+  std::map<std::string_view, const ParameterContext*> by_name_;
+  std::map<const ParameterContext*, std::optional<std::size_t>> depths_;
+  std::set<const ParameterContext*> inside_;  // whose depth is sought now
   std::map<const ParameterContext*, Resolved> resolved_;
-  std::set<const ParameterContext*> inside_;
+  std::size_t resolved_count_ = 0;  // parameters in all of them
 };
 
 }  // namespace runnel

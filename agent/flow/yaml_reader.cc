@@ -5,7 +5,6 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <deque>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -33,11 +32,7 @@ class GroupReader {
     if (const YamlNode* node = fields.find("parameters")) {
       group_.parameters = read_parameters(*node, reading_);
     }
-    if (depth_ == 0) {
-      give_values();
-      give_built_in();
-      for (const Parameter& one : built_in_) scope_.add(one);
-    }
+    if (depth_ == 0) give_values();
     if (const YamlNode* node = fields.find("parameter_context")) {
       group_.parameter_context = fields.text("parameter_context").value_or("");
       if (node->is(YamlNode::Kind::kScalar)) {
@@ -47,9 +42,9 @@ class GroupReader {
     for (const Parameter& one : group_.parameters) scope_.add(one);
     for (const Parameter& one : group_.parameters) {
       if (one.value) continue;
-      reading_.complaints.add(one.at, "parameter " + backquoted(one.name) +
-                                          " has no value; give it by `--param " + one.name +
-                                          "=VALUE` or by `value`");
+      reading_.complaints.add(
+          one.at, "parameter " + backquoted(one.name) + " has no value; give it by " +
+                      (depth_ == 0 ? "`--param " + one.name + "=VALUE` or by " : "") + "`value`");
     }
     read_elements(fields);
     if (const YamlNode* node = fields.find("connections")) read_connections(*node);
@@ -72,19 +67,11 @@ class GroupReader {
     for (const auto& [name, value] : reading_.options.parameters) {
       const bool is_contexts = contexts_.give(name, value);
       if (is_contexts || used.contains(name) || is_built_in_parameter(name)) continue;
-      reading_.complaints.add({}, "a value was given for the parameter " + backquoted(name) +
-                                      ", which the flow does not have" + did_you_mean(name, names));
-    }
-  }
-
-  // What every agent knows of itself. Whoever only checks a flow has no agent at hand, and puts the
-  // name in.
-  void give_built_in() {
-    for (const std::string_view name : kBuiltInParameters) {
-      const auto given = reading_.options.parameters.find(name);
-      Parameter& one = built_in_.emplace_back();
-      one.name = name;
-      one.value = given == reading_.options.parameters.end() ? std::string(name) : given->second;
+      reading_.complaints.add(
+          {},
+          "a value was given for the parameter " + backquoted(name) +
+              ", which the flow does not have" + did_you_mean(name, names),
+          reading_.options.may_give_others ? Severity::kWarning : Severity::kError);
     }
   }
 
@@ -248,7 +235,6 @@ class GroupReader {
   }
   std::string id_of(const std::string& path) const { return element_id(reading_.flow_name, path); }
 
-  std::deque<Parameter> built_in_;  // addresses stay
   ProcessGroup& group_;
   ParameterScope scope_;
   const std::size_t depth_;
@@ -256,6 +242,19 @@ class GroupReader {
   Reading& reading_;
   std::map<std::string, Position> names_;
 };
+
+// What every agent knows of itself. Whoever only checks a flow has no agent at hand, and puts the
+// name in.
+std::array<Parameter, kBuiltInParameters.size()> built_in_parameters(const Reading& reading) {
+  std::array<Parameter, kBuiltInParameters.size()> all;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const std::string name(kBuiltInParameters[i]);
+    const auto given = reading.options.parameters.find(name);
+    all[i].name = name;
+    all[i].value = given == reading.options.parameters.end() ? name : given->second;
+  }
+  return all;
+}
 
 void read_root(const YamlNode& root, Flow& flow, Reading& reading) {
   Fields fields(root, "a flow", reading.complaints, "`flow: NAME`, `processors:`, `connections:`");
@@ -271,7 +270,10 @@ void read_root(const YamlNode& root, Flow& flow, Reading& reading) {
   flow.root.at = root.at;
   ParameterContexts contexts(flow.parameter_contexts, reading);
   if (const YamlNode* node = fields.find("parameter_contexts")) contexts.read(*node);
-  GroupReader(flow.root, ParameterScope(), 0, contexts, reading).read(fields);
+  const auto built_in = built_in_parameters(reading);
+  ParameterScope outermost;
+  for (const Parameter& one : built_in) outermost.add(one);
+  GroupReader(flow.root, outermost, 0, contexts, reading).read(fields);
   flow.doc = flow.root.doc;
   fields.refuse_others();
 }

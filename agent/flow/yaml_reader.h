@@ -35,6 +35,7 @@ struct FlowReadLimits {
   static constexpr std::size_t kNodes =
       250'000;  // keys, values, lists, maps; as often as aliases repeat them
   static constexpr std::size_t kGroupDepth = 16;      // of process groups
+  static constexpr std::size_t kContextDepth = 64;    // of parameter contexts that inherit others
   static constexpr std::size_t kName = 256;           // bytes
   static constexpr std::size_t kValue = 1024 * 1024;  // bytes of a property, parameters put in
   static constexpr std::size_t kValues = 16 * 1024 * 1024;  // of all properties together
@@ -51,6 +52,9 @@ struct FlowReadOptions {
   // A provider that has nothing here (kNotFound) is worth a warning only; then as without
   // `provide`.
   bool may_lack_providers = false;
+  // Values for parameters that the flow does not have are worth a warning only: who gave them wrote
+  // them for several flows.
+  bool may_give_others = false;
 };
 
 struct FlowReading {

@@ -61,7 +61,8 @@ class Engine {
   virtual Result<> start(std::shared_ptr<const Flow> flow) = 0;
   // Replaces the flow while it runs: processors and connections that are described alike keep
   // running, undisturbed, and so do services; the changed ones are replaced; FlowFiles of removed
-  // connections are parked under the flow's name. On an error the old flow goes on as it was.
+  // connections are parked under the flow's name. What an operator has stopped or started singly
+  // stays so as long as the flow has it. On an error the old flow goes on as it was.
   // kUnavailable: a processor that has to stop is busy with a call that does not come back.
   virtual Result<> update(std::shared_ptr<const Flow> flow) = 0;
   virtual std::shared_ptr<const Flow> flow() const = 0;  // nullptr: none

@@ -1,5 +1,6 @@
 // The operator's hand: starting and stopping parts of the flow that runs.
 
+#include <algorithm>
 #include <functional>
 #include <set>
 
@@ -18,12 +19,70 @@ std::vector<std::shared_ptr<Node>> started_of(const std::vector<std::shared_ptr<
 
 }  // namespace
 
+// ---- what an operator has said, which an update keeps
+
+bool EngineCore::runs_by_itself(const Node& node) const {
+  Lock lock(view_);
+  return !is_stopped_ && !node.plan().model.is_stopped;
+}
+
+bool EngineCore::shall_run(const Node& node) const {
+  const auto hand = by_hand_.find(node.plan().model.id);
+  return hand == by_hand_.end() ? runs_by_itself(node) : hand->second;
+}
+
+void EngineCore::note_hand(const Node& node, bool is_started) {
+  if (is_started && runs_by_itself(node)) {
+    by_hand_.erase(node.plan().model.id);
+  } else {
+    by_hand_[node.plan().model.id] = is_started;
+  }
+}
+
+void EngineCore::set_services_by_hand(const Running& next, const Running* old) {
+  for (const std::shared_ptr<SharedService>& one : next.services) {
+    const auto hand = by_hand_.find(one->id());
+    if (hand == by_hand_.end()) continue;
+    const bool stays = old != nullptr && std::find(old->services.begin(), old->services.end(),
+                                                   one) != old->services.end();
+    if (!stays) one->set_disabled(!hand->second);
+  }
+}
+
+// What the flow has no longer is forgotten; so is a start of what the flow starts by itself now:
+// where a later flow stops it, that is said after the operator's word.
+void EngineCore::keep_hands(const Running& next) {
+  std::map<std::string, bool, std::less<>> kept;
+  for (const std::shared_ptr<Node>& node : next.nodes) {
+    const auto hand = by_hand_.find(node->plan().model.id);
+    if (hand != by_hand_.end() && !(hand->second && runs_by_itself(*node))) kept.insert(*hand);
+  }
+  for (const std::shared_ptr<SharedService>& one : next.services) {
+    const auto hand = by_hand_.find(one->id());
+    if (hand != by_hand_.end() && !(hand->second && !one->model().is_disabled)) kept.insert(*hand);
+  }
+  by_hand_ = std::move(kept);
+}
+
+void EngineCore::forget_hands() {
+  by_hand_.clear();
+  Lock lock(view_);
+  is_stopped_ = false;
+}
+
+// ---- processors and the flow
+
+Result<> EngineCore::start_by_hand(Node& node) {
+  const Result<> started = node.start(true);
+  if (!started.ok() && started.code() != Code::kUnavailable) return started;
+  note_hand(node, true);
+  return {};
+}
+
 Result<> EngineCore::start_processor(std::string_view processor) {
   Lock lock(control_);
   TRY_ASSIGN(node, find_node(processor));
-  const Result<> started = node->start(true);
-  if (!started.ok() && started.code() != Code::kUnavailable) return started;
-  return {};
+  return start_by_hand(*node);
 }
 
 Result<> EngineCore::stop_started(const std::vector<std::shared_ptr<Node>>& nodes) {
@@ -36,7 +95,23 @@ Result<> EngineCore::stop_started(const std::vector<std::shared_ptr<Node>>& node
 Result<> EngineCore::stop_processor(std::string_view processor) {
   Lock lock(control_);
   TRY_ASSIGN(node, find_node(processor));
-  return stop_started({node});
+  TRY(stop_started({node}));
+  note_hand(*node, false);
+  return {};
+}
+
+// All but what the flow itself lets stand still.
+Result<> EngineCore::start_standing(const std::vector<std::shared_ptr<Node>>& nodes) {
+  std::vector<std::shared_ptr<Node>> standing;
+  for (const std::shared_ptr<Node>& node : nodes) {
+    if (!node->plan().model.is_stopped) {
+      note_hand(*node, true);
+      standing.push_back(node);
+    } else if (!shall_run(*node)) {
+      by_hand_.erase(node->plan().model.id);
+    }
+  }
+  return start_all(standing, true);
 }
 
 Result<> EngineCore::start_flow() {
@@ -47,7 +122,7 @@ Result<> EngineCore::start_flow() {
     Lock view(view_);
     is_stopped_ = false;
   }
-  return start_all(now->nodes, true);
+  return start_standing(now->nodes);
 }
 
 Result<> EngineCore::stop_flow() {
@@ -55,6 +130,9 @@ Result<> EngineCore::stop_flow() {
   const auto now = running();
   if (!now) return not_found("no flow to stop");
   TRY(stop_started(now->nodes));
+  for (const std::shared_ptr<Node>& node : now->nodes) {
+    if (shall_run(*node)) by_hand_.erase(node->plan().model.id);
+  }
   Lock view(view_);
   is_stopped_ = true;
   return {};
@@ -107,18 +185,29 @@ std::vector<std::shared_ptr<Node>> EngineCore::nodes_in(const Running& running,
 Result<> EngineCore::start_component(std::string_view which) {
   Lock lock(control_);
   TRY_ASSIGN(named, find_named(which));
-  if (named.service) return named.service->enable();
-  if (named.is_group) return start_all(named.nodes, true);
-  const Result<> started = named.nodes.front()->start(true);
-  if (!started.ok() && started.code() != Code::kUnavailable) return started;
-  return {};
+  if (named.service) {
+    if (named.service->model().is_disabled) {
+      by_hand_[named.service->id()] = true;
+    } else {
+      by_hand_.erase(named.service->id());
+    }
+    return named.service->enable();
+  }
+  if (named.is_group) return start_standing(named.nodes);
+  return start_by_hand(*named.nodes.front());
 }
 
 Result<> EngineCore::stop_component(std::string_view which) {
   Lock lock(control_);
   TRY_ASSIGN(named, find_named(which));
-  if (named.service) return named.service->disable();
-  return stop_started(named.nodes);
+  if (named.service) {
+    TRY(named.service->disable());
+    by_hand_[named.service->id()] = false;
+    return {};
+  }
+  TRY(stop_started(named.nodes));
+  for (const std::shared_ptr<Node>& node : named.nodes) note_hand(*node, false);
+  return {};
 }
 
 }  // namespace runnel

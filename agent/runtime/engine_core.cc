@@ -150,6 +150,7 @@ Result<EngineCore::Change> EngineCore::plan_change(const std::shared_ptr<const F
   change.next->queues = std::move(topology.queues);
   change.next->services = services.all();
   change.next->started_ms = clock_.wall_ms();
+  set_services_by_hand(*change.next, old.get());
   for (const PlannedQueue& one : change.next->queues) {
     if (!known.contains(one.queue->id())) change.attached.push_back(one.queue);
   }
@@ -184,10 +185,9 @@ Result<> EngineCore::change_to(const std::shared_ptr<const Flow>& flow, bool tol
   for (const std::shared_ptr<Node>& node : change.gone) {
     if (node->is_started()) change.ran.push_back(node);
   }
-  bool is_stopped = false;  // by an operator: it stays so
-  {
-    Lock lock(view_);
-    is_stopped = old && is_stopped_;
+  std::vector<std::shared_ptr<Node>> to_start;
+  for (const std::shared_ptr<Node>& node : change.fresh) {
+    if (shall_run(*node)) to_start.push_back(node);
   }
   // A service that stays goes on, even if all who use it are replaced.
   const HeldAlive alive(old ? old->services : FlowServices::List{}, change.next->services);
@@ -200,7 +200,7 @@ Result<> EngineCore::change_to(const std::shared_ptr<const Flow>& flow, bool tol
   }
   stop_all(change.ran, kFlushTime);
   connect(*change.next);
-  const Result<> started = is_stopped ? Result<>() : start_all(change.fresh, tolerates_absence);
+  const Result<> started = start_all(to_start, tolerates_absence);
   if (!started.ok()) {
     stop_all(change.fresh, 0ms);
     if (old) {
@@ -215,10 +215,7 @@ Result<> EngineCore::change_to(const std::shared_ptr<const Flow>& flow, bool tol
   respecify(*change.next);
   watch_expiry(*change.next);
   if (old) park_missing(*old, *change.next);
-  {
-    Lock lock(view_);
-    is_stopped_ = is_stopped;
-  }
+  keep_hands(*change.next);
   set_running(change.next);
   keep_states(*change.next);
   return {};
@@ -229,7 +226,7 @@ Result<> EngineCore::start_all(const std::vector<std::shared_ptr<Node>>& nodes,
                                bool tolerates_absence) {
   for (const bool is_source : {false, true}) {
     for (const std::shared_ptr<Node>& node : nodes) {
-      if (node->is_source() != is_source || node->plan().model.is_stopped) continue;
+      if (node->is_source() != is_source) continue;
       Result<> started = node->start(tolerates_absence);
       if (started.ok() || (tolerates_absence && started.code() == Code::kUnavailable)) continue;
       return started;
@@ -393,6 +390,7 @@ Result<> EngineCore::change_masked(const std::shared_ptr<const Flow>& flow,
 Result<> EngineCore::start(std::shared_ptr<const Flow> flow) {
   Lock lock(control_);
   if (running()) return invalid("a flow is running already; update it");
+  forget_hands();
   return change_masked(flow, true);
 }
 

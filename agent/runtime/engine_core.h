@@ -115,9 +115,19 @@ class EngineCore final : public Engine {
   Result<Change> plan_change(const std::shared_ptr<const Flow>& flow) REQUIRES(control_);
   Result<> change_to(const std::shared_ptr<const Flow>& flow, bool tolerates_absence)
       REQUIRES(control_);
+  // Whether it is to run in a flow that comes: as an operator has said of it, else as the flow
+  // says.
+  bool shall_run(const Node& node) const REQUIRES(control_);
+  bool runs_by_itself(const Node& node) const;
+  void note_hand(const Node& node, bool is_started) REQUIRES(control_);
+  void set_services_by_hand(const Running& next, const Running* old) REQUIRES(control_);
+  void keep_hands(const Running& next) REQUIRES(control_);
+  void forget_hands() REQUIRES(control_);
   std::vector<std::string> secrets_of(const Flow& flow) const;
   Result<> change_masked(const std::shared_ptr<const Flow>& flow, bool tolerates_absence)
       REQUIRES(control_);
+  Result<> start_by_hand(Node& node) REQUIRES(control_);
+  Result<> start_standing(const std::vector<std::shared_ptr<Node>>& nodes) REQUIRES(control_);
   Result<> start_all(const std::vector<std::shared_ptr<Node>>& nodes, bool tolerates_absence);
   Result<> stop_started(const std::vector<std::shared_ptr<Node>>& nodes) REQUIRES(control_);
   // kUnavailable: one of them did not come back from its call in time; none is paused then.
@@ -170,6 +180,8 @@ class EngineCore final : public Engine {
   std::map<std::string, std::unique_ptr<QueueEnds>, std::less<>> ends_ GUARDED_BY(view_);
 
   Mutex control_;
+  // What an operator has started (true) or stopped otherwise than the flow says, by its id.
+  std::map<std::string, bool, std::less<>> by_hand_ GUARDED_BY(control_);
   mutable Mutex view_;
   std::shared_ptr<const Running> running_ GUARDED_BY(view_);
   bool is_stopped_ GUARDED_BY(view_) = false;  // by an operator, as a whole

@@ -45,6 +45,13 @@ std::vector<Node::Blocking> blocking_of(const NodePlan& plan) {
   return blocking;
 }
 
+std::unordered_map<std::string_view, std::uint16_t> outlets_of(const NodePlan& plan) {
+  std::unordered_map<std::string_view, std::uint16_t> outlets;
+  for (std::size_t i = 0; i < plan.outlets.size(); ++i)
+    outlets.emplace(plan.outlets[i].name, static_cast<std::uint16_t>(i));
+  return outlets;
+}
+
 std::int64_t ns_of(SteadyTime when) { return when.time_since_epoch().count(); }
 
 }  // namespace
@@ -65,6 +72,7 @@ bool NodePlan::is_alike(const NodePlan& other) const {
 Node::Node(NodeHost host, NodePlan plan)
     : host_(host),
       plan_(std::move(plan)),
+      outlets_(outlets_of(plan_)),
       blocking_(blocking_of(plan_)),
       source_{plan_.model.id, plan_.model.path, plan_.model.type, plan_.model.group_id} {
   wiring_.processor_id = plan_.model.id;
@@ -188,6 +196,7 @@ void Node::stop() {
   // Nobody of this processor is called any more; after another start there is a new line.
   host_.ledger.close_line(wiring_.line);
   for (const auto& task : tasks_) task->stop_processor();
+  yield_until_ns_ = 0;
   wiring_.line = host_.ledger.open_line();
   cycle_wiring_.line = wiring_.line;
 }

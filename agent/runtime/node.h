@@ -14,6 +14,8 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "agent/base/backoff.h"
@@ -116,6 +118,7 @@ class Node {
 
   NodeHost host_;
   const NodePlan plan_;
+  const std::unordered_map<std::string_view, std::uint16_t> outlets_;  // by name: which of `plan_`
   const std::vector<Blocking> blocking_;
   BulletinBoard::Source source_;
   ProcessorCounters counters_;

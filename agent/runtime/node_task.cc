@@ -393,10 +393,8 @@ Task::Next NodeTask::after_slice(SteadyTime now, bool has_progress) {
 // ---- Context
 
 Relationship NodeTask::relationship(std::string_view name) const {
-  const std::vector<Outlet>& outlets = node_.plan_.outlets;
-  for (std::size_t i = 0; i < outlets.size(); ++i) {
-    if (outlets[i].name == name) return Relationship{static_cast<std::uint16_t>(i)};
-  }
+  const auto found = node_.outlets_.find(name);
+  if (found != node_.outlets_.end()) return Relationship{found->second};
   const ComponentSpec& spec = node_.plan_.type->spec;
   const RelationshipSpec* described = spec.relationship(name);
   RUNNEL_ASSERT(described != nullptr && described->is_optional);

@@ -142,6 +142,11 @@ Result<> SharedService::disable() {
   return {};
 }
 
+void SharedService::set_disabled(bool is_disabled) {
+  Lock lock(mutex_);
+  is_disabled_ = is_disabled;
+}
+
 void SharedService::bulletin(BulletinLevel level, std::string_view text) {
   if (!is_told(level, model_.bulletin_level)) return;
   bulletins_.post(source_, level, text);

@@ -77,6 +77,8 @@ class SharedService final : public ServiceContext {
   // The operator's hand. kInvalid: somebody uses it; the text says who.
   Result<> enable() EXCLUDES(mutex_);
   Result<> disable() EXCLUDES(mutex_);
+  // Before anybody uses it: as an operator has left the one in whose place it comes.
+  void set_disabled(bool is_disabled) EXCLUDES(mutex_);
 
   void fill(ServiceStatus& status) const EXCLUDES(mutex_);
 

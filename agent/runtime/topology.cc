@@ -9,6 +9,8 @@
 namespace runnel {
 namespace {
 
+constexpr std::size_t kOutletsMax = 0xFFFF;  // a Relationship has no more numbers
+
 // Hands on what comes in: a funnel, a port.
 class PassThrough final : public Processor {
  public:
@@ -119,6 +121,13 @@ class Planner {
     return std::move(topology_);
   }
 
+  // After an error: what was attached for this flow is parked, as it was before, or empty.
+  void give_up() {
+    for (const PlannedQueue& one : topology_.queues) {
+      if (!known_.contains(one.queue->id())) ledger_.park(*one.queue, flow_.name);
+    }
+  }
+
  private:
   Result<> attach_queues() {
     for (const Connection* connection : all_connections(flow_)) {
@@ -179,15 +188,21 @@ class Planner {
     plan.services = std::move(uses);
     plan.inputs = inputs_of(model.id);
     const std::span<const PlannedQueue> outputs = outputs_of(model.id);
+    std::unordered_map<std::string_view, std::vector<Queue*>> ways;  // by relationship
+    for (const PlannedQueue& one : outputs) {
+      for (const NamedPlace& relationship : one.connection->relationships)
+        ways[relationship.name].push_back(one.queue);
+    }
     for (const std::string& name : relationships_of(model, type->spec)) {
-      Outlet outlet{.name = name, .queues = {}, .retry = retry_of(model, name)};
-      for (const PlannedQueue& one : outputs) {
-        if (one.connection->carries(name)) outlet.queues.push_back(one.queue);
-      }
+      Outlet outlet{.name = name, .queues = ways[name], .retry = retry_of(model, name)};
       const RelationshipSpec* spec = type->spec.relationship(name);
       const bool is_left_out =
           spec && spec->is_optional && outlet.queues.empty() && !model.terminates(name);
       if (!is_left_out) plan.outlets.push_back(std::move(outlet));
+    }
+    if (plan.outlets.size() > kOutletsMax) {
+      return invalid("processor `" + model.path + "` has more than " + std::to_string(kOutletsMax) +
+                     " relationships");
     }
     plan.blocking = blocking_of(outputs, plan.outlets);
     topology_.plans.push_back(std::move(plan));
@@ -300,7 +315,10 @@ QueueSpec queue_spec_of(const Connection& connection) {
 Result<Topology> plan_flow(const Flow& flow, std::span<const ProcessorType> types,
                            const FlowServices& services, const GroupGates& gates, Ledger& ledger,
                            const std::map<std::string, Queue*, std::less<>>& known) {
-  return Planner(flow, types, services, gates, ledger, known).plan();
+  Planner planner(flow, types, services, gates, ledger, known);
+  Result<Topology> planned = planner.plan();
+  if (!planned.ok()) planner.give_up();
+  return planned;
 }
 
 }  // namespace runnel

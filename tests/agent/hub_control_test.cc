@@ -40,6 +40,14 @@ TEST_CASE("a delivered flow is checked, run under the hub's id, and told of") {
   CHECK(control.figures().runnel.flow_sha256.size() == 64);
 }
 
+TEST_CASE("values that the agent has for other flows do not keep a flow of the hub from running") {
+  FakeEngine engine;
+  HubControl control(
+      engine, {{"say", "hi"}, {"of-the-next-flow", "1"}}, {}, [](const std::string&) {}, [] {});
+  const auto applied = control.apply_flow({.id = "77", .text = kFlow});
+  CHECK_MESSAGE(applied.ok(), applied.error().text());
+}
+
 TEST_CASE("processors of a delivered flow that could not be started are named with their reasons") {
   FakeEngine engine;
   engine.state.processors[1].state = RunState::kStarting;

@@ -31,6 +31,7 @@ std::string next(const char* cron, const char* after, const char* zone = "UTC") 
 TEST_CASE("a cron expression fires at the next moment that its fields allow") {
   CHECK(next("0 * * * * ?", "2026-03-01T10:00:00") == "2026-03-01T10:01:00");
   CHECK(next("*/5 * * * * *", "2026-03-01T10:00:01.5") == "2026-03-01T10:00:05");
+  CHECK(next("/20 /5 * * * ?", "2026-03-01T10:00:45") == "2026-03-01T10:05:00");
   CHECK(next("0 0/15 9-17 ? * MON-FRI", "2026-03-06T17:45:00") == "2026-03-09T09:00:00");
   CHECK(next("30 10 3 * * ?", "2026-12-31T03:10:30") == "2027-01-01T03:10:30");
   CHECK(next("0 0 0 1,15 JAN,jul ?", "2026-01-15T00:00:00") == "2026-07-01T00:00:00");
@@ -99,9 +100,9 @@ TEST_CASE("a moment that the end of summer time repeats fires once, unless it re
 TEST_CASE("a bad expression is refused with what is allowed") {
   for (const char* bad :
        {"", "* * * * *", "0 0 0 0 * ?", "60 * * * * ?", "0 0 24 * * ?", "0 0 0 ? 13 *",
-        "0 0 0 ? * 8", "0 0 0 ? * MON#6", "0 0/0 * * * ?", "0 -5 * * * ?", "a * * * * ?",
-        "0 0 0 L-31 * ?", "0 0 0 W * ?", "0 0 0 L- * ?", "0 0 0 L-31W * ?", "0 0 0 L3 * ?",
-        "0 0 0 1 1 ? 1969", "0 1,,2 * * * ?"}) {
+        "0 0 0 ? * 8", "0 0 0 ? * MON#6", "0 0/0 * * * ?", "0 / * * * ?", "0 -5 * * * ?",
+        "a * * * * ?", "0 0 0 L-31 * ?", "0 0 0 W * ?", "0 0 0 L- * ?", "0 0 0 L-31W * ?",
+        "0 0 0 L3 * ?", "0 0 0 1 1 ? 1969", "0 1,,2 * * * ?"}) {
     const Result<Cron> parsed = Cron::parse(bad);
     CHECK_MESSAGE(!parsed.ok(), bad);
     if (!parsed.ok()) CHECK(parsed.code() == Code::kInvalid);

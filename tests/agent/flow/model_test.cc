@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include "agent/flow/complaints.h"
 #include "agent/flow/yaml_reader.h"
 #include "tests/agent/flow/fixtures.h"
 
@@ -17,6 +18,13 @@ TEST_CASE("complaints are rendered with their place, errors and warnings apart")
         "f.yaml:1:1: warning: odd");
   CHECK_FALSE(has_error({{"f", {}, "odd", Severity::kWarning}}));
   CHECK(has_error({{"f", {}, "odd", Severity::kWarning}, {"f", {}, "wrong"}}));
+}
+
+TEST_CASE("a long name is cut between two characters") {
+  CHECK(backquoted(std::string(81, 'x')) == '`' + std::string(80, 'x') + "…`");
+  std::string wide;
+  for (int i = 0; i < 30; ++i) wide += "車";
+  CHECK(backquoted(wide) == '`' + wide.substr(0, 78) + "…`");
 }
 
 TEST_CASE("complaints are sorted by place and keep their order at one place") {

@@ -85,6 +85,41 @@ TEST_CASE("contexts that are unknown or inherit themselves are complained of whe
         "f.yaml:10:24: there is no parameter context `top`; did you mean `tpo`?\n");
   CHECK(text_of(read("  top: {inherits: [b]}\n  b: {inherits: [top]}\n", "x").complaints) ==
         "f.yaml:4:3: parameter context `top` inherits itself, over what it inherits\n");
+  // Also where nobody uses them.
+  CHECK(text_of(read("  top: {}\n  a: {inherits: [a]}\n", "x").complaints) ==
+        "f.yaml:5:3: parameter context `a` inherits itself, over what it inherits\n");
+}
+
+// Contexts `first`, `first + step`, …: each inherits the one whose number is higher by one.
+std::string chain(int first, int step, int count) {
+  std::string out;
+  for (int i = first, left = count; left > 0; i += step, --left)
+    out += "  c" + std::to_string(i) + ": {inherits: [c" + std::to_string(i + 1) + "]}\n";
+  return out + "  c" + std::to_string(count) + ": {parameters: {p: deep}}\n" +
+         "  top: {inherits: [c0]}\n";
+}
+
+TEST_CASE("contexts inherit each other within bounds, in whatever order they stand") {
+  CHECK(value_of(read(chain(0, 1, 63), "#{p}")) == "deep");
+  CHECK(value_of(read(chain(62, -1, 63), "#{p}")) == "deep");
+  for (const std::string& contexts : {chain(0, 1, 64), chain(63, -1, 64)}) {
+    CHECK(text_of(read(contexts, "x").complaints) ==
+          "f.yaml:69:3: parameter contexts inherit each other more than 64 deep\n");
+  }
+  CHECK_FALSE(read(chain(0, 1, 20'000), "x").ok());
+  CHECK_FALSE(read(chain(19'999, -1, 20'000), "x").ok());
+}
+
+TEST_CASE("what contexts inherit from each other is bounded in all") {
+  std::string contexts = "  top: {inherits: [";
+  for (int i = 0; i < 1000; ++i) contexts += (i > 0 ? ", c" : "c") + std::to_string(i);
+  contexts += "]}\n";
+  for (int i = 0; i < 1000; ++i) contexts += "  c" + std::to_string(i) + ": {inherits: [all]}\n";
+  contexts += "  all:\n    parameters:\n";
+  for (int i = 0; i < 5000; ++i) contexts += "      p" + std::to_string(i) + ": x\n";
+  CHECK(text_of(read(contexts, "x").complaints)
+            .find("parameter contexts have more than 250000 parameters, with those that they "
+                  "inherit") != std::string::npos);
 }
 
 TEST_CASE(
@@ -199,6 +234,16 @@ TEST_CASE("a flow of a hub may use the providers that the agent's settings name,
   CHECK_FALSE(some->provide({.kind = Kind::kEnvironment, .include = "*"}).ok());
   CHECK_FALSE(some->provide({.kind = Kind::kDirectory, .path = folder.path + "/../etc"}).ok());
   CHECK_FALSE(some->provide({.kind = Kind::kCredentials}).ok());
+  // What is written like a pattern of the list and takes more than that is refused.
+  const auto middle = ProviderAllowance::parse("environment:*_FLEET_*, environment:RUNNEL_T?");
+  REQUIRE(middle.ok());
+  REQUIRE(::setenv("RUNNEL_TOKEN", "secret", 1) == 0);
+  REQUIRE(::setenv("A_FLEET_B", "7", 1) == 0);
+  CHECK(middle->provide({.kind = Kind::kEnvironment, .include = "*_FLEET_*"}).value().size() == 1);
+  CHECK_FALSE(middle->provide({.kind = Kind::kEnvironment, .include = "*[_FLEET_]*"}).ok());
+  CHECK_FALSE(middle->provide({.kind = Kind::kEnvironment, .include = "RUNNEL_T*"}).ok());
+  ::unsetenv("RUNNEL_TOKEN");
+  ::unsetenv("A_FLEET_B");
   for (const char* bad : {"everything", "file", "directory:", "file:/a,vault:x"}) {
     CHECK_FALSE_MESSAGE(ProviderAllowance::parse(bad).ok(), bad);
   }

@@ -145,6 +145,10 @@ connections: [{from: a, to: a}]
                                  "where=VALUE` or by `value`") == 0);
   const FlowReading given = read(text, {{"where", "here"}});
   CHECK(find_processor(*given.flow, "a")->properties.at("x") == "here");
+  // Nobody can give one to a group's own.
+  CHECK(complaints_of("flow: f\ngroups: {g: {parameters: {p: {doc: d}}}}\n") ==
+        "f.yaml:1:1: the flow has no processors\n"
+        "f.yaml:2:27: parameter `p` has no value; give it by `value`\n");
 }
 
 TEST_CASE("the agent that runs a flow is named in it without a declaration, in groups too") {

@@ -315,6 +315,35 @@ TEST_CASE("a retry that yields keeps the order of what stands behind") {
   CHECK(role("sink").all() == std::vector<std::string>{"1", "2", "3"});
 }
 
+TEST_CASE("who stops a processor and starts it does not wait for the end of a retry that yields") {
+  clear_roles();
+  DrivenEngine engine;
+  role("source").to_make = 1;
+  role("pass").send_to = "failure";
+  auto flow = FlowBuilder();
+  flow.processor("source", "TestSource")
+      .processor("pass", "TestPass",
+                 [](ProcessorNode& node) {
+                   node.retry = {{.relationship = "failure",
+                                  .attempts = std::nullopt,
+                                  .backoff_first = 1h,
+                                  .backoff_max = 1h,
+                                  .manner = Retry::Manner::kYield,
+                                  .at = {}}};
+                 })
+      .connect("source", "pass");
+  REQUIRE(engine->start(flow.build()).ok());
+  engine.run();
+  CHECK(role("pass").seen == 1);
+  role("pass").send_to = "success";
+  REQUIRE(engine->stop_processor("pass").ok());
+  CHECK(engine.processor("pass").yield_left_ms == 0);
+  REQUIRE(engine->start_processor("pass").ok());
+  engine.run();
+  CHECK(role("pass").seen == 2);
+  CHECK(engine.connection("source -> pass").count == 0);
+}
+
 TEST_CASE("a cycle with the smallest limits goes on until everything is through") {
   clear_roles();
   DrivenEngine engine;

@@ -45,6 +45,66 @@ int count_of(const std::vector<std::string>& all, const std::string& one) {
   return static_cast<int>(std::count(all.begin(), all.end(), one));
 }
 
+// Has a relationship for each of its properties, and sends by turns.
+class Router final : public Processor {
+ public:
+  explicit Router(const PropertyValues& properties) {
+    for (const auto& [name, value] : properties) names_.push_back(name);
+  }
+  Result<> start(Context& context) override {
+    for (const std::string& name : names_) ways_.push_back(context.relationship(name));
+    return {};
+  }
+  Result<> on_trigger(Session& session) override {
+    const FlowFile flowfile = session.get();
+    if (flowfile) session.transfer(flowfile, ways_[next_++ % ways_.size()]);
+    return {};
+  }
+
+ private:
+  std::vector<std::string> names_;
+  std::vector<Relationship> ways_;
+  std::size_t next_ = 0;
+};
+
+ProcessorType router_type() {
+  ProcessorType type;
+  type.spec.type = "Router";
+  type.spec.dynamic_properties.emplace();
+  type.spec.dynamic_properties->makes_relationship = true;
+  type.make = [](const PropertyValues& properties) -> Result<std::unique_ptr<Processor>> {
+    return std::unique_ptr<Processor>(std::make_unique<Router>(properties));
+  };
+  return type;
+}
+
+// A source, a router of so many ways, a sink at the end of each.
+std::shared_ptr<const Flow> routed(int ways, bool has_connections) {
+  FlowBuilder flow;
+  flow.processor("source", "TestSource").processor("sink", "TestSink");
+  flow.processor("router", "Router", [ways](ProcessorNode& node) {
+    for (int i = 0; i < ways; ++i) node.properties[name_of(i)] = "";
+  });
+  flow.connect("source", "router");
+  for (int i = 0; has_connections && i < ways; ++i) flow.connect("router." + name_of(i), "sink");
+  return flow.build();
+}
+
+TEST_CASE("a processor may have very many relationships, and no more than there are numbers for") {
+  clear_roles();
+  std::vector<ProcessorType> types(stage_types().begin(), stage_types().end());
+  types.push_back(router_type());
+  DrivenEngine engine([&types](EngineOptions& options) { options.types = types; });
+  role("source").to_make = kMany;
+  REQUIRE(engine->start(routed(2 * kMany, true)).ok());
+  engine.run();
+  CHECK(role("sink").seen == kMany);
+  engine.check_balanced();
+  const Result<> updated = engine->update(routed(70'000, false));
+  REQUIRE_FALSE(updated.ok());
+  CHECK(updated.error().text() == "processor `router` has more than 65535 relationships");
+}
+
 TEST_CASE("everything goes through ten thousand processors, and nothing of it stays in memory") {
   clear_roles();
   DrivenEngine engine;

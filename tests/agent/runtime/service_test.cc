@@ -158,6 +158,34 @@ TEST_CASE("a disabled service lets nobody start until it is enabled; one in use 
   CHECK(engine->start_component("other").code() == Code::kNotFound);
 }
 
+TEST_CASE("a service that an operator has disabled or enabled stays so when an update changes it") {
+  clear_roles();
+  DrivenEngine engine;
+  const auto flow = [](const std::string& note, bool is_disabled) {
+    FlowBuilder builder;
+    builder
+        .service("shared",
+                 [&](ServiceNode& node) {
+                   node.properties["Note"] = note;
+                   node.is_disabled = is_disabled;
+                 })
+        .processor("source", "TestSource", uses("shared"));
+    return builder.build();
+  };
+  REQUIRE(engine->start(flow("one", false)).ok());
+  REQUIRE(engine->stop_processor("source").ok());
+  REQUIRE(engine->stop_component("shared").ok());
+  REQUIRE(engine->update(flow("two", false)).ok());
+  CHECK(engine.service("shared").state == ServiceState::kDisabled);
+  CHECK(engine.processor("source").state == RunState::kStopped);
+  REQUIRE(engine->start_component("shared").ok());
+  REQUIRE(engine->update(flow("three", true)).ok());
+  CHECK(engine.service("shared").state == ServiceState::kDisabled);
+  REQUIRE(engine->start_component("shared").ok());
+  REQUIRE(engine->update(flow("four", true)).ok());
+  CHECK(engine.service("shared").state == ServiceState::kEnabled);
+}
+
 TEST_CASE("a process group is stopped and started as a whole, with the groups within it") {
   clear_roles();
   DrivenEngine engine;

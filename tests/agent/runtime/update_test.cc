@@ -6,6 +6,7 @@
 #include <array>
 #include <numeric>
 #include <random>
+#include <thread>
 
 #include "tests/agent/runtime/stage.h"
 
@@ -171,6 +172,29 @@ TEST_CASE("an unknown type is refused before anything is touched") {
   CHECK(role("pass").stops == 0);
 }
 
+TEST_CASE(
+    "what is parked is still shown when the update that had its connection again is refused") {
+  clear_roles();
+  DrivenEngine engine;
+  role("source").to_make = 7;
+  const auto flow = [](bool has_slow, const char* extra) {
+    FlowBuilder builder;
+    builder.processor("source", "TestSource");
+    if (extra != nullptr) builder.processor("odd", extra);
+    if (!has_slow) return builder.build();
+    builder.processor("slow", "TestSink", [](ProcessorNode& node) { node.is_stopped = true; })
+        .connect("source", "slow");
+    return builder.build();
+  };
+  REQUIRE(engine->start(flow(true, nullptr)).ok());
+  engine.run();
+  REQUIRE(engine->update(flow(false, nullptr)).ok());
+  REQUIRE_FALSE(engine->update(flow(true, "NoSuchType")).ok());
+  CHECK(engine.connection("source -> slow").is_parked);
+  CHECK(engine.connection("source -> slow").count == 7);
+  engine.check_balanced();
+}
+
 TEST_CASE("a flow that an operator has stopped stays stopped when it is updated") {
   clear_roles();
   DrivenEngine engine;
@@ -181,6 +205,81 @@ TEST_CASE("a flow that an operator has stopped stays stopped when it is updated"
   CHECK(engine.processor("pass").state == RunState::kStopped);
   CHECK(role("pass").starts == 1);
   REQUIRE(engine->start_flow().ok());
+  CHECK(engine.processor("pass").state == RunState::kRunning);
+}
+
+TEST_CASE(
+    "a processor that an operator has stopped stays so over updates, as long as it is there") {
+  clear_roles();
+  DrivenEngine engine;
+  REQUIRE(engine->start(base().build()).ok());
+  REQUIRE(engine->stop_processor("pass").ok());
+  REQUIRE(engine->update(with_note("new").build()).ok());
+  CHECK(engine.processor("pass").state == RunState::kStopped);
+  CHECK(engine.processor("sink").state == RunState::kRunning);
+  // A new connection behind it changes it, too; who is new runs.
+  auto wider = with_note("new");
+  wider.processor("other", "TestSink").connect("pass.failure", "other");
+  REQUIRE(engine->update(wider.build()).ok());
+  CHECK(engine.processor("pass").state == RunState::kStopped);
+  CHECK(engine.processor("other").state == RunState::kRunning);
+  REQUIRE(engine->start_processor("pass").ok());
+  REQUIRE(engine->update(base().build()).ok());
+  CHECK(engine.processor("pass").state == RunState::kRunning);
+  // One of that name that comes later is another one.
+  REQUIRE(engine->stop_processor("pass").ok());
+  auto without = FlowBuilder();
+  without.processor("source", "TestSource");
+  REQUIRE(engine->update(without.build()).ok());
+  REQUIRE(engine->update(base().build()).ok());
+  CHECK(engine.processor("pass").state == RunState::kRunning);
+}
+
+TEST_CASE(
+    "what an operator has started against the flow's word runs on, until the flow says anew") {
+  clear_roles();
+  DrivenEngine engine;
+  const auto flow = [](const std::string& note, bool is_stopped) {
+    auto builder = FlowBuilder();
+    builder.processor("source", "TestSource")
+        .processor("sink", "TestSink",
+                   [&](ProcessorNode& node) {
+                     node.properties["Note"] = note;
+                     node.is_stopped = is_stopped;
+                   })
+        .connect("source", "sink");
+    return builder.build();
+  };
+  REQUIRE(engine->start(flow("one", true)).ok());
+  CHECK(engine.processor("sink").state == RunState::kStopped);
+  REQUIRE(engine->start_processor("sink").ok());
+  REQUIRE(engine->update(flow("two", true)).ok());
+  CHECK(engine.processor("sink").state == RunState::kRunning);
+  // An update that is refused leaves it running.
+  role("sink").start_fails = 1;
+  REQUIRE_FALSE(engine->update(flow("three", true)).ok());
+  CHECK(engine.processor("sink").state == RunState::kRunning);
+  REQUIRE(engine->update(flow("two", false)).ok());
+  REQUIRE(engine->update(flow("two", true)).ok());
+  CHECK(engine.processor("sink").state == RunState::kStopped);
+}
+
+TEST_CASE("in a flow that is stopped, what an operator has started singly goes on over an update") {
+  clear_roles();
+  DrivenEngine engine;
+  REQUIRE(engine->start(base().build()).ok());
+  REQUIRE(engine->stop_processor("sink").ok());
+  REQUIRE(engine->stop_flow().ok());
+  REQUIRE(engine->start_processor("pass").ok());
+  REQUIRE(engine->update(with_note("new").build()).ok());
+  CHECK(engine.processor("pass").state == RunState::kRunning);
+  CHECK(engine.processor("source").state == RunState::kStopped);
+  REQUIRE(engine->stop_flow().ok());
+  REQUIRE(engine->update(base().build()).ok());
+  CHECK(engine.processor("pass").state == RunState::kStopped);
+  REQUIRE(engine->start_flow().ok());
+  CHECK(engine.processor("sink").state == RunState::kRunning);
+  REQUIRE(engine->update(with_note("last").build()).ok());
   CHECK(engine.processor("pass").state == RunState::kRunning);
 }
 
@@ -310,6 +409,112 @@ TEST_CASE(
   }
   role("steady sink").wait_for_seen(20'000);
   CHECK(engine->stop(10s).ok());
+  const LossFigures loss = engine->status().loss;
+  CHECK(loss.is_balanced());
+  CHECK(loss.in == loss.out);
+  CHECK(loss.queued == 0);
+}
+
+// Connections that random updates lead elsewhere: two sources, three processors (each passes on to
+// later ones only), a funnel, two sinks.
+struct RandomEnds {
+  std::array<bool, 3> has_pass{true, true, true};
+  std::array<std::string, 2> in{"pass0", "pass1"};
+  std::array<std::string, 3> mid{"sink0", "sink1", "sink0"};
+  std::string out = "sink0";
+  std::array<QueueOrder, 6> orders{};
+  std::array<std::uint64_t, 6> limits{50, 50, 50, 50, 50, 50};
+  int note = 0;
+
+  std::string target(std::mt19937& random, unsigned first_pass, bool may_join) const {
+    std::vector<std::string> all{"sink0", "sink1"};
+    if (may_join) all.emplace_back("joint");
+    for (unsigned i = first_pass; i < has_pass.size(); ++i)
+      if (has_pass[i]) all.push_back("pass" + std::to_string(i));
+    return all[random() % all.size()];
+  }
+  void change(std::mt19937& random) {
+    has_pass[random() % has_pass.size()] = random() % 3 != 0;
+    for (std::string& one : in) one = target(random, 0, true);
+    for (unsigned i = 0; i < mid.size(); ++i) mid[i] = target(random, i + 1, i < 2);
+    out = target(random, 2, false);
+    constexpr std::array<QueueOrder, 5> kOrders{QueueOrder::kFirstIn, QueueOrder::kNewestFirst,
+                                                QueueOrder::kOldestFirst, QueueOrder::kAttribute,
+                                                QueueOrder::kLiveFirst};
+    orders[random() % orders.size()] = kOrders[random() % kOrders.size()];
+    limits[random() % limits.size()] = random() % 4 == 0 ? 0 : 1 + random() % 100;
+    if (random() % 4 == 0) ++note;
+  }
+};
+
+std::shared_ptr<const Flow> flow_of(const RandomEnds& ends, bool drains = false) {
+  FlowBuilder flow;
+  const auto named = [&ends](const std::string& name, std::size_t number) {
+    return [&ends, name, number](Connection& connection) {
+      connection.name = name;
+      connection.id = connection_id("stage", "", name);
+      connection.back_pressure = {.count = ends.limits[number], .bytes = 0};
+      connection.order = ends.orders[number];
+      if (connection.order == QueueOrder::kAttribute) connection.order_attribute = "kind";
+    };
+  };
+  flow.funnel("joint").processor("sink0", "TestSink").processor("sink1", "TestSink");
+  for (std::size_t i = 0; i < 3; ++i) {
+    if (!ends.has_pass[i]) continue;
+    flow.processor("pass" + std::to_string(i), "TestPass", [&](ProcessorNode& node) {
+      node.concurrent_tasks = 2;
+      node.properties["Note"] = std::to_string(ends.note);
+    });
+  }
+  for (std::size_t i = 0; i < 2; ++i) {
+    const std::string n = std::to_string(i);
+    flow.processor("source" + n, "TestSource",
+                   [&](ProcessorNode& node) { node.is_stopped = drains; })
+        .connect("source" + n, ends.in[i], named("in" + n, i));
+  }
+  for (std::size_t i = 0; i < 3; ++i) {
+    const std::string n = std::to_string(i);
+    if (ends.has_pass[i]) flow.connect("pass" + n, ends.mid[i], named("mid" + n, 2 + i));
+  }
+  flow.connect("joint", ends.out, named("out", 5));
+  return flow.build();
+}
+
+TEST_CASE("connections that updates lead elsewhere under load lose and double nothing") {
+  clear_roles();
+  const TemporaryDirectory directory;
+  const auto engine = open_with_workers(directory, 2);
+  for (const char* one : {"source0", "source1"}) role(one).to_make = 1'000'000;
+  role("source1").next = 2'000'001;
+  std::mt19937 random(7);
+  RandomEnds ends;
+  REQUIRE(engine->start(flow_of(ends)).ok());
+  std::string stopped;
+  for (int i = 0; i < 150; ++i) {
+    ends.change(random);
+    const Result<> updated = engine->update(flow_of(ends));
+    REQUIRE_MESSAGE(updated.ok(), updated.error().text());
+    // An operator's hand between them.
+    if (!stopped.empty()) static_cast<void>(engine->start_processor(stopped));
+    stopped = std::array{"pass0", "pass2", "sink1", "joint", "source1"}[random() % 5];
+    static_cast<void>(engine->stop_processor(stopped));
+  }
+  REQUIRE(engine->start_flow().ok());
+  REQUIRE(engine->update(flow_of(RandomEnds{}, true)).ok());
+  const int made0 = role("source0").next - 1;
+  const int made1 = role("source1").next - 2'000'001;
+  const auto deadline = std::chrono::steady_clock::now() + 60s;
+  while (engine->status().loss.queued > 0 && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::sleep_for(5ms);
+  CHECK(engine->stop(10s).ok());
+  std::vector<int> seen;
+  for (const char* sink : {"sink0", "sink1"})
+    for (const std::string& one : role(sink).all()) seen.push_back(std::stoi(one));
+  std::sort(seen.begin(), seen.end());
+  std::vector<int> all(static_cast<std::size_t>(made0 + made1));
+  std::iota(all.begin(), all.begin() + made0, 1);
+  std::iota(all.begin() + made0, all.end(), 2'000'001);
+  CHECK(seen == all);
   const LossFigures loss = engine->status().loss;
   CHECK(loss.is_balanced());
   CHECK(loss.in == loss.out);
