@@ -103,7 +103,8 @@ class JsonRecordReader final : public RecordReader {
     bool is_text = false;
     bool is_escaped = false;
     while (depth > 0) {
-      if (!is_escaped) text_ += source_.until(is_text ? "\"\\" : "\"{}[]");
+      if (!is_escaped)
+        text_ += source_.until(is_text ? "\"\\" : "\"{}[]", size_max_ - text_.size());
       TRY_ASSIGN(byte, source_.next());
       if (!byte) return malformed(source_.offset(), "the object does not end");
       const char c = *byte;

@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -141,10 +142,10 @@ class ByteSource {
     ++offset_;
     return std::optional<char>(buffer_[at_++]);
   }
-  // What is at hand before the first of `ends`, and is passed over: one look at each byte where
-  // nothing but an end says anything.
-  std::string_view until(std::string_view ends) {
-    const std::string_view ahead(buffer_.get() + at_, end_ - at_);
+  // What is at hand before the first of `ends`, `at_most` bytes, and is passed over: one look at
+  // each byte where nothing but an end says anything.
+  std::string_view until(std::string_view ends, std::size_t at_most) {
+    const std::string_view ahead(buffer_.get() + at_, std::min(at_most, end_ - at_));
     const std::string_view passed = ahead.substr(0, ahead.find_first_of(ends));
     at_ += passed.size();
     offset_ += passed.size();
