@@ -37,14 +37,19 @@ if(RUNNEL_COVERAGE)
   target_link_options(runnel_options INTERFACE --coverage)
 endif()
 
+# What sanitizers watch is optimized, so that the tests run in half the time.
+function(runnel_watched TARGET)
+  if(RUNNEL_SANITIZE)
+    target_compile_options(${TARGET} PRIVATE $<$<CONFIG:Debug>:-O1>)
+  endif()
+endfunction()
+
 function(runnel_room NAME FOLDER)
   file(GLOB sources CONFIGURE_DEPENDS ${FOLDER}/*.cc)
   if(sources)
     add_library(${NAME} ${sources})
     target_link_libraries(${NAME} PUBLIC runnel_options ${ARGN})
-    if(RUNNEL_SANITIZE)
-      target_compile_options(${NAME} PRIVATE $<$<CONFIG:Debug>:-O1>)  # the tests run in a third of the time
-    endif()
+    runnel_watched(${NAME})
   else()
     add_library(${NAME} INTERFACE)
     target_link_libraries(${NAME} INTERFACE runnel_options ${ARGN})

@@ -107,7 +107,7 @@ class ReplaceText final : public Processor {
 
 constexpr std::size_t kResultMax = 256 << 20;
 
-constexpr std::size_t kPiece = 64 << 10;
+constexpr std::size_t kReadPiece = 64 << 10;
 
 Error too_large() { return invalid("the result is larger than 256 MB"); }
 
@@ -129,9 +129,9 @@ Result<> append_substituted(std::string& out, std::string_view text, FlowFile fl
 }
 
 // Content line by line, of which one stands in memory, and the beginning of the next.
-class Lines {
+class LineReader {
  public:
-  Lines(ContentReader& reader, std::size_t piece, std::size_t line_max)
+  LineReader(ContentReader& reader, std::size_t piece, std::size_t line_max)
       : reader_(reader), piece_(std::max<std::size_t>(piece, 1)), line_max_(line_max) {}
 
   struct Line {
@@ -311,7 +311,7 @@ Result<> ReplaceText::add_to_whole(Session& session, const Job& job) const {
   TRY_ASSIGN(reader, session.reader(job.flowfile));
   TRY_ASSIGN(writer, session.writer(job.flowfile));
   if (is_before) TRY(writer->write(job.replacement));
-  std::vector<char> piece(std::min<std::uint64_t>(job.flowfile.size() + 1, kPiece));
+  std::vector<char> piece(std::min<std::uint64_t>(job.flowfile.size() + 1, kReadPiece));
   while (true) {
     TRY_ASSIGN(got, reader->read(piece));
     if (got == 0) break;
@@ -323,7 +323,7 @@ Result<> ReplaceText::add_to_whole(Session& session, const Job& job) const {
 
 Result<> ReplaceText::change_lines(Session& session, const Job& job) const {
   TRY_ASSIGN(reader, session.reader(job.flowfile));
-  Lines lines(*reader, std::min<std::uint64_t>(job.flowfile.size(), kPiece),
+  LineReader lines(*reader, std::min<std::uint64_t>(job.flowfile.size(), kReadPiece),
               config_.buffer_size_max.bytes);
   std::unique_ptr<ContentWriter> writer;  // of what is more than a piece
   std::string out;
@@ -339,7 +339,7 @@ Result<> ReplaceText::change_lines(Session& session, const Job& job) const {
       out += line->text;
     }
     out += line->end;
-    if (out.size() < kPiece) continue;
+    if (out.size() < kReadPiece) continue;
     if (!writer) {
       TRY_ASSIGN(opened, session.writer(job.flowfile));
       writer = std::move(opened);
