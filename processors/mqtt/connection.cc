@@ -237,7 +237,8 @@ paho::connect_options PahoConnection::connect_options() const {
 // ms; this one stays. It also writes a line of each packet into a log that nobody reads, unless it
 // is told to keep errors only.
 void keep_paho_alive() {
-  static const auto* const anchor = [] {
+  // Volatile, as nobody reads it: left out, the client would be taken for lost.
+  static const paho::async_client* const volatile anchor = [] {
     auto* const client = new paho::async_client("tcp://127.0.0.1:1", "runnel-anchor");
     ::MQTTAsync_setTraceLevel(MQTTASYNC_TRACE_ERROR);
     return client;

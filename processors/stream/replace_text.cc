@@ -324,7 +324,7 @@ Result<> ReplaceText::add_to_whole(Session& session, const Job& job) const {
 Result<> ReplaceText::change_lines(Session& session, const Job& job) const {
   TRY_ASSIGN(reader, session.reader(job.flowfile));
   LineReader lines(*reader, std::min<std::uint64_t>(job.flowfile.size(), kReadPiece),
-              config_.buffer_size_max.bytes);
+                   config_.buffer_size_max.bytes);
   std::unique_ptr<ContentWriter> writer;  // of what is more than a piece
   std::string out;
   bool is_changed = false;
