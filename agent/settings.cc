@@ -117,7 +117,7 @@ std::vector<SettingRow> table() {
        .doc =
            "How long what a source has taken in may be on its way before it is written to the "
            "disk. Its sender has no acknowledgement until it is written or delivered, and what "
-           "is delivered sooner is never written: behind a slow uplink, more than its round trip "
+           "is delivered sooner is never written. Behind a slow uplink, more than its round trip "
            "spares the flash. An MQTT broker that sends no more without an acknowledgement is "
            "not kept waiting; an HTTP client is.",
        .kind = PropertyKind::kPeriod,

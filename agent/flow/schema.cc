@@ -313,6 +313,7 @@ Json connection() {
   limits["size"] = described_ref("size", "0: no limit. Default: 100 MB.");
   Json by_attribute;
   by_attribute["attribute"] = text("Numbers first, small before large, then text.");
+  by_attribute["attribute"]["minLength"] = 1;
   Json orders = Json::array();
   orders.push_back(choice({"first-in", "newest-first", "oldest-first", "live-first"}, ""));
   orders.push_back(object(std::move(by_attribute), {"attribute"}));
