@@ -188,10 +188,11 @@ class Demo:
             published = self.published.get(name, 0)
             counted = self.found.get(name, collections.Counter())
             duplicates = sum(counted.values()) - len(counted)
-            lost = sum(1 for sequence in range(1, published + 1) if sequence not in counted)
+            missing = [sequence for sequence in range(1, published + 1) if sequence not in counted]
+            lost = len(missing)
             is_good = is_good and lost == 0 and published > 0
             mark = GREEN if lost == 0 else RED
-            print(f"{name:10} {published:10} {len(counted):10} {duplicates:11} {mark}{lost:6}{PLAIN}")
+            print(f"{name:10} {published:10} {len(counted):10} {duplicates:11} {mark}{lost:6}{PLAIN}" + (f"   the first: {missing[:10]}" if missing else ""))
         print(f"\n{BOLD}{'ledger of':10} {'in':>10} {'out':>10} {'ended':>8} {'queued':>8} {'dropped':>8}{PLAIN}   (ended: where the flow says so)")
         for name in self.names:
             ledger = self.stand.agent_json(self.agents[name], "status")["loss"]
