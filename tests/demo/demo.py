@@ -91,6 +91,8 @@ class Demo:
         wait_until("agents at the hub", lambda: len(self.known_agents()) == len(self.names))
         say(f"{len(self.names)} agents have told the hub that they are there; they have no flow yet")
         push(stand, 1, self.broker.uri, self.bootstrap, self.topic)
+        # A flow runs before its broker has answered; what is published before the first subscription is nobody's.
+        wait_until("the subscriptions", lambda: all(self.broker.has_said(f"vehicle/{name}/telemetry") for name in self.names))
         say("version 1 of the flow vehicle-telemetry was pushed and runs on all of them")
 
     def known_agents(self):
