@@ -352,7 +352,6 @@ Result<std::unique_ptr<Engine>> open_engine(const Settings& settings, const Wake
     options.archive.age_max_ms = settings.replay_archive_age.count();
     options.ledger.memory_budget = settings.memory_budget;
     options.ledger.linger = settings.ledger_linger;
-    options.ledger.idle_linger = std::max(options.ledger.idle_linger, settings.ledger_linger);
     options.ledger.disk_quota = settings.disk_quota;
     auto engine = open_parts(std::move(options), settings, sealer);
     if (engine.ok() || (engine.code() != Code::kUnavailable && engine.code() != Code::kFull))

@@ -104,11 +104,6 @@ const Retry* ProcessorNode::retry_of(std::string_view relationship) const {
   return nullptr;
 }
 
-bool Connection::carries(std::string_view relationship) const {
-  return std::any_of(relationships.begin(), relationships.end(),
-                     [&](const NamedPlace& one) { return one.name == relationship; });
-}
-
 std::vector<const ProcessGroup*> all_groups(const Flow& flow) {
   std::vector<const ProcessGroup*> all;
   collect_groups(flow.root, all);

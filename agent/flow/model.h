@@ -233,8 +233,6 @@ struct Connection {
   QueueOrder order = QueueOrder::kFirstIn;
   std::string order_attribute;
   Position at;
-
-  bool carries(std::string_view relationship) const;
 };
 
 struct Label {

@@ -155,7 +155,6 @@ Result<EngineCore::Change> EngineCore::plan_change(const std::shared_ptr<const F
     if (!known.contains(one.queue->id())) change.attached.push_back(one.queue);
   }
   const NodeHost host{*ledger_, *scheduler_, bulletins_, provenance_.get(), archive_.get()};
-  Result<> made;
   for (NodePlan& plan : topology.plans) {
     const std::shared_ptr<Node>* before = old ? old->find(plan.model.id) : nullptr;
     if (before && (*before)->plan().is_alike(plan)) {

@@ -28,6 +28,7 @@ Ledger::Ledger(LedgerOptions options)
       cut_at_(std::min<std::uint64_t>(kUnsavedMax, behind_at_ / 2)),
       settled_max_(options_.memory_budget / 8 * 5) {
   if (options_.clock == nullptr) options_.clock = &system_clock();
+  options_.idle_linger = std::max(options_.idle_linger, options_.linger);
 }
 
 Ledger::~Ledger() {

@@ -22,7 +22,7 @@ struct LedgerOptions {
   std::string directory;  // the state directory; made if it is not there
   Clock* clock = nullptr;
   std::chrono::milliseconds linger{5};         // of an epoch that somebody waits for
-  std::chrono::milliseconds idle_linger{200};  // of one that nobody waits for
+  std::chrono::milliseconds idle_linger{200};  // of one that nobody waits for; no less
   std::chrono::milliseconds lazy{100};         // until what is merely done of saved ones is written
   std::uint64_t memory_budget = 64 << 20;
   std::uint64_t disk_quota = 0;  // 0: 1 GiB, or 80 % of what is free, whichever is less

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 
 #include "agent/runtime/queue_ends.h"
 #include "processors/registry.h"
@@ -234,6 +235,17 @@ std::size_t ProcessorRunner::advance(std::chrono::nanoseconds by) {
 void ProcessorRunner::flush() {
   const Result<> flushed = engine_->ledger().flush(30s);
   REQUIRE_MESSAGE(flushed.ok(), flushed.error().text());
+}
+
+void ProcessorRunner::damage_content(std::size_t at) const {
+  std::fstream file(directory_ + "/content/1.blk", std::ios::in | std::ios::out | std::ios::binary);
+  file.seekg(static_cast<std::streamoff>(at));
+  const int byte = file.get();
+  REQUIRE(byte != EOF);
+  file.seekp(static_cast<std::streamoff>(at));
+  file.put(static_cast<char>(byte ^ 0x10));
+  file.close();
+  REQUIRE(file.good());
 }
 
 TakenFlowFile ProcessorRunner::seen(const FlowRecord& record) const {

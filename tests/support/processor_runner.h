@@ -127,6 +127,8 @@ class ProcessorRunner {
   void start();  // after `stop`
   // Closes the state directory properly and opens it again, with a new processor object.
   void restart();
+  // Flips a bit of what a FlowFile's content has at this place of the first content file.
+  void damage_content(std::size_t at) const;
   // Why the constructor could not start it (must_start = false), or the last error of its status.
   std::string start_error() const { return start_error_; }
 

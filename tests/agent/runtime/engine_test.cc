@@ -26,6 +26,16 @@ FlowBuilder three_hops() {
                        .connect("pass", "sink"));
 }
 
+// For ever, and its processor waits.
+Retry yielding(std::chrono::nanoseconds first, std::chrono::nanoseconds longest) {
+  return {.relationship = "failure",
+          .attempts = std::nullopt,
+          .backoff_first = first,
+          .backoff_max = longest,
+          .manner = Retry::Manner::kYield,
+          .at = {}};
+}
+
 TEST_CASE("what a source makes arrives at the sink, in order, and every figure agrees") {
   clear_roles();
   DrivenEngine engine;
@@ -292,15 +302,7 @@ TEST_CASE("a retry that yields keeps the order of what stands behind") {
   role("pass").send_to = "failure";
   auto flow = FlowBuilder();
   flow.processor("source", "TestSource")
-      .processor("pass", "TestPass",
-                 [](ProcessorNode& node) {
-                   node.retry = {{.relationship = "failure",
-                                  .attempts = std::nullopt,
-                                  .backoff_first = 1s,
-                                  .backoff_max = 4s,
-                                  .manner = Retry::Manner::kYield,
-                                  .at = {}}};
-                 })
+      .processor("pass", "TestPass", [](ProcessorNode& node) { node.retry = {yielding(1s, 4s)}; })
       .processor("sink", "TestSink")
       .connect("source", "pass")
       .connect("pass", "sink");
@@ -322,15 +324,7 @@ TEST_CASE("who stops a processor and starts it does not wait for the end of a re
   role("pass").send_to = "failure";
   auto flow = FlowBuilder();
   flow.processor("source", "TestSource")
-      .processor("pass", "TestPass",
-                 [](ProcessorNode& node) {
-                   node.retry = {{.relationship = "failure",
-                                  .attempts = std::nullopt,
-                                  .backoff_first = 1h,
-                                  .backoff_max = 1h,
-                                  .manner = Retry::Manner::kYield,
-                                  .at = {}}};
-                 })
+      .processor("pass", "TestPass", [](ProcessorNode& node) { node.retry = {yielding(1h, 1h)}; })
       .connect("source", "pass");
   REQUIRE(engine->start(flow.build()).ok());
   engine.run();

@@ -428,13 +428,7 @@ TEST_CASE("PutFile leaves content that cannot be read to the quarantine, and put
   runner.enqueue(std::string(100'000, 'x'), {{"filename", "large"}});
   runner.enqueue("behind it", {{"filename", "small"}});
   runner.flush();
-  {
-    std::fstream file(runner.state_dir() + "/content/1.blk",
-                      std::ios::in | std::ios::out | std::ios::binary);
-    file.seekp(2'000);
-    file.put('y');
-    REQUIRE(file.good());
-  }
+  runner.damage_content(2'000);
   runner.restart();
   for (int i = 0; i < 3; ++i) runner.advance(1min);
   CHECK(runner.count("success") == 1);

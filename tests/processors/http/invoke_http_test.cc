@@ -4,7 +4,6 @@
 #include <doctest/doctest.h>
 
 #include <array>
-#include <fstream>
 #include <future>
 #include <map>
 #include <thread>
@@ -274,13 +273,7 @@ TEST_CASE("content that cannot be read is left to the quarantine, and what is be
   runner.enqueue(std::string(100'000, 'x'));
   runner.enqueue("behind it");
   runner.flush();
-  {
-    std::fstream file(runner.state_dir() + "/content/1.blk",
-                      std::ios::in | std::ios::out | std::ios::binary);
-    file.seekp(2'000);
-    file.put('y');
-    REQUIRE(file.good());
-  }
+  runner.damage_content(2'000);
   runner.restart();
   REQUIRE(runner.run_until([&] { return runner.loss().quarantined == 1; }));
   REQUIRE(runner.run_until([&] { return runner.count("success") == 1; }));

@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <cstdio>
-#include <fstream>
 #include <map>
 #include <string>
 #include <vector>
@@ -234,19 +233,6 @@ TEST_CASE("a FlowFile that is half sent when its processor stops is sent again a
   check_balanced(runner.loss());
 }
 
-// Flips a bit of what a FlowFile's content has at this place of the first content file.
-void damage(const ProcessorRunner& runner, std::size_t at) {
-  std::fstream file(runner.state_dir() + "/content/1.blk",
-                    std::ios::in | std::ios::out | std::ios::binary);
-  file.seekg(static_cast<std::streamoff>(at));
-  const int byte = file.get();
-  REQUIRE(byte != EOF);
-  file.seekp(static_cast<std::streamoff>(at));
-  file.put(static_cast<char>(byte ^ 0x10));
-  file.close();
-  REQUIRE(file.good());
-}
-
 TEST_CASE("content that cannot be read is quarantined, and what waits behind it is sent") {
   for (const char* const segment : {"0 B", "10 KB"}) {
     CAPTURE(segment);
@@ -258,7 +244,7 @@ TEST_CASE("content that cannot be read is quarantined, and what waits behind it 
     runner.enqueue(std::string(100'000, 'x'));
     runner.enqueue("behind it");
     runner.flush();
-    damage(runner, 2'000);  // nothing of it can be sent
+    runner.damage_content(2'000);  // nothing of it can be sent
     runner.restart();
     REQUIRE(runner.run_until([&] { return runner.count("success") == 1; }));
     REQUIRE(runner.run_until([&] { return runner.loss().quarantined == 1; }));
@@ -285,8 +271,8 @@ TEST_CASE(
   for (const char one : {'a', 'b'}) runner.enqueue(std::string(100'000, one));
   for (int i = 0; i < 20; ++i) runner.enqueue(std::to_string(i));
   runner.flush();
-  damage(runner, 60'000);
-  damage(runner, 160'000);
+  runner.damage_content(60'000);
+  runner.damage_content(160'000);
   runner.restart();
   REQUIRE(runner.run_until(
       [&] { return runner.loss().quarantined == 2 && runner.count("success") == 20; }));
